@@ -1,0 +1,191 @@
+/**
+ * The envelope: what travels between actors, in whatever process they are.
+ *
+ * `Envelope` is the schema, for documentation and tools; `check` is the hand-written fast path for
+ * what comes off a wire, and a property test shows that the two agree. `check` also normalises: what
+ * may be absent is filled in, what is unknown is left behind, and the object has always one shape.
+ */
+import * as Schema from "effect/Schema"
+import { AddressSchema, isAddress, type Address } from "./Address.ts"
+
+/** Deepest nesting of an envelope, the envelope itself being level 1. */
+export const MAX_DEPTH = 128
+/** Longest `id` and `correlationId`, in characters. */
+export const MAX_ID_LENGTH = 128
+/** Longest `type`, in characters. */
+export const MAX_TYPE_LENGTH = 256
+/** Most bytes of `metadata`, as JSON. */
+export const MAX_METADATA_BYTES = 4_096
+
+/** What an application may add to a message; ≤ 4 KiB as JSON. `traceparent` is carried untouched. */
+export type Metadata = { readonly [key: string]: unknown }
+
+/** One message. The same fields on the wire, in every codec and in memory. */
+export interface Envelope {
+  /** Unique per sender; 1–128 characters. */
+  readonly id: string
+  /** Set by the server: what a client writes here is only a wish. Empty where a client left it out. */
+  readonly from: Address | ""
+  readonly to: Address
+  readonly type: string
+  readonly payload: unknown
+  readonly pattern: "tell" | "ask"
+  /** On an answer: the `id` of the ask. */
+  readonly correlationId: string | null
+  /** The sender's clock, epoch milliseconds. */
+  readonly timestamp: number
+  readonly metadata: Metadata
+  /** Milliseconds that remain when it is sent, or `null`: no expiry. */
+  readonly ttl: number | null
+  /** Carried untouched. */
+  readonly signature: string | null
+  /** Present on a reliable envelope: contiguous per session and direction, from 1. */
+  readonly seq?: number
+}
+
+/** The metadata of an envelope that has none. */
+export const NO_METADATA: Metadata = Object.freeze({})
+
+const boundedString = (min: number, max: number) =>
+  Schema.String.check(Schema.isMinLength(min), Schema.isMaxLength(max))
+const MetadataSchema = Schema.Record(Schema.String, Schema.Unknown).check(
+  Schema.makeFilter((metadata) => metadataFits(metadata)),
+)
+
+/** The envelope as a schema of what may come off a wire, before `check` has normalised it. */
+export const WireEnvelope = Schema.Struct({
+  id: boundedString(1, MAX_ID_LENGTH),
+  from: Schema.optional(Schema.NullOr(Schema.String)),
+  to: AddressSchema,
+  type: boundedString(1, MAX_TYPE_LENGTH),
+  payload: Schema.optional(Schema.Unknown),
+  pattern: Schema.Literals(["tell", "ask"]),
+  correlationId: Schema.optional(Schema.NullOr(boundedString(1, MAX_ID_LENGTH))),
+  timestamp: Schema.Number.check(Schema.isFinite()),
+  metadata: Schema.optional(Schema.NullOr(MetadataSchema)),
+  ttl: Schema.optional(
+    Schema.NullOr(Schema.Number.check(Schema.isFinite(), Schema.isGreaterThanOrEqualTo(0))),
+  ),
+  signature: Schema.optional(Schema.NullOr(Schema.String)),
+  seq: Schema.optional(Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))),
+})
+
+/** Why a value is no envelope, and its `id` where one could be read. */
+export class Malformed {
+  readonly id: string | null
+  readonly reason: string
+  constructor(id: string | null, reason: string) {
+    this.id = id
+    this.reason = reason
+  }
+}
+
+/** The envelope that the decoded value is, normalised, or why it is none. Never throws. */
+export const check = (value: unknown): Envelope | Malformed => {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    return new Malformed(null, "an envelope must be an object")
+  }
+  const { id, from, to, type, payload, pattern, correlationId, timestamp, metadata, ttl, signature, seq } =
+    value as { readonly [field: string]: unknown }
+  if (!isText(id, MAX_ID_LENGTH))
+    return new Malformed(null, `"id" must be a string of 1 to ${MAX_ID_LENGTH} characters`)
+  if (from !== undefined && from !== null && typeof from !== "string")
+    return new Malformed(id, '"from" must be an address')
+  if (!isAddress(to)) return new Malformed(id, '"to" must be an address, as "@(type/name)"')
+  if (!isText(type, MAX_TYPE_LENGTH)) {
+    return new Malformed(id, `"type" must be a string of 1 to ${MAX_TYPE_LENGTH} characters`)
+  }
+  if (pattern !== "tell" && pattern !== "ask") return new Malformed(id, '"pattern" must be "tell" or "ask"')
+  if (correlationId !== undefined && correlationId !== null && !isText(correlationId, MAX_ID_LENGTH)) {
+    return new Malformed(id, `"correlationId" must be null or a string of 1 to ${MAX_ID_LENGTH} characters`)
+  }
+  if (!isFiniteNumber(timestamp)) return new Malformed(id, '"timestamp" must be a number of milliseconds')
+  if (ttl !== undefined && ttl !== null && !(isFiniteNumber(ttl) && ttl >= 0)) {
+    return new Malformed(id, '"ttl" must be null or a number of milliseconds, 0 or more')
+  }
+  if (signature !== undefined && signature !== null && typeof signature !== "string") {
+    return new Malformed(id, '"signature" must be null or a string')
+  }
+  if (seq !== undefined && !(Number.isSafeInteger(seq) && (seq as number) >= 1)) {
+    return new Malformed(id, '"seq" must be an integer from 1')
+  }
+  if (metadata !== undefined && metadata !== null) {
+    if (!isPlainObject(metadata)) return new Malformed(id, '"metadata" must be an object')
+    if (!isPlain(metadata, 2))
+      return new Malformed(id, `"metadata" is nested deeper than ${MAX_DEPTH} levels`)
+    if (!metadataFits(metadata))
+      return new Malformed(id, `"metadata" is larger than ${MAX_METADATA_BYTES} bytes`)
+  }
+  if (!isPlain(payload, 2)) {
+    return new Malformed(
+      id,
+      `"payload" is nested deeper than ${MAX_DEPTH} levels, or holds what is no plain data`,
+    )
+  }
+  const envelope: Envelope = {
+    id,
+    from: (from ?? "") as Address | "",
+    to,
+    type,
+    payload: payload ?? null,
+    pattern,
+    correlationId: correlationId ?? null,
+    timestamp,
+    metadata: (metadata as Metadata | null | undefined) ?? NO_METADATA,
+    ttl: ttl ?? null,
+    signature: signature ?? null,
+  }
+  return seq === undefined ? envelope : { ...envelope, seq: seq as number }
+}
+
+/** Whether the metadata is within `MAX_METADATA_BYTES`. */
+export const metadataFits = (metadata: Metadata): boolean => {
+  for (const _ in metadata) {
+    const json = JSON.stringify(metadata)
+    return json.length * 3 <= MAX_METADATA_BYTES || utf8Length(json) <= MAX_METADATA_BYTES
+  }
+  return true
+}
+
+/** The bytes that the text has in UTF-8, without encoding it. */
+export const utf8Length = (text: string): number => {
+  let bytes = text.length
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if (code < 0x80) continue
+    if (code < 0x800) bytes += 1
+    else if (code >= 0xd800 && code < 0xdc00 && (text.charCodeAt(i + 1) & 0xfc00) === 0xdc00) {
+      bytes += 2
+      i++
+    } else bytes += 2
+  }
+  return bytes
+}
+
+const isText = (value: unknown, max: number): value is string =>
+  typeof value === "string" && value.length >= 1 && value.length <= max
+
+const isFiniteNumber = (value: unknown): value is number =>
+  typeof value === "number" && Number.isFinite(value)
+
+/** Whether the value is an object of keys and values: no array, no instance of a class. */
+export const isPlainObject = (value: unknown): value is { readonly [key: string]: unknown } => {
+  if (typeof value !== "object" || value === null) return false
+  const prototype = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
+}
+
+/** Whether the value, at this level of nesting, is data that every codec can carry and not too deep. */
+const isPlain = (value: unknown, level: number): boolean => {
+  if (typeof value !== "object" || value === null) return true
+  if (level > MAX_DEPTH) return false
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length; i++) if (!isPlain(value[i], level + 1)) return false
+    return true
+  }
+  if (isPlainObject(value)) {
+    for (const key in value) if (!isPlain(value[key], level + 1)) return false
+    return true
+  }
+  return value instanceof Uint8Array || value instanceof Date
+}

@@ -1,0 +1,79 @@
+/**
+ * The msgpack codec: a binary frame that holds an array of envelopes, each an array of its fields by
+ * position, what is absent at the end left out:
+ * `[id, from, to, type, pattern (0 tell, 1 ask), timestamp, payload, correlationId, metadata, ttl,
+ * signature, seq]`; `from` null where the sender leaves it to the server, `metadata` null for `{}`.
+ *
+ * Records and shared structures of msgpackr are off: they need `new Function`, which Workers refuse,
+ * and state between frames, which hibernation loses.
+ */
+import { Packr } from "msgpackr/index-no-eval"
+import type { Envelope } from "../Envelope.ts"
+import { UndecodableFrame, type Codec } from "./Codec.ts"
+
+const packr = new Packr({ useRecords: false, int64AsType: "number", structuredClone: false })
+
+const toPositional = (e: Envelope): ReadonlyArray<unknown> => {
+  let hasMetadata = false
+  for (const _ in e.metadata) {
+    hasMetadata = true
+    break
+  }
+  const fields: Array<unknown> = [
+    e.id,
+    e.from === "" ? null : e.from,
+    e.to,
+    e.type,
+    e.pattern === "ask" ? 1 : 0,
+    e.timestamp,
+    e.payload,
+  ]
+  if (e.seq !== undefined)
+    fields.push(e.correlationId, hasMetadata ? e.metadata : null, e.ttl, e.signature, e.seq)
+  else if (e.signature !== null)
+    fields.push(e.correlationId, hasMetadata ? e.metadata : null, e.ttl, e.signature)
+  else if (e.ttl !== null) fields.push(e.correlationId, hasMetadata ? e.metadata : null, e.ttl)
+  else if (hasMetadata) fields.push(e.correlationId, e.metadata)
+  else if (e.correlationId !== null) fields.push(e.correlationId)
+  return fields
+}
+
+const fromPositional = (f: unknown): unknown =>
+  Array.isArray(f)
+    ? {
+        id: f[0],
+        from: f[1],
+        to: f[2],
+        type: f[3],
+        pattern: f[4] === 1 ? "ask" : f[4] === 0 ? "tell" : f[4],
+        timestamp: f[5],
+        payload: f[6],
+        correlationId: f[7],
+        metadata: f[8],
+        ttl: f[9],
+        signature: f[10],
+        seq: f[11] ?? undefined,
+      }
+    : f
+
+/** The msgpack codec. */
+export const MsgPackCodec: Codec = {
+  subprotocol: "signal-hub.msgpack",
+  encode: (batch) => packr.pack(batch.length === 1 ? [toPositional(batch[0]!)] : batch.map(toPositional)),
+  decode: (frame) => {
+    if (typeof frame === "string") {
+      throw new UndecodableFrame({
+        message: "this socket speaks msgpack: send binary frames, or offer signal-hub.json",
+      })
+    }
+    let value: unknown
+    try {
+      value = packr.unpack(frame)
+    } catch {
+      throw new UndecodableFrame({ message: "the frame is not msgpack" })
+    }
+    if (!Array.isArray(value))
+      throw new UndecodableFrame({ message: "the frame does not hold an array of envelopes" })
+    return value.map(fromPositional)
+  },
+}

@@ -1,0 +1,2 @@
+/** The client, for browsers, Node and Workers. */
+export * from "../protocol/index.ts"

@@ -1,0 +1,14 @@
+/** What is agreed about frames beside their codec: subprotocols and the heartbeat. */
+import { JsonCodec } from "@signal-hub/actor-core"
+
+export const SUBPROTOCOL_JSON: string = JsonCodec.subprotocol
+export const SUBPROTOCOL_MSGPACK = "signal-hub.msgpack"
+/** Prefix of the offered subprotocol that carries a token. Never echoed, never logged. */
+export const SUBPROTOCOL_BEARER_PREFIX = "signal-hub.bearer."
+
+/** The heartbeat, to the byte: the runtime answers it by an exact match, waking nothing. */
+export const PING = '{"type":"ping"}'
+export const PONG = '{"type":"pong"}'
+/** The bridge's form of the heartbeat, answered `{"type":"PONG","timestamp":<ms>}`. */
+export const BRIDGE_PING = '{"type":"PING"}'
+export const bridgePong = (now: number): string => `{"type":"PONG","timestamp":${now}}`

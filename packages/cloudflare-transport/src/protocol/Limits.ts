@@ -1,0 +1,81 @@
+/** Every number that bounds something, in one object. A deployment overrides them in `LIMITS` (JSON). */
+
+export interface Limits {
+  /** Largest frame, in bytes. */
+  readonly maxMessageSize: number
+  /** How often a client pings, in milliseconds. Three silent intervals are death. */
+  readonly heartbeatInterval: number
+  /** How often the hub looks for the silent, in milliseconds. */
+  readonly sweepInterval: number
+  /** How long a socket may stay without `hub:connect`, in milliseconds. */
+  readonly connectTimeout: number
+  /** Failed `hub:connect`s after which a socket is closed. */
+  readonly maxConnectFailures: number
+  /** Undecodable frames or malformed envelopes in a row after which a socket is closed. */
+  readonly maxStrikes: number
+  readonly maxSessions: number
+  readonly maxUnconnectedSockets: number
+  readonly maxRegistrations: number
+  readonly maxAddressesPerSession: number
+  readonly maxSubscriptionsPerSession: number
+  readonly maxWatchesPerSession: number
+  readonly maxAsksPerSession: number
+  /** Tags of a registration or a session. */
+  readonly maxCapabilities: number
+  /** Metadata of a registration or of a client, in bytes of JSON. */
+  readonly maxMetadataSize: number
+  /** Entries on a page of discovery, listing or presence. */
+  readonly maxPageSize: number
+  /** Registration TTL, in seconds. */
+  readonly defaultTtlSeconds: number
+  readonly minTtlSeconds: number
+  readonly maxTtlSeconds: number
+  /** Grace of a session whose socket went, in seconds: the most, and the default by protocol major. */
+  readonly maxSessionExpirySeconds: number
+  readonly defaultSessionExpirySeconds: readonly [major0: number, major1: number]
+  /** Time limit of an ask without `ttl`, in milliseconds. */
+  readonly defaultAskTimeout: number
+  /** Age at which an open ask becomes a row, in milliseconds. */
+  readonly askVolatileFor: number
+  /** Envelopes of a broadcast that are sent before others are served. */
+  readonly broadcastSlice: number
+  /** How long a durable subscription lives unused, in milliseconds. */
+  readonly durableSubscriptionFor: number
+  /** How long joins and leaves are gathered before they are told, in milliseconds. */
+  readonly presenceWindow: number
+  /** Dead letters that are kept to look into. */
+  readonly maxDeadLetters: number
+}
+
+export const DEFAULT_LIMITS: Limits = {
+  maxMessageSize: 1_048_576,
+  heartbeatInterval: 25_000,
+  sweepInterval: 60_000,
+  connectTimeout: 5_000,
+  maxConnectFailures: 3,
+  maxStrikes: 10,
+  maxSessions: 10_000,
+  maxUnconnectedSockets: 256,
+  maxRegistrations: 50_000,
+  maxAddressesPerSession: 1_000,
+  maxSubscriptionsPerSession: 1_000,
+  maxWatchesPerSession: 1_000,
+  maxAsksPerSession: 1_000,
+  maxCapabilities: 64,
+  maxMetadataSize: 4_096,
+  maxPageSize: 100,
+  defaultTtlSeconds: 300,
+  minTtlSeconds: 10,
+  maxTtlSeconds: 3_600,
+  maxSessionExpirySeconds: 3_600,
+  defaultSessionExpirySeconds: [0, 60],
+  defaultAskTimeout: 30_000,
+  askVolatileFor: 1_000,
+  broadcastSlice: 1_000,
+  durableSubscriptionFor: 7 * 24 * 3_600_000,
+  presenceWindow: 50,
+  maxDeadLetters: 1_000,
+}
+
+/** Intervals of silence after which a session is dead. */
+export const SILENT_INTERVALS = 3

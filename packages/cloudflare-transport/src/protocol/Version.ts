@@ -1,0 +1,20 @@
+/** Versions of the protocol: semver, of which the major decides whether two sides can talk. */
+
+export const PROTOCOL_VERSION = "1.0.0"
+export const SUPPORTED_VERSIONS: ReadonlyArray<string> = ["0.1.0", "1.0.0"]
+/** Version of this implementation, as `/health` and `hub:connected` tell it. */
+export const SERVER_VERSION = "0.1.0"
+
+export type ProtocolMajor = 0 | 1
+
+/**
+ * The major that the hub serves for this version text. `"malformed"` where the text is no version
+ * (`1`, `1.0` and `1.0.0-rc.1` are), `"unsupported"` where the hub has no such major.
+ */
+export const negotiate = (version: unknown): ProtocolMajor | "malformed" | "unsupported" => {
+  if (typeof version !== "string" || version.length > 64) return "malformed"
+  const match = /^(\d{1,9})(?:\.\d{1,9}){0,2}(?:[-+][0-9A-Za-z.+-]*)?$/.exec(version)
+  if (match === null) return "malformed"
+  const major = Number(match[1])
+  return major === 0 || major === 1 ? major : "unsupported"
+}
