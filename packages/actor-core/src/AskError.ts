@@ -1,0 +1,89 @@
+/**
+ * How an ask may fail, and how those failures are read off envelopes. An ask ends exactly once: with
+ * its answer or with one of these.
+ */
+import * as Schema from "effect/Schema"
+import { AddressSchema } from "./Address.ts"
+import type { Envelope } from "./Envelope.ts"
+
+/** Nobody is at the address. */
+export class UnknownActor extends Schema.TaggedError<UnknownActor>()("UnknownActor", {
+  address: AddressSchema,
+  message: Schema.String,
+}) {}
+
+/** The actor went away with the ask open; it may have acted on it. */
+export class ActorTerminated extends Schema.TaggedError<ActorTerminated>()("ActorTerminated", {
+  message: Schema.String,
+}) {}
+
+/** No answer within the time limit. */
+export class AskTimeout extends Schema.TaggedError<AskTimeout>()("AskTimeout", {
+  message: Schema.String,
+}) {}
+
+/** The actor failed: its code, and its typed error, still encoded, where it had one. */
+export class ActorFailed extends Schema.TaggedError<ActorFailed>()("ActorFailed", {
+  code: Schema.String,
+  message: Schema.String,
+  data: Schema.optional(Schema.Unknown),
+  retryable: Schema.Boolean,
+}) {}
+
+/** The ask was refused on its way, with an error code of the hub. */
+export class AskRefused extends Schema.TaggedError<AskRefused>()("AskRefused", {
+  code: Schema.String,
+  message: Schema.String,
+  retryable: Schema.Boolean,
+  details: Schema.optional(Schema.Unknown),
+}) {}
+
+export type AskError = UnknownActor | ActorTerminated | AskTimeout | ActorFailed | AskRefused
+
+const HUB = "@(cloudflare/signal-hub)"
+const text = (value: unknown, otherwise: string): string => (typeof value === "string" ? value : otherwise)
+
+/**
+ * The failure that this answer tells, or `undefined` where it is an answer like any other. `hub:*`
+ * types are believed from the hub's address only.
+ */
+export const fromEnvelope = (answer: Envelope): AskError | undefined => {
+  const p = (typeof answer.payload === "object" && answer.payload !== null ? answer.payload : {}) as {
+    readonly [field: string]: unknown
+  }
+  if (answer.type === "actor:error") {
+    return new ActorFailed({
+      code: text(p.code, "actor_failed"),
+      message: text(p.message, "the actor failed"),
+      data: p.data,
+      retryable: p.retryable === true,
+    })
+  }
+  if (answer.from !== HUB) return undefined
+  switch (answer.type) {
+    case "hub:unknown_actor":
+      return new UnknownActor({
+        address: p.actorAddress as never,
+        message: text(p.message, "unknown actor"),
+      })
+    case "hub:error": {
+      const code = text(p.code, "internal_error")
+      const message = text(p.message, code)
+      if (code === "timeout") return new AskTimeout({ message })
+      if (code === "actor_terminated") return new ActorTerminated({ message })
+      return new AskRefused({ code, message, retryable: p.retryable === true, details: p.details })
+    }
+    case "hub:unauthorized":
+    case "hub:rate_limited":
+    case "hub:version_mismatch":
+    case "hub:message_too_large":
+      return new AskRefused({
+        code: answer.type.slice(4),
+        message: text(p.message ?? p.reason, answer.type.slice(4)),
+        retryable: answer.type === "hub:rate_limited",
+        details: p,
+      })
+    default:
+      return undefined
+  }
+}

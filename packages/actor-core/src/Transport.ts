@@ -1,0 +1,41 @@
+/**
+ * The port between an actor system and whatever carries its messages to other processes.
+ *
+ * A transport moves envelopes and makes local addresses reachable; it knows nothing of behaviors.
+ * `ActorSystem` knows nothing of sockets.
+ */
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import type { Address } from "./Address.ts"
+import type { Envelope } from "./Envelope.ts"
+
+/** Why a transport did not take what it was given. */
+export class TransportError extends Schema.TaggedError<TransportError>()("TransportError", {
+  /** `closed` for good; `queue_full` for now; `refused` by the other side; `too_large` for any frame. */
+  reason: Schema.Literals(["closed", "queue_full", "refused", "too_large"]),
+  /** The other side's error code, where it refused. */
+  code: Schema.optional(Schema.String),
+  message: Schema.String,
+}) {}
+
+export interface RegisterOptions {
+  /** Tags for discovery. */
+  readonly capabilities?: ReadonlyArray<string>
+  readonly metadata?: { readonly [key: string]: unknown }
+}
+
+export interface Transport {
+  /**
+   * Takes an envelope for an actor elsewhere, in order, or says why it does not. Plain and
+   * synchronous: what is sent in one turn may leave in one frame.
+   */
+  readonly send: (envelope: Envelope) => TransportError | undefined
+  /** Hands over what arrives, in order, until the scope closes. One receiver at a time. */
+  readonly receive: (receiver: (envelope: Envelope) => void) => Effect.Effect<void, never, Scope.Scope>
+  /** Makes a local address reachable from elsewhere until the scope closes. */
+  readonly register: (
+    address: Address,
+    options?: RegisterOptions,
+  ) => Effect.Effect<void, TransportError, Scope.Scope>
+}
