@@ -1,0 +1,21 @@
+/**
+ * What a socket keeps over hibernation: what leads to its session's row, and its small counters. Never
+ * a token, and nothing that a client can make larger: an attachment may have 16,384 bytes.
+ */
+import type { ProtocolMajor } from "../protocol/Version.ts"
+import type { ConnectionState } from "../session/ConnectionState.ts"
+
+export interface Attachment {
+  readonly id: string
+  readonly codec: "json" | "msgpack"
+  readonly openedAt: number
+  readonly state: ConnectionState
+  readonly sessionId: string | null
+  readonly major: ProtocolMajor | null
+  readonly strikes: number
+  readonly failures: number
+  readonly heardAt: number
+}
+
+export const readAttachment = (socket: WebSocket): Attachment | undefined =>
+  (socket.deserializeAttachment() as Attachment | null) ?? undefined

@@ -1,0 +1,115 @@
+/** A connection on a hibernatable WebSocket: its fields live in the socket's attachment. */
+import { type Codec, type Envelope, JsonCodec } from "@signal-hub/actor-core"
+import { MsgPackCodec } from "@signal-hub/actor-core/codec/msgpack"
+import type { ProtocolMajor } from "../protocol/Version.ts"
+import type { Connection } from "../session/Connection.ts"
+import type { ConnectionState } from "../session/ConnectionState.ts"
+import type { Session } from "../session/Session.ts"
+import type { Attachment } from "./Attachment.ts"
+
+/** `readyState` of an open WebSocket. */
+const OPEN = 1
+
+export class SocketConnection implements Connection {
+  readonly id: string
+  readonly codec: Codec
+  readonly openedAt: number
+  readonly socket: WebSocket
+  readonly outgoing: Array<Envelope.Envelope> = []
+  state: ConnectionState
+  sessionId: string | null
+  session: Session | undefined
+  major: ProtocolMajor | null
+  strikes: number
+  failures: number
+  heardAt: number
+  parked: Connection["parked"] = null
+  readonly #ctx: DurableObjectState
+  readonly #markDirty: (connection: SocketConnection) => void
+  #savedHeardAt: number
+
+  /** `markDirty` is called when there is something to flush and was not before. */
+  constructor(
+    socket: WebSocket,
+    attachment: Attachment,
+    ctx: DurableObjectState,
+    markDirty: (connection: SocketConnection) => void,
+  ) {
+    this.socket = socket
+    this.#ctx = ctx
+    this.#markDirty = markDirty
+    this.id = attachment.id
+    this.codec = attachment.codec === "msgpack" ? MsgPackCodec : JsonCodec
+    this.openedAt = attachment.openedAt
+    this.state = attachment.state
+    this.sessionId = attachment.sessionId
+    this.major = attachment.major
+    this.strikes = attachment.strikes
+    this.failures = attachment.failures
+    this.heardAt = attachment.heardAt
+    this.#savedHeardAt = attachment.heardAt
+  }
+
+  /** A frame arrived. It is written down when the last note of one is older than `every` milliseconds. */
+  heard(now: number, every: number): void {
+    this.heardAt = now
+    if (now - this.#savedHeardAt >= every) this.save()
+  }
+
+  pingedAt(): number {
+    return this.#ctx.getWebSocketAutoResponseTimestamp(this.socket)?.getTime() ?? 0
+  }
+
+  send(envelope: Envelope.Envelope): void {
+    if (this.outgoing.length === 0) this.#markDirty(this)
+    this.outgoing.push(envelope)
+  }
+
+  /**
+   * Sends what is in line, in one frame where the receiver understands batches. What can't be sent as
+   * the socket closed meanwhile is lost with it, like what was under way.
+   */
+  flush(maxFrameBytes: number): void {
+    const { outgoing } = this
+    if (outgoing.length === 0) return
+    const batch = outgoing.splice(0)
+    if (this.socket.readyState !== OPEN) return
+    const batched = this.major === 1 || this.codec === MsgPackCodec
+    if (batched) this.#sendBatch(batch, maxFrameBytes)
+    else for (const envelope of batch) this.socket.send(this.codec.encode([envelope]))
+  }
+
+  save(): void {
+    this.#savedHeardAt = this.heardAt
+    if (this.socket.readyState > OPEN + 1) return
+    const attachment: Attachment = {
+      id: this.id,
+      codec: this.codec === MsgPackCodec ? "msgpack" : "json",
+      openedAt: this.openedAt,
+      state: this.state,
+      sessionId: this.sessionId,
+      major: this.major,
+      strikes: this.strikes,
+      failures: this.failures,
+      heardAt: this.heardAt,
+    }
+    this.socket.serializeAttachment(attachment)
+  }
+
+  close(code: number, reason: string): void {
+    this.flush(Number.POSITIVE_INFINITY)
+    if (this.socket.readyState === OPEN) this.socket.close(code, reason)
+  }
+
+  /** One frame, or as many as it takes to keep each within the limit that the receiver was told. */
+  #sendBatch(batch: ReadonlyArray<Envelope.Envelope>, maxFrameBytes: number): void {
+    const frame = this.codec.encode(batch)
+    if (frame.length <= maxFrameBytes || batch.length === 1) {
+      this.socket.send(frame)
+      return
+    }
+    const half = batch.length >> 1
+    this.#sendBatch(batch.slice(0, half), maxFrameBytes)
+    this.#sendBatch(batch.slice(half), maxFrameBytes)
+  }
+}

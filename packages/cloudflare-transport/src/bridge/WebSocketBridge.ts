@@ -1,0 +1,282 @@
+/**
+ * The hibernatable WebSockets of one Durable Object, as connections that speak envelopes: upgrade,
+ * subprotocol, tags, the heartbeat that wakes nothing, frames to envelopes and back, the closing
+ * handshake. Usable alone in any Durable Object; what the envelopes mean is its handler's.
+ */
+import { Envelope, UndecodableFrame } from "@signal-hub/actor-core"
+import { CloseCode, closeCodeToEcho } from "../protocol/CloseCode.ts"
+import {
+  BRIDGE_PING,
+  bridgePong,
+  PING,
+  PONG,
+  SUBPROTOCOL_JSON,
+  SUBPROTOCOL_MSGPACK,
+} from "../protocol/Frame.ts"
+import { errorEnvelope } from "../protocol/HubEnvelope.ts"
+import type { HubErrorCode } from "../protocol/HubError.ts"
+import { provisionalAddress } from "../protocol/HubMessage.ts"
+import { DEFAULT_LIMITS, type Limits } from "../protocol/Limits.ts"
+import type { Connection } from "../session/Connection.ts"
+import { addressOf } from "../session/Session.ts"
+import { readAttachment } from "./Attachment.ts"
+import { SocketConnection } from "./SocketConnection.ts"
+
+/** Told what happens on the sockets. Called synchronously, one event at a time. */
+export interface BridgeHandler {
+  /** A socket was accepted. */
+  readonly opened: (connection: Connection) => void
+  /** A well-formed envelope arrived: `from` is what the client wrote, to be enforced or ignored. */
+  readonly received: (connection: Connection, envelope: Envelope.Envelope, receivedAt: number) => void
+  /** The socket closed or failed. May be told more than once. */
+  readonly closed: (connection: Connection, cause: string) => void
+  /** The handler threw. The envelope was answered `internal_error`; what memory holds is in doubt. */
+  readonly failed: (error: unknown, connection: Connection) => void
+  /** The connection sent what is no envelope again and again: the bridge closes it after this. */
+  readonly violated: (connection: Connection) => void
+}
+
+export type BridgeLimits = Pick<Limits, "maxMessageSize" | "maxStrikes" | "heartbeatInterval">
+
+export class WebSocketBridge {
+  readonly #ctx: DurableObjectState
+  readonly #handler: BridgeHandler
+  readonly #limits: BridgeLimits
+  /** Connections that memory knows. After hibernation they are rebuilt from their attachments. */
+  readonly #connections = new Map<string, SocketConnection>()
+  readonly #bySocket = new WeakMap<WebSocket, SocketConnection>()
+  #dirty: Array<SocketConnection> = []
+
+  constructor(ctx: DurableObjectState, handler: BridgeHandler, limits: BridgeLimits = DEFAULT_LIMITS) {
+    this.#ctx = ctx
+    this.#handler = handler
+    this.#limits = limits
+    ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING, PONG))
+  }
+
+  /** Accepts a WebSocket upgrade; anything else is answered 426. */
+  upgrade(request: Request): Response {
+    if (request.headers.get("Upgrade")?.toLowerCase() !== "websocket") {
+      return new Response("expected a WebSocket upgrade\n", {
+        status: 426,
+        headers: { Upgrade: "websocket" },
+      })
+    }
+    const subprotocol = chooseSubprotocol(request.headers.get("Sec-WebSocket-Protocol"))
+    const [client, server] = Object.values(new WebSocketPair()) as [WebSocket, WebSocket]
+    const now = Date.now()
+    const connection = this.#track(
+      new SocketConnection(
+        server,
+        {
+          id: crypto.randomUUID(),
+          codec: subprotocol === SUBPROTOCOL_MSGPACK ? "msgpack" : "json",
+          openedAt: now,
+          state: "connecting",
+          sessionId: null,
+          major: null,
+          strikes: 0,
+          failures: 0,
+          heardAt: now,
+        },
+        this.#ctx,
+        this.#markDirty,
+      ),
+    )
+    // Tags are fixed at accept; a session is found by its connection's id.
+    this.#ctx.acceptWebSocket(server, [connection.id])
+    connection.save()
+    this.#handler.opened(connection)
+    this.flush()
+    const headers = new Headers()
+    if (subprotocol !== undefined) headers.set("Sec-WebSocket-Protocol", subprotocol)
+    return new Response(null, { status: 101, webSocket: client, headers })
+  }
+
+  /** A frame arrived. Call it from the object's `webSocketMessage`. */
+  webSocketMessage(socket: WebSocket, frame: string | ArrayBuffer): void {
+    if (frame === PING) return socket.send(PONG)
+    const now = Date.now()
+    if (frame === BRIDGE_PING) return socket.send(bridgePong(now))
+    const connection = this.#connectionOf(socket)
+    if (
+      connection === undefined ||
+      connection.state === "disconnecting" ||
+      connection.state === "disconnected"
+    )
+      return
+    connection.heard(now, this.#limits.heartbeatInterval / 5)
+    const { maxMessageSize } = this.#limits
+    const size = sizeOf(frame, maxMessageSize)
+    if (size > maxMessageSize) {
+      const message = `the frame has ${size} bytes; at most ${maxMessageSize} are taken`
+      const sizes = { messageSize: size, actualSize: size, maxSize: maxMessageSize }
+      this.#refuse(connection, "message_too_large", message, null, now, sizes)
+    } else this.#read(connection, typeof frame === "string" ? frame : new Uint8Array(frame), now)
+    this.flush()
+  }
+
+  /** A socket closed. Call it from the object's `webSocketClose`. */
+  webSocketClose(socket: WebSocket, code: number, reason: string): void {
+    this.#gone(socket, `closed ${code}`)
+    try {
+      socket.close(closeCodeToEcho(code), reason)
+    } catch {
+      // The runtime answered the close already.
+    }
+  }
+
+  /** A socket failed. Call it from the object's `webSocketError`. */
+  webSocketError(socket: WebSocket): void {
+    this.#gone(socket, "socket error")
+  }
+
+  /** The open connection of this id. */
+  connection(id: string): Connection | undefined {
+    const known = this.#connections.get(id)
+    if (known !== undefined) return isUsable(known) ? known : undefined
+    for (const socket of this.#ctx.getWebSockets(id)) {
+      const connection = this.#connectionOf(socket)
+      if (connection !== undefined && isUsable(connection)) return connection
+    }
+    return undefined
+  }
+
+  /** The open connections. */
+  *connections(): Generator<Connection> {
+    for (const socket of this.#ctx.getWebSockets()) {
+      const connection = this.#connectionOf(socket)
+      if (connection !== undefined && isUsable(connection)) yield connection
+    }
+  }
+
+  /** How many connections are open. */
+  get connectionCount(): number {
+    let count = 0
+    for (const _ of this.connections()) count++
+    return count
+  }
+
+  /** Sends the envelope to every open connection, but to `except`. */
+  broadcast(envelope: Envelope.Envelope, except?: Connection): void {
+    for (const connection of this.connections()) if (connection !== except) connection.send(envelope)
+    this.flush()
+  }
+
+  /** Sends what is in line on any connection. The bridge does so itself after each event. */
+  flush(): void {
+    while (this.#dirty.length > 0) {
+      const dirty = this.#dirty
+      this.#dirty = []
+      for (const connection of dirty) connection.flush(this.#limits.maxMessageSize)
+    }
+  }
+
+  /** Forgets which session a connection has: it is looked up again by the attachment's id. */
+  forgetSessions(): void {
+    for (const connection of this.#connections.values()) {
+      connection.session = undefined
+      connection.parked = null
+    }
+  }
+
+  #read(connection: SocketConnection, frame: string | Uint8Array, now: number): void {
+    let values: ReadonlyArray<unknown>
+    try {
+      values = connection.codec.decode(frame)
+    } catch (error) {
+      if (!(error instanceof UndecodableFrame)) throw error
+      this.#strike(connection, error.message, null, now)
+      return
+    }
+    for (const value of values) {
+      if (connection.state === "disconnecting" || connection.state === "disconnected") return
+      const envelope = Envelope.check(value)
+      if (envelope instanceof Envelope.Malformed) this.#strike(connection, envelope.reason, envelope.id, now)
+      else this.#receive(connection, envelope, now)
+    }
+  }
+
+  #receive(connection: SocketConnection, envelope: Envelope.Envelope, now: number): void {
+    if (connection.strikes > 0) {
+      connection.strikes = 0
+      connection.save()
+    }
+    try {
+      this.#handler.received(connection, envelope, now)
+    } catch (error) {
+      this.#refuse(connection, "internal_error", "the hub failed on this message", envelope.id, now)
+      this.flush()
+      this.#handler.failed(error, connection)
+    }
+  }
+
+  /** What is no envelope is told so; too many in a row close the connection. */
+  #strike(connection: SocketConnection, reason: string, id: string | null, now: number): void {
+    this.#refuse(connection, "invalid_message", reason, id, now)
+    connection.strikes++
+    connection.save()
+    if (connection.strikes < this.#limits.maxStrikes) return
+    this.#handler.violated(connection)
+    connection.close(CloseCode.ProtocolViolation, "invalid_message")
+  }
+
+  #refuse(
+    connection: SocketConnection,
+    code: HubErrorCode,
+    message: string,
+    id: string | null,
+    now: number,
+    details?: { readonly [key: string]: unknown },
+  ): void {
+    const { session } = connection
+    const to =
+      session === undefined ? provisionalAddress(connection.sessionId ?? connection.id) : addressOf(session)
+    connection.send(errorEnvelope(connection.major, to, code, message, now, id, details))
+  }
+
+  /** The one clean-up of a socket that is gone. */
+  #gone(socket: WebSocket, cause: string): void {
+    const connection = this.#connectionOf(socket)
+    if (connection === undefined) return
+    this.#handler.closed(connection, cause)
+    this.#connections.delete(connection.id)
+    this.flush()
+  }
+
+  #connectionOf(socket: WebSocket): SocketConnection | undefined {
+    const known = this.#bySocket.get(socket)
+    if (known !== undefined) return known
+    const attachment = readAttachment(socket)
+    return attachment === undefined
+      ? undefined
+      : this.#track(new SocketConnection(socket, attachment, this.#ctx, this.#markDirty))
+  }
+
+  #track(connection: SocketConnection): SocketConnection {
+    this.#connections.set(connection.id, connection)
+    this.#bySocket.set(connection.socket, connection)
+    return connection
+  }
+
+  readonly #markDirty = (connection: SocketConnection): void => {
+    this.#dirty.push(connection)
+  }
+}
+
+/** The subprotocol to echo: exactly one of those offered, the token's never. */
+const chooseSubprotocol = (offered: string | null): string | undefined => {
+  const names = offered?.split(",").map((name) => name.trim()) ?? []
+  return names.find((name) => name === SUBPROTOCOL_MSGPACK || name === SUBPROTOCOL_JSON)
+}
+
+/** The frame's bytes; a text is only counted where its length leaves it open. */
+const sizeOf = (frame: string | ArrayBuffer, max: number): number => {
+  if (typeof frame !== "string") return frame.byteLength
+  return frame.length > max || frame.length * 3 <= max ? frame.length : Envelope.utf8Length(frame)
+}
+
+const isUsable = (connection: SocketConnection): boolean =>
+  connection.socket.readyState === 1 &&
+  connection.state !== "disconnecting" &&
+  connection.state !== "disconnected"

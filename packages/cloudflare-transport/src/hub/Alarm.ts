@@ -1,0 +1,42 @@
+/**
+ * The one alarm of a hub. It is armed for the earliest deadline there is, may come early, and is
+ * absent when there is none: an alarm is a wake-up and a row written.
+ */
+import type { HubHost } from "./HubHost.ts"
+
+/** The earliest of each kind of deadline that is a row. */
+const EARLIEST = `SELECT min(at) AS at FROM (
+  SELECT min(grace_until) AS at FROM session WHERE grace_until IS NOT NULL
+  UNION ALL SELECT min(lease_until) FROM registration WHERE lease_until IS NOT NULL
+  UNION ALL SELECT min(deadline) FROM ask
+  UNION ALL SELECT min(unused_since) + ?1 FROM subscription WHERE unused_since IS NOT NULL
+  UNION ALL SELECT min(released_at) + ?1 FROM identity WHERE released_at IS NOT NULL
+)`
+
+export class Alarm {
+  readonly #host: HubHost
+  #armedAt: number | null
+
+  constructor(host: HubHost, armedAt: number | null) {
+    this.#host = host
+    this.#armedAt = armedAt
+  }
+
+  /** There is a deadline: the alarm comes then at the latest. */
+  atLatest(at: number): void {
+    if (this.#armedAt !== null && this.#armedAt <= at) return
+    this.#armedAt = at
+    this.#host.setAlarm(at)
+  }
+
+  /** The alarm came and what was due is done: arms it anew, if there is anything left to wait for. */
+  rearm(nextSweep: number | undefined): void {
+    const stored = this.#host.sql.all<{ at: number | null }>(
+      EARLIEST,
+      this.#host.limits.durableSubscriptionFor,
+    )[0]!.at
+    this.#armedAt = null
+    const at = Math.min(stored ?? Number.POSITIVE_INFINITY, nextSweep ?? Number.POSITIVE_INFINITY)
+    if (at !== Number.POSITIVE_INFINITY) this.atLatest(at)
+  }
+}

@@ -1,0 +1,210 @@
+/**
+ * Open asks: who asked whom, and until when. An ask begins in memory and becomes a row when it is a
+ * second old, so that quick ones cost no row and slow ones outlive eviction. Ends exactly once.
+ */
+import type { Address } from "@signal-hub/actor-core"
+import type { Session } from "../session/Session.ts"
+import type { Sql } from "../storage/Sql.ts"
+
+export interface Ask {
+  /** The address that asks, as answers must name it in `to`. */
+  readonly asker: Address.Address
+  readonly id: string
+  readonly askerSession: string
+  target: Address.Address
+  targetSession: string
+  /** Milliseconds that it may take; for a stream, from one answer to the next. */
+  readonly timeout: number
+  /** Epoch milliseconds. */
+  deadline: number
+  /** When it becomes a row, epoch milliseconds; `0`: it is one. */
+  storeAt: number
+}
+
+interface AskRow {
+  readonly asker: Address.Address
+  readonly id: string
+  readonly asker_session: string
+  readonly target: Address.Address
+  readonly target_session: string
+  readonly timeout: number
+  readonly deadline: number
+}
+
+const keyOf = (asker: string, id: string): string => `${asker}\n${id}`
+
+export class Asks {
+  readonly #sql: Sql
+  readonly #session: (id: string) => Session | undefined
+  readonly #volatileFor: number
+  /** Open asks that memory knows, oldest first. */
+  readonly #open = new Map<string, Ask>()
+  /** How many of them are not yet rows. */
+  #volatile = 0
+  /** How many rows there are, so that no row is looked for where there is none. */
+  #stored: number
+
+  constructor(sql: Sql, volatileFor: number, session: (id: string) => Session | undefined) {
+    this.#sql = sql
+    this.#volatileFor = volatileFor
+    this.#session = session
+    this.#stored = sql.all<{ n: number }>("SELECT count(*) AS n FROM ask")[0]!.n
+  }
+
+  /** Whether there are asks that only memory knows: the object must not hibernate yet. */
+  get hasVolatile(): boolean {
+    return this.#volatile > 0
+  }
+
+  get(asker: Address.Address, id: string): Ask | undefined {
+    const ask = this.#open.get(keyOf(asker, id))
+    if (ask !== undefined || this.#stored === 0) return ask
+    const row = this.#sql.all<AskRow>("SELECT * FROM ask WHERE asker = ? AND id = ?", asker, id)[0]
+    return row === undefined ? undefined : this.#remember(fromRow(row))
+  }
+
+  open(
+    asker: Session,
+    from: Address.Address,
+    id: string,
+    target: Address.Address,
+    to: Session,
+    timeout: number,
+    now: number,
+  ): void {
+    this.#remember({
+      asker: from,
+      id,
+      askerSession: asker.id,
+      target,
+      targetSession: to.id,
+      timeout,
+      deadline: now + timeout,
+      storeAt: now + this.#volatileFor,
+    })
+    this.#volatile++
+  }
+
+  /** How many the session has asked and has open. */
+  countOf(session: Session): number {
+    if (this.#stored === 0) return session.asked.size
+    const stored = this.#sql.all<AskRow>("SELECT * FROM ask WHERE asker_session = ?", session.id)
+    for (const row of stored) if (!this.#open.has(keyOf(row.asker, row.id))) this.#remember(fromRow(row))
+    return session.asked.size
+  }
+
+  /** The ask is over. */
+  close(ask: Ask): void {
+    const key = keyOf(ask.asker, ask.id)
+    this.#open.delete(key)
+    this.#session(ask.askerSession)?.asked.delete(key)
+    this.#session(ask.targetSession)?.answering.delete(key)
+    if (ask.storeAt > 0) this.#volatile--
+    else {
+      this.#sql.run("DELETE FROM ask WHERE asker = ? AND id = ?", ask.asker, ask.id)
+      this.#stored--
+    }
+  }
+
+  /** Another actor may answer in the target's place. */
+  forward(ask: Ask, target: Address.Address, to: Session): void {
+    const key = keyOf(ask.asker, ask.id)
+    this.#session(ask.targetSession)?.answering.delete(key)
+    ask.target = target
+    ask.targetSession = to.id
+    to.answering.add(key)
+    if (ask.storeAt === 0) this.#write(ask)
+  }
+
+  /** An answer of a stream came: the next may take as long again. */
+  extend(ask: Ask, now: number): void {
+    ask.deadline = now + ask.timeout
+    if (ask.storeAt === 0) this.#write(ask)
+  }
+
+  /** The open asks that the session asked, and those that it was asked. */
+  of(session: Session): { readonly asked: ReadonlyArray<Ask>; readonly answering: ReadonlyArray<Ask> } {
+    if (this.#stored > 0) {
+      const rows = this.#sql.all<AskRow>(
+        "SELECT * FROM ask WHERE asker_session = ?1 UNION SELECT * FROM ask WHERE target_session = ?1",
+        session.id,
+      )
+      for (const row of rows) if (!this.#open.has(keyOf(row.asker, row.id))) this.#remember(fromRow(row))
+    }
+    const asks = (keys: ReadonlySet<string>) => [...keys].map((key) => this.#open.get(key)!)
+    return { asked: asks(session.asked), answering: asks(session.answering) }
+  }
+
+  /** Takes the asks whose time is over out of memory's part. */
+  overdue(now: number): ReadonlyArray<Ask> {
+    const overdue: Array<Ask> = []
+    if (this.#volatile > 0) {
+      for (const ask of this.#open.values()) if (ask.deadline <= now) overdue.push(ask)
+    }
+    if (this.#stored > 0) {
+      for (const row of this.#sql.all<AskRow>("SELECT * FROM ask WHERE deadline <= ?", now)) {
+        const known = this.#open.get(keyOf(row.asker, row.id))
+        if (known === undefined) overdue.push(this.#remember(fromRow(row)))
+        else if (!overdue.includes(known)) overdue.push(known)
+      }
+    }
+    return overdue
+  }
+
+  /** Makes rows of the asks that are old enough. Gives the earliest deadline among them. */
+  storeOld(now: number): number | undefined {
+    let earliest: number | undefined
+    for (const ask of this.#open.values()) {
+      if (ask.storeAt === 0 || ask.storeAt > now) continue
+      ask.storeAt = 0
+      this.#volatile--
+      this.#stored++
+      this.#write(ask)
+      earliest = Math.min(earliest ?? ask.deadline, ask.deadline)
+    }
+    return earliest
+  }
+
+  /** When memory's part has to be looked at next; `undefined` where nothing is only in memory. */
+  nextLook(): number | undefined {
+    if (this.#volatile === 0) return undefined
+    let next = Number.POSITIVE_INFINITY
+    for (const ask of this.#open.values()) {
+      if (ask.storeAt > 0) next = Math.min(next, ask.storeAt, ask.deadline)
+    }
+    return next
+  }
+
+  #write(ask: Ask): void {
+    this.#sql.run(
+      `INSERT OR REPLACE INTO ask (asker, id, asker_session, target, target_session, timeout, deadline)
+       VALUES (?, ?, ?, ?, ?, ?, ?)`,
+      ask.asker,
+      ask.id,
+      ask.askerSession,
+      ask.target,
+      ask.targetSession,
+      ask.timeout,
+      ask.deadline,
+    )
+  }
+
+  #remember(ask: Ask): Ask {
+    const key = keyOf(ask.asker, ask.id)
+    this.#open.set(key, ask)
+    this.#session(ask.askerSession)?.asked.add(key)
+    this.#session(ask.targetSession)?.answering.add(key)
+    return ask
+  }
+}
+
+const fromRow = (row: AskRow): Ask => ({
+  asker: row.asker,
+  id: row.id,
+  askerSession: row.asker_session,
+  target: row.target,
+  targetSession: row.target_session,
+  timeout: row.timeout,
+  deadline: row.deadline,
+  storeAt: 0,
+})

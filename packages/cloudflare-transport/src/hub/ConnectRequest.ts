@@ -1,0 +1,180 @@
+/** `hub:connect`: judges it, makes the session, claims its identity. A failed one changes nothing. */
+import type { Address, Envelope } from "@signal-hub/actor-core"
+import { CloseCode } from "../protocol/CloseCode.ts"
+import { errorEnvelope, hubEnvelope } from "../protocol/HubEnvelope.ts"
+import { type AdvertisedLimits, type Connected, provisionalAddress } from "../protocol/HubMessage.ts"
+import type { Limits } from "../protocol/Limits.ts"
+import {
+  negotiate,
+  PROTOCOL_VERSION,
+  type ProtocolMajor,
+  SERVER_VERSION,
+  SUPPORTED_VERSIONS,
+} from "../protocol/Version.ts"
+import type { Connection } from "../session/Connection.ts"
+import { addressOf, type Session } from "../session/Session.ts"
+import * as Fields from "./Fields.ts"
+import type { HubState } from "./HubState.ts"
+import { claimIdentity, closeConnection } from "./Lifecycle.ts"
+import { malformed, Refusal } from "./Refusal.ts"
+
+interface Claim {
+  readonly major: ProtocolMajor
+  readonly identity: Address.Address | undefined
+  readonly metadata: Fields.Fields
+  readonly expirySeconds: number
+}
+
+export const connect = (
+  hub: HubState,
+  connection: Connection,
+  envelope: Envelope.Envelope,
+  now: number,
+): void => {
+  try {
+    accept(hub, connection, envelope, readClaim(envelope.metadata, hub.host.limits), now)
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error
+    refuse(hub, connection, envelope, error, now)
+  }
+}
+
+const readClaim = (metadata: Fields.Fields, limits: Limits): Claim => {
+  const major = negotiate(metadata.protocolVersion)
+  if (major === "malformed") throw malformed('"metadata.protocolVersion" must be a version, as "1.0.0"')
+  if (major === "unsupported") {
+    const message = `protocol ${String(metadata.protocolVersion)} is not supported; ${SUPPORTED_VERSIONS.join(" and ")} are`
+    const details = {
+      clientVersion: metadata.protocolVersion,
+      serverVersion: PROTOCOL_VERSION,
+      supportedVersions: SUPPORTED_VERSIONS,
+      message,
+    }
+    throw new Refusal("version_mismatch", message, details, CloseCode.VersionMismatch)
+  }
+  Fields.tags(metadata.capabilities, "metadata.capabilities", limits)
+  const identity = metadata.actorIdentity
+  return {
+    major,
+    identity:
+      identity === undefined || identity === null
+        ? undefined
+        : Fields.claimable(identity, "metadata.actorIdentity"),
+    metadata: Fields.metadata(metadata.clientMetadata, "metadata.clientMetadata", limits),
+    expirySeconds: sessionExpiry(metadata.sessionExpirySeconds, major, limits),
+  }
+}
+
+const sessionExpiry = (value: unknown, major: ProtocolMajor, limits: Limits): number => {
+  if (value === undefined || value === null) return limits.defaultSessionExpirySeconds[major]
+  if (typeof value !== "number" || !(value >= 0)) {
+    throw malformed('"metadata.sessionExpirySeconds" must be a number from 0')
+  }
+  return Math.min(value, limits.maxSessionExpirySeconds)
+}
+
+const accept = (
+  hub: HubState,
+  connection: Connection,
+  envelope: Envelope.Envelope,
+  claim: Claim,
+  now: number,
+): void => {
+  const { limits } = hub.host
+  const takesOver = claim.identity !== undefined && hub.sessions.byIdentity(claim.identity) !== undefined
+  if (!takesOver && hub.sessions.count() >= limits.maxSessions) {
+    throw new Refusal(
+      "registry_full",
+      `the hub has ${limits.maxSessions} sessions, its most`,
+      {},
+      CloseCode.Unavailable,
+    )
+  }
+  const session: Session = {
+    id: crypto.randomUUID(),
+    connectionId: connection.id,
+    connection,
+    identity: null,
+    epoch: 0,
+    major: claim.major,
+    metadata: claim.metadata,
+    connectedAt: now,
+    expirySeconds: claim.expirySeconds,
+    heardAt: now,
+    graceUntil: null,
+    received: 0,
+    receivedSince: now,
+    asked: new Set(),
+    answering: new Set(),
+    addresses: 0,
+    subscriptions: 0,
+    watches: 0,
+  }
+  hub.host.sql.transaction(() => {
+    hub.sessions.add(session)
+    if (claim.identity !== undefined) claimIdentity(hub, session, claim.identity, now)
+  })
+  connection.sessionId = session.id
+  connection.session = session
+  connection.major = session.major
+  connection.save()
+  hub.transition(connection, "connected", "hub:connect")
+  hub.deliver(session, connectedEnvelope(session, envelope.id, limits, now), now)
+}
+
+const connectedEnvelope = (
+  session: Session,
+  correlationId: string,
+  limits: Limits,
+  now: number,
+): Envelope.Envelope => {
+  const payload: Connected = {
+    sessionId: session.id,
+    serverVersion: SERVER_VERSION,
+    supportedVersions: SUPPORTED_VERSIONS,
+    maxMessageSize: limits.maxMessageSize,
+    heartbeatInterval: limits.heartbeatInterval,
+    capabilities: {
+      maxActorsPerInstance: limits.maxAddressesPerSession,
+      supportsBackpressure: false,
+      supportedContentTypes: ["application/json", "application/msgpack"],
+    },
+    limits: advertised(limits),
+    topology: "hub",
+  }
+  const metadata = { actorIdentity: session.identity }
+  return hubEnvelope("hub:connected", addressOf(session), payload, now, correlationId, metadata)
+}
+
+const advertised = (limits: Limits): AdvertisedLimits => ({
+  maxMessageSize: limits.maxMessageSize,
+  maxAddressesPerSession: limits.maxAddressesPerSession,
+  maxSubscriptionsPerSession: limits.maxSubscriptionsPerSession,
+  maxAsksPerSession: limits.maxAsksPerSession,
+  maxPageSize: limits.maxPageSize,
+  defaultTtlSeconds: limits.defaultTtlSeconds,
+  minTtlSeconds: limits.minTtlSeconds,
+  maxTtlSeconds: limits.maxTtlSeconds,
+  maxSessionExpirySeconds: limits.maxSessionExpirySeconds,
+  maxMetadataSize: limits.maxMetadataSize,
+})
+
+/** Tells why; the last failure allowed is also the end of the connection. */
+const refuse = (
+  hub: HubState,
+  connection: Connection,
+  envelope: Envelope.Envelope,
+  refusal: Refusal,
+  now: number,
+): void => {
+  const { code, message, details } = refusal
+  hub.metrics.errors++
+  hub.log("warn", "connect_rejected", { connectionId: connection.id, code, reason: message })
+  const to = provisionalAddress(connection.id)
+  connection.send(errorEnvelope(null, to, code, message, now, envelope.id, details))
+  connection.failures++
+  if (refusal.close !== undefined) return closeConnection(hub, connection, refusal.close, code)
+  if (connection.failures < hub.host.limits.maxConnectFailures) return connection.save()
+  const isMalformed = code === "invalid_message" || code === "invalid_address"
+  closeConnection(hub, connection, isMalformed ? CloseCode.ProtocolViolation : CloseCode.Unauthorized, code)
+}

@@ -1,0 +1,107 @@
+/** Requests that have the hub deliver: `hub:send` to one address, `hub:broadcast` to all registered. */
+import type { Address, Envelope } from "@signal-hub/actor-core"
+import { nextId } from "../protocol/HubEnvelope.ts"
+import { type BroadcastAck, type DeliveryAck, HUB_ADDRESS } from "../protocol/HubMessage.ts"
+import * as Fields from "./Fields.ts"
+import { literalPrefix, type Registration } from "./Registry.ts"
+import { malformed, Refusal } from "./Refusal.ts"
+import { type Answer, reply, type Request } from "./Requests.ts"
+import { unknownActor } from "./Router.ts"
+
+/** A copy of what the request carries, for one receiver. */
+const copyFor = (
+  to: Address.Address,
+  { from, envelope }: Request,
+  type: string,
+  payload: unknown,
+  metadata: Envelope.Metadata,
+): Envelope.Envelope => ({
+  id: nextId(),
+  from,
+  to,
+  type,
+  payload,
+  pattern: "tell",
+  correlationId: null,
+  timestamp: envelope.timestamp,
+  metadata,
+  ttl: envelope.ttl,
+  signature: envelope.signature,
+})
+
+export const send = (request: Request): Answer | undefined => {
+  const { hub, session, from, envelope, now } = request
+  const fields = Fields.fieldsOf(envelope.payload)
+  const type = Fields.innerType(fields.type)
+  const to = fields.to === undefined || fields.to === null ? envelope.to : Fields.address(fields.to, "to")
+  if (to === HUB_ADDRESS) throw malformed('"to" must be the address of an actor, not of the hub')
+  const metadata = { ...envelope.metadata, forwarded: true, via: HUB_ADDRESS, originalMessageId: envelope.id }
+  const copy = copyFor(to, request, type, fields.data ?? null, metadata)
+  const target = hub.resolve(to, now)
+  if (target === undefined) {
+    if (envelope.pattern === "ask") unknownActor(hub, session, from, envelope, now, to)
+    else hub.deadLetter(copy, "unknown_actor", now)
+    return undefined
+  }
+  if (!hub.deliver(target, copy, now)) {
+    if (envelope.pattern === "tell") return undefined
+    throw new Refusal("actor_terminated", `${to} has lost its connection`)
+  }
+  const payload: DeliveryAck = { messageId: envelope.id, deliveredAt: now, status: "delivered" }
+  return { payload }
+}
+
+/**
+ * One copy for each registered address that is meant, in slices between which others are served. What
+ * its sender sends meanwhile waits, so that its requests are answered in order.
+ */
+export const broadcast = (request: Request): Answer | undefined => {
+  const { hub, connection, session, envelope } = request
+  const fields = Fields.fieldsOf(envelope.payload)
+  const type = Fields.innerType(fields.type)
+  const excludeSelf = Fields.optionalFlag(fields.excludeSelf, "excludeSelf")
+  const { targetCapability, targetPattern } = envelope.metadata
+  const capability = Fields.optionalText(targetCapability, "metadata.targetCapability", 256)
+  const pattern =
+    targetPattern === undefined || targetPattern === null
+      ? undefined
+      : Fields.pattern(targetPattern, "metadata.targetPattern")
+  const isMeant = ({ address, capabilities, sessionId }: Registration): boolean =>
+    !(excludeSelf && sessionId === session.id) &&
+    (capability === undefined || capabilities.includes(capability)) &&
+    (pattern === undefined || pattern.matches(address))
+  const prefix = pattern === undefined || pattern.matchesAll ? "" : literalPrefix(pattern)
+  const metadata = { ...envelope.metadata, broadcast: true, via: HUB_ADDRESS }
+  const payload = fields.data ?? null
+
+  let deliveredCount = 0
+  let failedCount = 0
+  let after = ""
+  /** Sends one slice; gives whether it was the last. */
+  const slice = (now: number): boolean => {
+    const { broadcastSlice } = hub.host.limits
+    const { found, next } = hub.registry.page(prefix, after, broadcastSlice, broadcastSlice, now, isMeant)
+    for (const { address, sessionId } of found) {
+      const receiver = hub.sessions.byId(sessionId)!
+      if (hub.deliver(receiver, copyFor(address, request, type, payload, metadata), now)) deliveredCount++
+      else failedCount++
+    }
+    after = next ?? after
+    return next === undefined
+  }
+  const ack = (): Answer => {
+    const answer: BroadcastAck = { messageId: envelope.id, deliveredCount, failedCount, queuedCount: 0 }
+    return { payload: answer }
+  }
+
+  if (slice(request.now)) return ack()
+  connection.parked = []
+  const rest = (): void => {
+    const now = hub.host.now()
+    if (!slice(now)) return hub.host.later(0, rest)
+    reply({ ...request, now }, ack())
+    hub.on.unpark(connection)
+  }
+  hub.host.later(0, rest)
+  return undefined
+}

@@ -1,0 +1,194 @@
+/**
+ * The hub, sans I/O: envelopes, closes and alarms go in with the clock's reading; what is to be sent,
+ * closed, stored and armed goes out through its host. The same code runs in a Durable Object, in Node
+ * and in a simulation.
+ */
+import type { Envelope } from "@signal-hub/actor-core"
+import { CloseCode } from "../protocol/CloseCode.ts"
+import { errorEnvelope } from "../protocol/HubEnvelope.ts"
+import { provisionalAddress } from "../protocol/HubMessage.ts"
+import type { Connection } from "../session/Connection.ts"
+import { isSilent } from "../session/Liveness.ts"
+import { connect } from "./ConnectRequest.ts"
+import type { HubHost } from "./HubHost.ts"
+import { HubState } from "./HubState.ts"
+import { connectionLost, disconnect, endSession, loseConnection } from "./Lifecycle.ts"
+import { handleRequest } from "./Requests.ts"
+import { isExpired, route } from "./Router.ts"
+
+export class HubCore {
+  readonly state: HubState
+  readonly #host: HubHost
+  /** Connections without a session, oldest first. */
+  readonly #unconnected = new Set<Connection>()
+  #connectTimer = false
+  #sweptAt = 0
+
+  /** `armedAt`: for when the alarm is armed already, epoch milliseconds. */
+  constructor(host: HubHost, armedAt: number | null) {
+    this.#host = host
+    this.state = new HubState(host, armedAt, {
+      unpark: (connection) => this.#unpark(connection),
+      socketGone: (session, now) => loseConnection(this.state, session, now, "socket_gone", now),
+    })
+  }
+
+  /** A socket was accepted. */
+  opened(connection: Connection): void {
+    const { limits } = this.#host
+    this.state.metrics.connectionsOpened++
+    const now = this.#host.now()
+    if (this.#unconnected.size >= limits.maxUnconnectedSockets) {
+      const message = `${limits.maxUnconnectedSockets} connections wait for hub:connect, the most there may be`
+      return this.#refuseConnection(connection, message, CloseCode.Unavailable, now)
+    }
+    this.#unconnected.add(connection)
+    this.state.alarm.atLatest(now + limits.sweepInterval)
+    this.#watchUnconnected()
+  }
+
+  /** A well-formed envelope arrived. */
+  received(connection: Connection, envelope: Envelope.Envelope, receivedAt: number): void {
+    if (connection.parked !== null) connection.parked.push({ envelope, receivedAt })
+    else this.#handle(connection, envelope, receivedAt, receivedAt)
+  }
+
+  /** The socket closed or failed. May be told more than once. */
+  closed(connection: Connection, cause: string): void {
+    this.#unconnected.delete(connection)
+    if (connection.state !== "disconnected") this.state.metrics.connectionsClosed++
+    connectionLost(this.state, connection, cause, this.#host.now())
+  }
+
+  /** The alarm came: does what is due and arms it for what comes next. */
+  alarm(): void {
+    const { state } = this
+    const { limits, now: clock } = this.#host
+    const now = clock()
+    for (const session of state.sessions.graceOver(now)) endSession(state, session, now)
+    for (const registration of state.registry.leasesOver(now)) {
+      state.registry.remove(registration, state.sessions.byId(registration.sessionId))
+      state.terminated(registration.address, "expired", now)
+    }
+    state.endOverdueAsks(now)
+    state.topics.forgetUnused(now - limits.durableSubscriptionFor)
+    state.sessions.forgetIdentities(now - limits.durableSubscriptionFor)
+    const sockets = now - this.#sweptAt >= limits.sweepInterval ? this.#sweep(now) : this.#hasSockets()
+    state.alarm.rearm(sockets ? this.#sweptAt + limits.sweepInterval : undefined)
+  }
+
+  #hasSockets(): boolean {
+    for (const _ of this.#host.connections()) return true
+    return false
+  }
+
+  /** Looks for who is silent, and for sessions whose socket is gone. Gives whether sockets remain. */
+  #sweep(now: number): boolean {
+    const { state } = this
+    const { limits } = this.#host
+    this.#sweptAt = now
+    let sockets = false
+    for (const connection of this.#host.connections()) {
+      sockets = true
+      if (connection.sessionId === null) {
+        if (now - connection.openedAt >= limits.connectTimeout) this.#connectTimedOut(connection, now)
+      } else if (isSilent(connection, limits, now)) {
+        const message = "nothing was heard for three intervals"
+        disconnect(state, connection, "heartbeat_timeout", CloseCode.Timeout, message, now)
+        connectionLost(state, connection, "heartbeat_timeout", now)
+      }
+    }
+    for (const session of state.sessions.attached()) {
+      if (state.sessions.connectionOf(session) === undefined) {
+        loseConnection(state, session, now, "socket_gone", now)
+      }
+    }
+    return sockets
+  }
+
+  #handle(connection: Connection, envelope: Envelope.Envelope, receivedAt: number, now: number): void {
+    // Sent before the close was seen: nothing of it may have an effect.
+    if (connection.state === "disconnecting" || connection.state === "disconnected") return
+    const { state } = this
+    state.metrics.messagesReceived++
+    if (connection.sessionId === null) return this.#beforeConnect(connection, envelope, now)
+    const session = state.sessions.of(connection)
+    if (session === undefined) return
+    session.received++
+    const from = state.enforceFrom(session, envelope.from, now)
+    if (isExpired(envelope, receivedAt, now)) {
+      if (envelope.pattern === "tell") return state.deadLetter(envelope, "expired", now)
+      return state.refuse(session, from, "message_expired", "its ttl ran out", envelope.id, now)
+    }
+    if (envelope.type.startsWith("hub:")) {
+      handleRequest({ hub: state, connection, session, from, envelope, now })
+    } else {
+      route(state, session, from, envelope, now)
+    }
+  }
+
+  #beforeConnect(connection: Connection, envelope: Envelope.Envelope, now: number): void {
+    if (envelope.type !== "hub:connect") {
+      this.state.metrics.errors++
+      const message = "hub:connect must come first"
+      const to = provisionalAddress(connection.id)
+      connection.send(errorEnvelope(null, to, "not_connected", message, now, envelope.id))
+      return
+    }
+    connect(this.state, connection, envelope, now)
+    if (connection.state !== "connecting") this.#unconnected.delete(connection)
+  }
+
+  #unpark(connection: Connection): void {
+    const parked = connection.parked ?? []
+    connection.parked = null
+    const now = this.#host.now()
+    for (let i = 0; i < parked.length; i++) {
+      const { envelope, receivedAt } = parked[i]!
+      this.#handle(connection, envelope, receivedAt, now)
+      // Parked anew by what was just handled: the rest goes on waiting, before what comes later.
+      if (this.#isParked(connection)) {
+        connection.parked!.push(...parked.slice(i + 1))
+        return
+      }
+    }
+  }
+
+  #isParked(connection: Connection): boolean {
+    return connection.parked !== null
+  }
+
+  /** One timer for all sockets that have yet to connect. They keep the object from hibernating. */
+  #watchUnconnected(): void {
+    if (this.#connectTimer) return
+    const [oldest] = this.#unconnected
+    if (oldest === undefined) return
+    this.#connectTimer = true
+    const { limits } = this.#host
+    this.#host.later(Math.max(0, oldest.openedAt + limits.connectTimeout - this.#host.now()), () => {
+      this.#connectTimer = false
+      const now = this.#host.now()
+      for (const connection of this.#unconnected) {
+        if (now - connection.openedAt < limits.connectTimeout) break
+        this.#connectTimedOut(connection, now)
+      }
+      this.#watchUnconnected()
+    })
+  }
+
+  #connectTimedOut(connection: Connection, now: number): void {
+    this.#unconnected.delete(connection)
+    const seconds = this.#host.limits.connectTimeout / 1_000
+    this.#refuseConnection(connection, `no hub:connect within ${seconds} s`, CloseCode.Timeout, now)
+  }
+
+  #refuseConnection(connection: Connection, message: string, code: CloseCode, now: number): void {
+    const to = provisionalAddress(connection.id)
+    const error = code === CloseCode.Timeout ? "timeout" : "registry_full"
+    connection.send(errorEnvelope(null, to, error, message, now, null))
+    this.state.log("warn", "connection_rejected", { connectionId: connection.id, code, reason: message })
+    this.state.transition(connection, "disconnected", message)
+    connection.save()
+    connection.close(code, error)
+  }
+}

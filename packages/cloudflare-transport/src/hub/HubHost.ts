@@ -1,0 +1,27 @@
+/**
+ * What the core of a hub needs from whoever runs it: storage, the open connections, one alarm, timers
+ * that may be lost, a log. Everything else it is told: envelopes, closes and the clock's reading.
+ */
+import type { Limits } from "../protocol/Limits.ts"
+import type { Connection } from "../session/Connection.ts"
+import type { Sql } from "../storage/Sql.ts"
+
+export type LogLevel = "debug" | "info" | "warn" | "error"
+
+/** Fields of a log line. Never a payload, never a token. */
+export type LogFields = { readonly [field: string]: unknown }
+
+export interface HubHost {
+  readonly sql: Sql
+  readonly limits: Limits
+  /** The open connection of this id. By index, never a scan. */
+  readonly connection: (id: string) => Connection | undefined
+  /** All open connections. Only the sweep walks them. */
+  readonly connections: () => Iterable<Connection>
+  /** Arms the one alarm, or with `null` disarms it. */
+  readonly setAlarm: (at: number | null) => void
+  /** Runs the task later in this memory's life, then flushes. A crash loses it. */
+  readonly later: (milliseconds: number, task: () => void) => void
+  readonly now: () => number
+  readonly log: (level: LogLevel, event: string, fields: LogFields) => void
+}

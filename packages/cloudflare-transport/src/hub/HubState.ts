@@ -1,0 +1,192 @@
+/**
+ * The parts of a hub put together, and the few things that all of them need: finding the session
+ * behind an address, delivering to it, arming what is due later. What may be done with them is in
+ * `Lifecycle`, `Router` and the requests.
+ */
+import type { Address, Envelope } from "@signal-hub/actor-core"
+import { errorEnvelope, hubEnvelope } from "../protocol/HubEnvelope.ts"
+import type { HubErrorCode } from "../protocol/HubError.ts"
+import type { TerminatedReason } from "../protocol/HubMessage.ts"
+import type { Connection } from "../session/Connection.ts"
+import { type Outbox, volatileOutbox } from "../session/Outbox.ts"
+import { addressOf, type Session } from "../session/Session.ts"
+import { Sessions } from "../session/Sessions.ts"
+import { Alarm } from "./Alarm.ts"
+import { Asks } from "./Asks.ts"
+import { type DeadLetterReason, DeadLetters } from "./DeadLetters.ts"
+import type { HubHost, LogFields, LogLevel } from "./HubHost.ts"
+import { Metrics } from "./Metrics.ts"
+import { diffFor, Presence } from "./Presence.ts"
+import { Registry } from "./Registry.ts"
+import { Topics } from "./Topics.ts"
+import { Watches } from "./Watches.ts"
+
+/** What the parts notice and the core acts on. */
+export interface HubEvents {
+  /** What came in while a connection's earlier envelope was worked on can go on. */
+  readonly unpark: (connection: Connection) => void
+  /** The session's socket is not there any more, and no close was ever told. */
+  readonly socketGone: (session: Session, now: number) => void
+}
+
+export class HubState {
+  readonly host: HubHost
+  readonly sessions: Sessions
+  readonly registry: Registry
+  readonly topics: Topics
+  readonly presence: Presence
+  readonly watches: Watches
+  readonly asks: Asks
+  readonly alarm: Alarm
+  readonly metrics: Metrics
+  readonly deadLetters: DeadLetters
+  readonly outbox: Outbox
+  readonly on: HubEvents
+  #askTimer = false
+
+  constructor(host: HubHost, armedAt: number | null, on: HubEvents) {
+    this.host = host
+    this.on = on
+    this.sessions = new Sessions(host)
+    this.registry = new Registry(host.sql, host.limits, this.sessions)
+    this.topics = new Topics(host.sql)
+    this.presence = new Presence(() => host.later(host.limits.presenceWindow, () => this.#tellPresence()))
+    this.watches = new Watches(host.sql)
+    this.asks = new Asks(host.sql, host.limits.askVolatileFor, (id) => this.sessions.byId(id))
+    this.alarm = new Alarm(host, armedAt)
+    this.metrics = new Metrics(host.now())
+    this.deadLetters = new DeadLetters(host.limits.maxDeadLetters)
+    this.outbox = volatileOutbox((session) => this.sessions.connectionOf(session))
+  }
+
+  /** The session that is reached at the address: by its identity, or by a live registration. */
+  resolve(address: Address.Address, now: number): Session | undefined {
+    return this.sessions.byIdentity(address) ?? this.registry.holder(address, now)
+  }
+
+  /** The address that an envelope of this session comes from: what it wrote only where it holds that. */
+  enforceFrom(session: Session, written: Address.Address | "", now: number): Address.Address {
+    const own = addressOf(session)
+    if (written === "" || written === own) return own
+    return this.registry.holder(written, now) === session ? written : own
+  }
+
+  /** Sends to the session; what can't be sent is a dead letter. Gives whether it is on its way. */
+  deliver(session: Session, envelope: Envelope.Envelope, now: number): boolean {
+    if (this.outbox.offer(session, envelope)) {
+      this.metrics.messagesSent++
+      return true
+    }
+    this.deadLetter(envelope, "disconnected", now)
+    if (session.connectionId !== null) this.on.socketGone(session, now)
+    return false
+  }
+
+  deadLetter(envelope: Envelope.Envelope, reason: DeadLetterReason, now: number): void {
+    this.metrics.deadLetters++
+    this.deadLetters.add(envelope, reason, now)
+    this.log("debug", "delivery_failed", { messageId: envelope.id, to: envelope.to, reason })
+  }
+
+  /** Tells the session of a failure. */
+  refuse(
+    session: Session,
+    to: Address.Address,
+    code: HubErrorCode,
+    message: string,
+    correlationId: string | null,
+    now: number,
+    details?: LogFields,
+  ): void {
+    this.metrics.errors++
+    this.deliver(session, errorEnvelope(session.major, to, code, message, now, correlationId, details), now)
+  }
+
+  /** The address is nobody's any more: its watchers are told, once. */
+  terminated(address: Address.Address, reason: TerminatedReason, now: number): void {
+    for (const watcher of this.watches.take(address)) {
+      const session = this.owner(watcher)
+      if (session === undefined) continue
+      session.watches = undefined
+      this.deliver(
+        session,
+        hubEnvelope("hub:terminated", watcher, { actorAddress: address, reason }, now),
+        now,
+      )
+    }
+  }
+
+  /** The session that an owner of subscriptions or watches stands for. */
+  owner(address: Address.Address): Session | undefined {
+    return address.startsWith("@(session/")
+      ? this.sessions.byId(address.slice("@(session/".length, -1))
+      : this.sessions.byIdentity(address)
+  }
+
+  /** Sees to it that asks in memory become rows, or time out, in time. */
+  watchAsks(): void {
+    const at = this.#askTimer ? undefined : this.asks.nextLook()
+    if (at === undefined) return
+    this.#askTimer = true
+    this.host.later(Math.max(0, at - this.host.now()), () => {
+      this.#askTimer = false
+      const now = this.host.now()
+      this.endOverdueAsks(now)
+      const earliest = this.asks.storeOld(now)
+      if (earliest !== undefined) this.alarm.atLatest(earliest)
+      this.watchAsks()
+    })
+  }
+
+  /** Ends the asks whose time is over; their askers hear `timeout`. */
+  endOverdueAsks(now: number): void {
+    for (const ask of this.asks.overdue(now)) {
+      this.asks.close(ask)
+      const asker = this.sessions.byId(ask.askerSession)
+      if (asker === undefined) continue
+      const message = `${ask.target} did not answer within ${ask.timeout} ms`
+      this.refuse(asker, ask.asker, "timeout", message, ask.id, now)
+    }
+  }
+
+  log(level: LogLevel, event: string, fields: LogFields): void {
+    this.host.log(level, event, fields)
+  }
+
+  /** A log line about a session and, where there is one, its connection. */
+  logSession(event: string, session: Session, fields: LogFields = {}): void {
+    this.host.log("info", event, {
+      sessionId: session.id,
+      actorIdentity: session.identity,
+      epoch: session.epoch,
+      ...fields,
+    })
+  }
+
+  /** A transition of a connection, with its cause. */
+  transition(connection: Connection, to: Connection["state"], cause: string): void {
+    const from = connection.state
+    connection.state = to
+    this.host.log("info", "session_state_changed", {
+      sessionId: connection.sessionId,
+      actorIdentity: connection.session?.identity ?? null,
+      connectionId: connection.id,
+      from,
+      to,
+      cause,
+    })
+  }
+
+  #tellPresence(): void {
+    const now = this.host.now()
+    for (const diff of this.presence.drain()) {
+      for (const { owner, presence } of this.topics.subscribers(diff.topic).values()) {
+        const session = presence ? this.owner(owner) : undefined
+        const seen = session === undefined ? undefined : diffFor(diff, owner)
+        if (session !== undefined && seen !== undefined) {
+          this.deliver(session, hubEnvelope("hub:presence_diff", owner, seen, now), now)
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,144 @@
+/** Requests about registrations: register, renew, unregister, discover, list. */
+import type { Address } from "@signal-hub/actor-core"
+import type { ActorList, Discovered, Registered } from "../protocol/HubMessage.ts"
+import * as Fields from "./Fields.ts"
+import { claimIdentity, moveAway } from "./Lifecycle.ts"
+import { malformed, Refusal } from "./Refusal.ts"
+import { literalPrefix, type Registration } from "./Registry.ts"
+import type { Answer, Request } from "./Requests.ts"
+
+/** Rows that one discovery looks at: what is beyond comes with the next page. */
+const ROWS_A_PAGE = 2_000
+
+const newRenewalToken = (address: Address.Address): string => `${btoa(address)}.${crypto.randomUUID()}`
+
+export const register = ({ hub, session, envelope, now }: Request): Answer => {
+  const fields = Fields.fieldsOf(envelope.payload)
+  const { limits } = hub.host
+  const address = Fields.claimable(fields.actorAddress, "actorAddress")
+  const capabilities = Fields.tags(fields.capabilities, "capabilities", limits)
+  const metadata = Fields.metadata(fields.metadata, "metadata", limits)
+  const ttlSeconds = Fields.ttlSeconds(fields.ttlSeconds, limits) ?? limits.defaultTtlSeconds
+  refuseForeignIdentity(hub, session, address)
+
+  if (hub.registry.get(address)?.sessionId !== session.id) refuseBeyondLimits(hub, session)
+
+  if (session.identity === null) claimIdentity(hub, session, address, now)
+  const before = hub.registry.get(address)
+  const own = before?.sessionId === session.id ? before : undefined
+  if (own === undefined && before !== undefined) moveAway(hub, before, now)
+  const registration: Registration = {
+    address,
+    sessionId: session.id,
+    capabilities,
+    metadata,
+    ttlSeconds,
+    registeredAt: own?.registeredAt ?? now,
+    version: (before?.version ?? 0) + 1,
+    renewalToken: newRenewalToken(address),
+  }
+  hub.registry.put(registration, session)
+  hub.logSession("actor_registered", session, { actorAddress: address, version: registration.version })
+  return registered(hub.registry.expiresAt(registration, session), registration)
+}
+
+/** An identity can't be registered by another session, unless that claims it as its own. */
+const refuseForeignIdentity = (
+  hub: Request["hub"],
+  session: Request["session"],
+  address: Address.Address,
+): void => {
+  const holder = session.identity === null ? undefined : hub.sessions.byIdentity(address)
+  if (holder !== undefined && holder !== session) {
+    throw new Refusal("address_in_use", `${address} is the identity of another session`)
+  }
+}
+
+const refuseBeyondLimits = ({ host, registry }: Request["hub"], session: Request["session"]): void => {
+  const { maxAddressesPerSession, maxRegistrations } = host.limits
+  if (registry.countOf(session) >= maxAddressesPerSession) {
+    throw new Refusal("registry_full", `the session holds ${maxAddressesPerSession} addresses, its most`)
+  }
+  if (registry.count() >= maxRegistrations) {
+    throw new Refusal("registry_full", `the hub has ${maxRegistrations} registrations, its most`)
+  }
+}
+
+const registered = (expiresAt: number, { address, renewalToken, version }: Registration): Answer => {
+  const payload: Registered = { actorAddress: address, expiresAt, renewalToken, version }
+  return { payload, metadata: { expiresAt, renewalToken, version } }
+}
+
+export const renew = ({ hub, session, envelope }: Request): Answer => {
+  const fields = Fields.fieldsOf(envelope.payload)
+  const token = Fields.optionalText(fields.renewalToken, "renewalToken", 1_024)
+  if (token === undefined) throw malformed('"renewalToken" must be the token of a registration')
+  const ttlSeconds = Fields.ttlSeconds(fields.ttlSeconds, hub.host.limits)
+  const registration = hub.registry.heldUnder(token)
+  if (registration === undefined || registration.sessionId !== session.id) {
+    throw new Refusal(
+      "forbidden",
+      '"renewalToken" is not the current token of a registration of this session',
+    )
+  }
+  hub.registry.renew(
+    registration,
+    newRenewalToken(registration.address),
+    ttlSeconds ?? registration.ttlSeconds,
+  )
+  const { payload } = registered(hub.registry.expiresAt(registration, session), registration)
+  return { payload }
+}
+
+export const unregister = ({ hub, session, from, envelope, now }: Request): Answer => {
+  const { actorAddress } = Fields.fieldsOf(envelope.payload)
+  const address =
+    actorAddress === undefined || actorAddress === null ? from : Fields.address(actorAddress, "actorAddress")
+  const registration = hub.registry.get(address)
+  if (registration?.sessionId !== session.id) {
+    throw new Refusal("forbidden", '"actorAddress" is not registered by this session')
+  }
+  hub.registry.remove(registration, session)
+  hub.terminated(address, "unregistered", now)
+  hub.logSession("actor_unregistered", session, { actorAddress: address })
+  return { payload: { actorAddress: address } }
+}
+
+export const discover = ({ hub, envelope, now }: Request): Answer => {
+  const fields = Fields.fieldsOf(envelope.payload)
+  const { limits } = hub.host
+  const pattern = Fields.pattern(fields.pattern, "pattern")
+  const wanted = [...Fields.tags(fields.capabilities, "capabilities", limits)]
+  const one = Fields.optionalText(fields.capability, "capability", 256)
+  if (one !== undefined) wanted.push(one)
+  const limit = Fields.optionalCount(fields.limit, "limit", 1, limits.maxPageSize) ?? limits.maxPageSize
+  const after = Fields.cursor(fields.cursor)
+  const { found, next } = hub.registry.page(
+    pattern.matchesAll ? "" : literalPrefix(pattern),
+    after,
+    limit,
+    ROWS_A_PAGE,
+    now,
+    ({ address, capabilities }) =>
+      pattern.matches(address) && wanted.every((capability) => capabilities.includes(capability)),
+  )
+  const actors = found.map((registration) => hub.registry.entry(registration))
+  const payload: Discovered =
+    next === undefined
+      ? { actors, hasMore: false }
+      : { actors, hasMore: true, cursor: Fields.encodeCursor(next) }
+  return { payload }
+}
+
+export const listActors = ({ hub, envelope, now }: Request): Answer => {
+  const fields = Fields.fieldsOf(envelope.payload)
+  const { maxPageSize } = hub.host.limits
+  const limit = Fields.optionalCount(fields.limit, "limit", 1, maxPageSize) ?? maxPageSize
+  const offset = Fields.optionalCount(fields.offset, "offset", 0, Number.MAX_SAFE_INTEGER) ?? 0
+  const total = hub.registry.count()
+  const actors = hub.registry
+    .slice(offset, limit, now)
+    .map((registration) => hub.registry.entry(registration))
+  const payload: ActorList = { actors, total, offset, limit, hasMore: offset + limit < total }
+  return { payload }
+}

@@ -1,0 +1,92 @@
+/**
+ * Dispatches `hub:*` requests and answers them: with what the handler gives, or with the refusal that
+ * it throws. A handler that gives nothing has answered by itself, or has nothing to say.
+ */
+import type { Address, Envelope } from "@signal-hub/actor-core"
+import { hubEnvelope } from "../protocol/HubEnvelope.ts"
+import { ANSWER_TYPE, type HubRequestType } from "../protocol/HubMessage.ts"
+import type { Connection } from "../session/Connection.ts"
+import type { Session } from "../session/Session.ts"
+import { broadcast, send } from "./DeliveryRequests.ts"
+import type { HubState } from "./HubState.ts"
+import { Refusal } from "./Refusal.ts"
+import { discover, listActors, register, renew, unregister } from "./RegistryRequests.ts"
+import { disconnectRequest, heartbeat, metrics, queueStats } from "./SessionRequests.ts"
+import { presence, publish, subscribe, unsubscribe } from "./TopicRequests.ts"
+import { unwatch, watch } from "./WatchRequests.ts"
+
+/** A request as its handler sees it. */
+export interface Request {
+  readonly hub: HubState
+  readonly connection: Connection
+  readonly session: Session
+  /** The sender's address, as enforced. */
+  readonly from: Address.Address
+  readonly envelope: Envelope.Envelope
+  readonly now: number
+}
+
+/** What a handler answers with. */
+export interface Answer {
+  readonly payload: unknown
+  readonly metadata?: Envelope.Metadata
+}
+type Handler = (request: Request) => Answer | undefined
+
+const HANDLERS: { readonly [type in Exclude<HubRequestType, "hub:connect">]: Handler } = {
+  "hub:heartbeat": heartbeat,
+  "hub:disconnect": disconnectRequest,
+  "hub:register": register,
+  "hub:unregister": unregister,
+  "hub:renew": renew,
+  "hub:discover": discover,
+  "hub:list_actors": listActors,
+  "hub:send": send,
+  "hub:broadcast": broadcast,
+  "hub:subscribe": subscribe,
+  "hub:unsubscribe": unsubscribe,
+  "hub:publish": publish,
+  "hub:watch": watch,
+  "hub:unwatch": unwatch,
+  "hub:presence": presence,
+  "hub:queue_stats": queueStats,
+  "hub:metrics": metrics,
+}
+
+/** Requests that a tell gets no answer to. */
+const ASK_ONLY: ReadonlySet<string> = new Set([
+  "hub:unregister",
+  "hub:send",
+  "hub:unsubscribe",
+  "hub:unwatch",
+])
+
+export const handleRequest = (request: Request): void => {
+  const { hub, session, from, envelope, now } = request
+  const { id, type } = envelope
+  const handler = Object.hasOwn(HANDLERS, type) ? HANDLERS[type as keyof typeof HANDLERS] : undefined
+  if (handler === undefined) {
+    const known = type === "hub:connect" ? "invalid_message" : "unknown_type"
+    const message =
+      known === "unknown_type" ? `the hub has no request "${type}"` : "the session is connected already"
+    return hub.refuse(session, from, known, message, id, now)
+  }
+  try {
+    const answer = handler(request)
+    if (answer !== undefined && (envelope.pattern === "ask" || !ASK_ONLY.has(type))) {
+      reply(request, answer)
+    }
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error
+    hub.refuse(session, from, error.code, error.message, id, now, error.details)
+  }
+}
+
+/** Answers a request. The asker may have got its identity from it. */
+export const reply = (
+  { hub, session, from, envelope, now }: Request,
+  { payload, metadata }: Answer,
+): void => {
+  const type = ANSWER_TYPE[envelope.type as HubRequestType]
+  hub.deliver(session, hubEnvelope(type, from, payload, now, envelope.id, metadata), now)
+}

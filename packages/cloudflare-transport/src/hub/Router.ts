@@ -1,0 +1,159 @@
+/**
+ * Routes direct envelopes: whatever is not `hub:*` goes to `to` as it is, with only `from` enforced.
+ * Opens asks, lets each answer through once, and only from where it may come. The hot path of a hub.
+ */
+import type { Address, Envelope } from "@signal-hub/actor-core"
+import { hubEnvelope } from "../protocol/HubEnvelope.ts"
+import { HUB_ADDRESS } from "../protocol/HubMessage.ts"
+import type { Session } from "../session/Session.ts"
+import type { Ask } from "./Asks.ts"
+import type { HubState } from "./HubState.ts"
+
+/** Whether its time is over. `ttl` is what remained when it was received. */
+export const isExpired = (envelope: Envelope.Envelope, receivedAt: number, now: number): boolean =>
+  envelope.ttl !== null && now >= receivedAt + envelope.ttl
+
+/** Delivers an envelope that is for another actor. `from` is the sender's, as enforced. */
+export const route = (
+  hub: HubState,
+  sender: Session,
+  from: Address.Address,
+  envelope: Envelope.Envelope,
+  now: number,
+): void => {
+  if (envelope.to === HUB_ADDRESS) {
+    hub.refuse(
+      sender,
+      from,
+      "unknown_type",
+      `the hub has no message type "${envelope.type}"`,
+      envelope.id,
+      now,
+    )
+  } else if (envelope.pattern === "ask") {
+    ask(hub, sender, from, envelope, now)
+  } else if (envelope.correlationId !== null) {
+    correlated(hub, sender, from, envelope, envelope.correlationId, now)
+  } else {
+    const target = hub.resolve(envelope.to, now)
+    if (target === undefined) hub.deadLetter(envelope, "unknown_actor", now)
+    else hub.deliver(target, withFrom(envelope, from), now)
+  }
+}
+
+/** The envelope as it is delivered. Volatile: the receiver's sequence is not the sender's. */
+const withFrom = (envelope: Envelope.Envelope, from: Address.Address): Envelope.Envelope =>
+  envelope.from === from && envelope.seq === undefined
+    ? envelope
+    : {
+        id: envelope.id,
+        from,
+        to: envelope.to,
+        type: envelope.type,
+        payload: envelope.payload,
+        pattern: envelope.pattern,
+        correlationId: envelope.correlationId,
+        timestamp: envelope.timestamp,
+        metadata: envelope.metadata,
+        ttl: envelope.ttl,
+        signature: envelope.signature,
+      }
+
+const ask = (
+  hub: HubState,
+  sender: Session,
+  from: Address.Address,
+  envelope: Envelope.Envelope,
+  now: number,
+): void => {
+  const { id, to, metadata } = envelope
+  if (metadata.forwardOf === id && envelope.from !== "") {
+    const open = hub.asks.get(envelope.from, id)
+    if (open !== undefined && open.targetSession === sender.id) return forward(hub, open, envelope, now)
+  }
+  if (hub.asks.get(from, id) !== undefined) {
+    return hub.refuse(sender, from, "invalid_message", `"id" is that of an ask that is still open`, id, now)
+  }
+  const { maxAsksPerSession, defaultAskTimeout } = hub.host.limits
+  if (hub.asks.countOf(sender) >= maxAsksPerSession) {
+    return hub.refuse(sender, from, "too_many_asks", `${maxAsksPerSession} asks are open`, id, now)
+  }
+  const target = hub.resolve(to, now)
+  if (target === undefined) return unknownActor(hub, sender, from, envelope, now)
+  if (!hub.deliver(target, withFrom(envelope, from), now)) {
+    return hub.refuse(sender, from, "actor_terminated", `${to} has lost its connection`, id, now)
+  }
+  hub.asks.open(sender, from, id, to, target, envelope.ttl ?? defaultAskTimeout, now)
+  hub.watchAsks()
+}
+
+/** Nobody is at `to`: a typed answer, whether it was asked directly or through `hub:send`. */
+export const unknownActor = (
+  hub: HubState,
+  asker: Session,
+  from: Address.Address,
+  envelope: Envelope.Envelope,
+  now: number,
+  address: Address.Address = envelope.to,
+): void => {
+  hub.metrics.errors++
+  const payload = { actorAddress: address, message: `there is no actor at ${address}` }
+  hub.deliver(asker, hubEnvelope("hub:unknown_actor", from, payload, now, envelope.id), now)
+}
+
+/** The actor that holds the ask gives it to another, which may answer in its place. */
+const forward = (hub: HubState, open: Ask, envelope: Envelope.Envelope, now: number): void => {
+  const target = hub.resolve(envelope.to, now)
+  if (target !== undefined && hub.deliver(target, withFrom(envelope, open.asker), now)) {
+    hub.asks.forward(open, envelope.to, target)
+    return
+  }
+  hub.asks.close(open)
+  const asker = hub.sessions.byId(open.askerSession)
+  if (asker === undefined) return
+  if (target === undefined) unknownActor(hub, asker, open.asker, envelope, now)
+  else
+    hub.refuse(asker, open.asker, "actor_terminated", `${envelope.to} has lost its connection`, open.id, now)
+}
+
+/** An envelope about an ask: its answer, or, from the asker, a cancel or more demand. */
+const correlated = (
+  hub: HubState,
+  sender: Session,
+  from: Address.Address,
+  envelope: Envelope.Envelope,
+  askId: string,
+  now: number,
+): void => {
+  if (envelope.type === "actor:cancel" || envelope.type === "actor:demand") {
+    const open = hub.asks.get(from, askId)
+    if (open === undefined || open.target !== envelope.to) return hub.deadLetter(envelope, "no_such_ask", now)
+    if (envelope.type === "actor:cancel") hub.asks.close(open)
+    toSession(hub, open.targetSession, withFrom(envelope, from), now)
+    return
+  }
+  const open = hub.asks.get(envelope.to, askId)
+  if (open === undefined || open.targetSession !== sender.id) {
+    return hub.deadLetter(envelope, "no_such_ask", now)
+  }
+  if (isMoreToCome(envelope)) hub.asks.extend(open, now)
+  else hub.asks.close(open)
+  toSession(hub, open.askerSession, withFrom(envelope, from), now)
+}
+
+const toSession = (hub: HubState, id: string, envelope: Envelope.Envelope, now: number): void => {
+  const session = hub.sessions.byId(id)
+  if (session === undefined) hub.deadLetter(envelope, "disconnected", now)
+  else hub.deliver(session, envelope, now)
+}
+
+/** Whether the answer is one of a stream and not its last. */
+const isMoreToCome = (answer: Envelope.Envelope): boolean => {
+  const stream = answer.metadata.stream
+  return (
+    answer.type !== "actor:error" &&
+    typeof stream === "object" &&
+    stream !== null &&
+    (stream as { readonly done?: unknown }).done === false
+  )
+}

@@ -1,0 +1,47 @@
+/** Requests about the session itself: heartbeat, farewell, figures. */
+import { CloseCode } from "../protocol/CloseCode.ts"
+import type { QueueStats } from "../protocol/HubMessage.ts"
+import * as Fields from "./Fields.ts"
+import { closeConnection, endSession } from "./Lifecycle.ts"
+import { malformed } from "./Refusal.ts"
+import { type Answer, reply, type Request } from "./Requests.ts"
+
+export const heartbeat = ({ envelope, now }: Request): Answer => {
+  const { timestamp } = Fields.fieldsOf(envelope.payload)
+  if (typeof timestamp !== "number") throw malformed('"timestamp" must be a number of milliseconds')
+  return { payload: { timestamp, serverTime: now } }
+}
+
+/** The client goes for good: it is answered, then its connection closed and its session ended. */
+export const disconnectRequest = (request: Request): undefined => {
+  const { hub, connection, session, envelope, now } = request
+  Fields.optionalText(Fields.fieldsOf(envelope.payload).reason, "reason", 256)
+  reply(request, { payload: { acknowledged: true } })
+  closeConnection(hub, connection, CloseCode.Normal, "hub:disconnect")
+  endSession(hub, session, now)
+  return undefined
+}
+
+/** Bytes that a reader may leave unacknowledged before its senders are told to pause, and to resume. */
+const PAUSE_THRESHOLD = 1_048_576
+const RESUME_THRESHOLD = 262_144
+
+export const queueStats = ({ connection, session, now }: Request): Answer => {
+  const seconds = Math.max(now - session.receivedSince, 1_000) / 1_000
+  const payload: QueueStats = {
+    queueDepth: connection.outgoing.length,
+    queueBytes: 0,
+    processingRate: session.received / seconds,
+    pauseThreshold: PAUSE_THRESHOLD,
+    resumeThreshold: RESUME_THRESHOLD,
+  }
+  return { payload }
+}
+
+export const metrics = ({ hub, now }: Request): Answer => ({
+  payload: {
+    ...hub.metrics.snapshot(now),
+    sessions: hub.sessions.count(),
+    registrations: hub.registry.count(),
+  },
+})

@@ -1,0 +1,88 @@
+/**
+ * The Durable Object of a hub: a thin shell that gives `HubCore` its storage, sockets, alarm and
+ * timers, and moves bytes. Holds no state of its own.
+ */
+import { DurableObject } from "cloudflare:workers"
+import { CloseCode } from "../protocol/CloseCode.ts"
+import { type HubEnv, limitsOf } from "../worker/HubEnv.ts"
+import { WebSocketBridge } from "../bridge/WebSocketBridge.ts"
+import { durableObjectSql } from "../storage/Sql.ts"
+import { migrate } from "../storage/Schema.ts"
+import { HubCore } from "./HubCore.ts"
+import type { HubHost } from "./HubHost.ts"
+import { closeConnection } from "./Lifecycle.ts"
+import { makeLog } from "./Log.ts"
+
+export class SignalHub extends DurableObject<HubEnv> {
+  readonly #host: HubHost
+  readonly #bridge: WebSocketBridge
+  #core!: HubCore
+
+  constructor(ctx: DurableObjectState, env: HubEnv) {
+    super(ctx, env)
+    const limits = limitsOf(env)
+    const log = makeLog(env.LOG_LEVEL)
+    this.#bridge = new WebSocketBridge(
+      ctx,
+      {
+        opened: (connection) => this.#core.opened(connection),
+        received: (connection, envelope, receivedAt) => this.#core.received(connection, envelope, receivedAt),
+        closed: (connection, cause) => this.#core.closed(connection, cause),
+        violated: (connection) =>
+          closeConnection(this.#core.state, connection, CloseCode.ProtocolViolation, "invalid_message"),
+        failed: (error, connection) => {
+          log("error", "internal_error", { connectionId: connection.id, error: String(error) })
+          this.#restart()
+        },
+      },
+      limits,
+    )
+    this.#host = {
+      sql: durableObjectSql(ctx.storage),
+      limits,
+      connection: (id) => this.#bridge.connection(id),
+      connections: () => this.#bridge.connections(),
+      setAlarm: (at) => void (at === null ? ctx.storage.deleteAlarm() : ctx.storage.setAlarm(at)),
+      later: (milliseconds, task) => {
+        setTimeout(() => {
+          task()
+          this.#bridge.flush()
+        }, milliseconds)
+      },
+      now: () => Date.now(),
+      log,
+    }
+    void ctx.blockConcurrencyWhile(async () => {
+      migrate(this.#host.sql)
+      this.#core = new HubCore(this.#host, await ctx.storage.getAlarm())
+    })
+  }
+
+  override fetch(request: Request): Response {
+    return this.#bridge.upgrade(request)
+  }
+
+  override webSocketMessage(socket: WebSocket, frame: string | ArrayBuffer): void {
+    this.#bridge.webSocketMessage(socket, frame)
+  }
+
+  override webSocketClose(socket: WebSocket, code: number, reason: string): void {
+    this.#bridge.webSocketClose(socket, code, reason)
+  }
+
+  override webSocketError(socket: WebSocket): void {
+    this.#bridge.webSocketError(socket)
+  }
+
+  override alarm(): void {
+    this.#core.alarm()
+    this.#bridge.flush()
+  }
+
+  /** What memory held is in doubt after a failure: begins again from the rows, as after an eviction. */
+  #restart(): void {
+    this.#bridge.forgetSessions()
+    this.#core = new HubCore(this.#host, null)
+    this.#core.state.alarm.rearm(this.#host.now() + this.#host.limits.sweepInterval)
+  }
+}

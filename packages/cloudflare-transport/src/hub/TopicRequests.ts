@@ -1,0 +1,122 @@
+/** Requests about topics: subscribe, unsubscribe, publish, presence. */
+import type { Address } from "@signal-hub/actor-core"
+import { nextId } from "../protocol/HubEnvelope.ts"
+import { HUB_ADDRESS, type PresenceMember, type PresenceState } from "../protocol/HubMessage.ts"
+import { addressOf, type Session } from "../session/Session.ts"
+import * as Fields from "./Fields.ts"
+import type { HubState } from "./HubState.ts"
+import { malformed, Refusal } from "./Refusal.ts"
+import type { Answer, Request } from "./Requests.ts"
+
+export const subscribe = ({ hub, session, envelope }: Request): Answer => {
+  const fields = Fields.fieldsOf(envelope.payload)
+  const topic = Fields.topic(fields.topic)
+  const durable = Fields.optionalFlag(fields.durable, "durable")
+  const presence = Fields.optionalFlag(fields.presence, "presence")
+  const owner = addressOf(session)
+  const before = hub.topics.get(topic, owner)
+  const { maxSubscriptionsPerSession } = hub.host.limits
+  if (before === undefined && hub.topics.countOf(session) >= maxSubscriptionsPerSession) {
+    const message = `the session has ${maxSubscriptionsPerSession} subscriptions, its most`
+    throw new Refusal("too_many_subscriptions", message)
+  }
+  const id = before?.id ?? crypto.randomUUID()
+  hub.topics.put({ id, topic, owner, durable, presence }, session)
+  if (before === undefined) joinPresence(hub, topic, session)
+  hub.logSession("subscription_added", session, { topic, owner, subscriptionId: id, durable })
+  return { payload: { topic, subscriptionId: id } }
+}
+
+export const unsubscribe = ({ hub, session, envelope }: Request): Answer => {
+  const fields = Fields.fieldsOf(envelope.payload)
+  const owner = addressOf(session)
+  const id = Fields.optionalText(fields.subscriptionId, "subscriptionId", 128)
+  if (id === undefined && fields.topic === undefined) {
+    throw malformed('"topic" or "subscriptionId" must say which subscription')
+  }
+  const topic = id === undefined ? Fields.topic(fields.topic) : hub.topics.topicOf(id, owner)
+  if (topic === undefined) throw malformed('"subscriptionId" is not that of a subscription of this session')
+  if (hub.topics.remove(topic, owner, session)) {
+    leavePresence(hub, topic, session, owner)
+    hub.logSession("subscription_removed", session, { topic, owner })
+  }
+  return { payload: { topic } }
+}
+
+/** A copy for each subscriber; a slow or absent one holds up nobody and is not waited for. */
+export const publish = ({ hub, from, envelope }: Request): Answer => {
+  const fields = Fields.fieldsOf(envelope.payload)
+  const topic = Fields.topic(fields.topic)
+  const type = Fields.innerType(fields.type)
+  const metadata = { ...envelope.metadata, topic, publication: true, via: HUB_ADDRESS }
+  const id = nextId()
+  let subscriberCount = 0
+  for (const { owner } of hub.topics.subscribers(topic).values()) {
+    const session = hub.owner(owner)
+    if (session === undefined) continue
+    const copy = {
+      id,
+      from,
+      to: owner,
+      type,
+      payload: fields.data ?? null,
+      pattern: "tell" as const,
+      correlationId: null,
+      timestamp: envelope.timestamp,
+      metadata,
+      ttl: envelope.ttl,
+      signature: envelope.signature,
+    }
+    if (hub.outbox.offer(session, copy)) subscriberCount++
+  }
+  hub.metrics.messagesSent += subscriberCount
+  return { payload: { topic, subscriberCount } }
+}
+
+export const presence = ({ hub, envelope }: Request): Answer => {
+  const fields = Fields.fieldsOf(envelope.payload)
+  const topic = Fields.topic(fields.topic)
+  const after = Fields.cursor(fields.cursor)
+  const { maxPageSize } = hub.host.limits
+  const owners = [...hub.topics.subscribers(topic).keys()]
+    .filter((owner) => owner > after)
+    .toSorted() as ReadonlyArray<Address.Address>
+  const page = owners.slice(0, maxPageSize)
+  const members = page.flatMap((owner) => {
+    const session = hub.owner(owner)
+    return session === undefined ? [] : [memberOf(hub, session, owner)]
+  })
+  const last = page.at(-1)
+  const payload: PresenceState =
+    owners.length > page.length && last !== undefined
+      ? { topic, members, hasMore: true, cursor: Fields.encodeCursor(last) }
+      : { topic, members, hasMore: false }
+  return { payload }
+}
+
+/** A member as others see it: with the metadata of its registration, else of its client. */
+const memberOf = (hub: HubState, session: Session, actorAddress: Address.Address): PresenceMember => ({
+  actorAddress,
+  metadata: hub.registry.get(actorAddress)?.metadata ?? session.metadata,
+})
+
+/** Somebody joined: told to those who subscribed with presence. */
+export const joinPresence = (hub: HubState, topic: string, session: Session): void => {
+  if (!hasListener(hub, topic)) return
+  hub.presence.note(topic, "joined", memberOf(hub, session, addressOf(session)))
+}
+
+export const leavePresence = (
+  hub: HubState,
+  topic: string,
+  session: Session,
+  address: Address.Address,
+): void => {
+  if (!hasListener(hub, topic)) return
+  hub.presence.note(topic, "left", memberOf(hub, session, address))
+}
+
+const hasListener = (hub: HubState, topic: string): boolean => {
+  for (const subscription of hub.topics.subscribers(topic).values()) if (subscription.presence) return true
+  return false
+}

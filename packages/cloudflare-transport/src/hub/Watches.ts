@@ -1,0 +1,50 @@
+/** Who is told when an address ends. A watch is told once and is over then. By the watcher's address. */
+import type { Address } from "@signal-hub/actor-core"
+import type { Session } from "../session/Session.ts"
+import { addressOf } from "../session/Session.ts"
+import type { Sql } from "../storage/Sql.ts"
+
+export class Watches {
+  readonly #sql: Sql
+
+  constructor(sql: Sql) {
+    this.#sql = sql
+  }
+
+  countOf(session: Session): number {
+    session.watches ??= this.#sql.all<{ n: number }>(
+      "SELECT count(*) AS n FROM watch WHERE watcher = ?",
+      addressOf(session),
+    )[0]!.n
+    return session.watches
+  }
+
+  add(target: Address.Address, session: Session): void {
+    this.#sql.run("INSERT OR IGNORE INTO watch (target, watcher) VALUES (?, ?)", target, addressOf(session))
+    session.watches = undefined
+  }
+
+  remove(target: Address.Address, session: Session): void {
+    this.#sql.run("DELETE FROM watch WHERE target = ? AND watcher = ?", target, addressOf(session))
+    session.watches = undefined
+  }
+
+  /** The target ended: gives its watchers, whose watches are over now. */
+  take(target: Address.Address): ReadonlyArray<Address.Address> {
+    const watchers = this.#sql
+      .all<{ watcher: Address.Address }>("SELECT watcher FROM watch WHERE target = ?", target)
+      .map(({ watcher }) => watcher)
+    if (watchers.length > 0) this.#sql.run("DELETE FROM watch WHERE target = ?", target)
+    return watchers
+  }
+
+  /** A session got its identity: what it watched before is watched by that. */
+  move(from: Address.Address, to: Address.Address): void {
+    this.#sql.run("UPDATE OR REPLACE watch SET watcher = ? WHERE watcher = ?", to, from)
+  }
+
+  /** The watcher is gone. */
+  release(watcher: Address.Address): void {
+    this.#sql.run("DELETE FROM watch WHERE watcher = ?", watcher)
+  }
+}

@@ -1,0 +1,56 @@
+/** Envelopes that the hub itself sends. */
+import type { Address } from "@signal-hub/actor-core"
+import { Envelope } from "@signal-hub/actor-core"
+import { HUB_ADDRESS } from "./HubMessage.ts"
+import { type HubErrorCode, hubErrorPayload, OWN_TYPE } from "./HubError.ts"
+import type { ProtocolMajor } from "./Version.ts"
+
+/** Short ids, unique to this process: random enough once, then counted. */
+const idPrefix: { value: string | undefined } = { value: undefined }
+let idCount = 0
+export const nextId = (): string => {
+  // Workers give no randomness while a module is loaded, only when an event is handled.
+  idPrefix.value ??= crypto.randomUUID().slice(0, 8)
+  return `${idPrefix.value}-${(idCount++).toString(36)}`
+}
+
+/** An envelope from the hub. */
+export const hubEnvelope = (
+  type: string,
+  to: Address.Address,
+  payload: unknown,
+  now: number,
+  correlationId: string | null = null,
+  metadata: Envelope.Metadata = Envelope.NO_METADATA,
+): Envelope.Envelope => ({
+  id: nextId(),
+  from: HUB_ADDRESS,
+  to,
+  type,
+  payload,
+  pattern: "tell",
+  correlationId,
+  timestamp: now,
+  metadata,
+  ttl: null,
+  signature: null,
+})
+
+/**
+ * A refusal, in the form that the receiver's protocol has for it: to connected sessions of 1.0 some
+ * codes are types of their own, to all others they are `hub:error` with those fields in `details`.
+ */
+export const errorEnvelope = (
+  major: ProtocolMajor | null,
+  to: Address.Address,
+  code: HubErrorCode,
+  message: string,
+  now: number,
+  correlationId: string | null,
+  details: { readonly [key: string]: unknown } = {},
+): Envelope.Envelope => {
+  const ownType = major === 1 ? OWN_TYPE[code] : undefined
+  return ownType === undefined
+    ? hubEnvelope("hub:error", to, hubErrorPayload(code, message, details), now, correlationId)
+    : hubEnvelope(ownType, to, { message, ...details }, now, correlationId)
+}

@@ -1,0 +1,39 @@
+/**
+ * One connection of a session, as the core sees it: an id, what its socket's attachment keeps over
+ * hibernation, and what is waiting to leave. A session outlives its connections.
+ */
+import type { Envelope } from "@signal-hub/actor-core"
+import type { ProtocolMajor } from "../protocol/Version.ts"
+import type { ConnectionState } from "./ConnectionState.ts"
+import type { Session } from "./Session.ts"
+
+export interface Connection {
+  readonly id: string
+  /** Epoch milliseconds. */
+  readonly openedAt: number
+  state: ConnectionState
+  /** The session that it connected as: the id, which leads to its row. */
+  sessionId: string | null
+  /** The session itself, once it was looked up. Not kept over hibernation. */
+  session: Session | undefined
+  /** The protocol's major that was agreed in `hub:connect`. */
+  major: ProtocolMajor | null
+  /** Bad frames or envelopes in a row. */
+  strikes: number
+  /** Failed `hub:connect`s. */
+  failures: number
+  /** When a frame was last received, epoch milliseconds. The runtime knows of pings. */
+  heardAt: number
+  /** What leaves with the next flush, in order. */
+  readonly outgoing: Array<Envelope.Envelope>
+  /** What came in while an earlier envelope of this connection is still worked on; `null`: nothing is. */
+  parked: Array<{ readonly envelope: Envelope.Envelope; readonly receivedAt: number }> | null
+  /** When the runtime last answered a ping for it, epoch milliseconds; 0 where never. */
+  readonly pingedAt: () => number
+  /** Puts an envelope in line for the next flush. */
+  readonly send: (envelope: Envelope.Envelope) => void
+  /** Writes what is to outlive hibernation to the socket's attachment. */
+  readonly save: () => void
+  /** Flushes, then closes the socket. */
+  readonly close: (code: number, reason: string) => void
+}

@@ -1,0 +1,23 @@
+/** Who is alive: when a connection was last heard, and until when registrations hold. Pure arithmetic. */
+import { type Limits, SILENT_INTERVALS } from "../protocol/Limits.ts"
+import type { Connection } from "./Connection.ts"
+import type { Session } from "./Session.ts"
+
+/** How long somebody may be silent, in milliseconds. */
+export const silenceAllowed = (limits: Limits): number => SILENT_INTERVALS * limits.heartbeatInterval
+
+/** When the connection was last heard: by a frame, or by a ping that the runtime answered. */
+export const lastHeard = (connection: Connection): number =>
+  Math.max(connection.heardAt, connection.pingedAt())
+
+/** Whether the connection was silent for too long. */
+export const isSilent = (connection: Connection, limits: Limits, now: number): boolean =>
+  now - lastHeard(connection) >= silenceAllowed(limits)
+
+/** When the session was last heard, through its connection or, without one, before it went. */
+export const sessionHeard = (session: Session, connection: Connection | undefined): number =>
+  connection === undefined ? session.heardAt : lastHeard(connection)
+
+/** Until when a registration of this TTL holds, if nothing more is heard. Epoch milliseconds. */
+export const leaseUntil = (heardAt: number, ttlSeconds: number, limits: Limits): number =>
+  heardAt + Math.max(ttlSeconds * 1_000, silenceAllowed(limits))

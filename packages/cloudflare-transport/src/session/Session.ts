@@ -1,0 +1,44 @@
+/**
+ * A session: whose it is, which connection carries it now, and how long it waits for another. It is
+ * named by `sessionId`, which is neither an address nor a secret; it speaks for its identity.
+ */
+import type { Address } from "@signal-hub/actor-core"
+import { provisionalAddress } from "../protocol/HubMessage.ts"
+import type { ProtocolMajor } from "../protocol/Version.ts"
+import type { Connection } from "./Connection.ts"
+
+export interface Session {
+  readonly id: string
+  /** Id of the connection that carries it, `null` while it waits for one. */
+  connectionId: string | null
+  /** That connection, once it was looked up. Not kept over hibernation. */
+  connection: Connection | undefined
+  identity: Address.Address | null
+  /** Goes up with every claim of the identity. */
+  epoch: number
+  readonly major: ProtocolMajor
+  /** `clientMetadata` of its `hub:connect`. */
+  readonly metadata: { readonly [key: string]: unknown }
+  /** Epoch milliseconds. */
+  readonly connectedAt: number
+  readonly expirySeconds: number
+  /** When it was last heard, as far as rows know: exact once it lost its connection. */
+  heardAt: number
+  /** When it ends unless a connection comes, epoch milliseconds; `null` while it has one. */
+  graceUntil: number | null
+  /** Envelopes received in this memory's life, for its rate. */
+  received: number
+  /** Since when `received` counts, epoch milliseconds. */
+  readonly receivedSince: number
+  /** Keys of its open asks that are in memory: those it asked, and those it was asked. */
+  readonly asked: Set<string>
+  readonly answering: Set<string>
+  /** How many of these it has, once counted. */
+  addresses: number | undefined
+  subscriptions: number | undefined
+  watches: number | undefined
+}
+
+/** The address it is known by: its identity, or a provisional one. */
+export const addressOf = (session: Session): Address.Address =>
+  session.identity ?? provisionalAddress(session.id)

@@ -1,0 +1,200 @@
+/**
+ * The sessions of an object, by id and by address, and their rows. What is in memory is a cache: a
+ * miss reads the row. Who wins an identity and what ends with a session is in the hub's `Lifecycle`.
+ */
+import type { Address } from "@signal-hub/actor-core"
+import type { ProtocolMajor } from "../protocol/Version.ts"
+import type { Sql } from "../storage/Sql.ts"
+import type { Connection } from "./Connection.ts"
+import type { Session } from "./Session.ts"
+
+interface SessionRow {
+  readonly id: string
+  readonly connection: string | null
+  readonly identity: Address.Address | null
+  readonly epoch: number
+  readonly major: number
+  readonly metadata: string
+  readonly connected_at: number
+  readonly expiry_seconds: number
+  readonly heard_at: number
+  readonly grace_until: number | null
+}
+
+interface Storage {
+  readonly sql: Sql
+  readonly now: () => number
+  readonly connection: (id: string) => Connection | undefined
+}
+
+export class Sessions {
+  readonly #storage: Storage
+  readonly #byId = new Map<string, Session>()
+  readonly #byIdentity = new Map<string, Session>()
+  #count: number | undefined
+
+  constructor(storage: Storage) {
+    this.#storage = storage
+  }
+
+  /** How many there are, those in their grace period included. */
+  count(): number {
+    this.#count ??= this.#storage.sql.all<{ n: number }>("SELECT count(*) AS n FROM session")[0]!.n
+    return this.#count
+  }
+
+  byId(id: string): Session | undefined {
+    const cached = this.#byId.get(id)
+    if (cached !== undefined) return cached
+    const row = this.#storage.sql.all<SessionRow>("SELECT * FROM session WHERE id = ?", id)[0]
+    return row === undefined ? undefined : this.#cache(row)
+  }
+
+  /** The session that speaks for the identity, also while it waits in its grace period. */
+  byIdentity(identity: Address.Address): Session | undefined {
+    const cached = this.#byIdentity.get(identity)
+    if (cached !== undefined) return cached
+    const row = this.#storage.sql.all<{ session: string }>(
+      "SELECT session FROM identity WHERE address = ? AND session IS NOT NULL",
+      identity,
+    )[0]
+    return row === undefined ? undefined : this.byId(row.session)
+  }
+
+  /** The session that the connection carries now, or `undefined`: it has none, or an old epoch's. */
+  of(connection: Connection): Session | undefined {
+    if (connection.sessionId === null) return undefined
+    const session = (connection.session ??= this.byId(connection.sessionId))
+    if (session === undefined || session.connectionId !== connection.id) return undefined
+    session.connection = connection
+    return session
+  }
+
+  /** The open connection that carries the session now. */
+  connectionOf(session: Session): Connection | undefined {
+    if (session.connectionId === null) return undefined
+    return (session.connection ??= this.#storage.connection(session.connectionId))
+  }
+
+  /** Stores a new session, without an identity yet. */
+  add(session: Session): void {
+    this.#storage.sql.run(
+      `INSERT INTO session (id, connection, identity, epoch, major, metadata, connected_at, expiry_seconds, heard_at)
+       VALUES (?, ?, NULL, 0, ?, ?, ?, ?, ?)`,
+      session.id,
+      session.connectionId,
+      session.major,
+      JSON.stringify(session.metadata),
+      session.connectedAt,
+      session.expirySeconds,
+      session.heardAt,
+    )
+    this.#byId.set(session.id, session)
+    if (this.#count !== undefined) this.#count++
+  }
+
+  /** The last epoch of the identity; 0 where it was never claimed. */
+  epochOf(identity: Address.Address): number {
+    return (
+      this.#storage.sql.all<{ epoch: number }>("SELECT epoch FROM identity WHERE address = ?", identity)[0]
+        ?.epoch ?? 0
+    )
+  }
+
+  /** Makes the session the one that speaks for the identity, from this epoch on. */
+  setIdentity(session: Session, identity: Address.Address, epoch: number): void {
+    this.#storage.sql.run(
+      `INSERT INTO identity (address, epoch, session) VALUES (?1, ?2, ?3)
+       ON CONFLICT (address) DO UPDATE SET epoch = ?2, session = ?3, released_at = NULL`,
+      identity,
+      epoch,
+      session.id,
+    )
+    this.#storage.sql.run(
+      "UPDATE session SET identity = ?, epoch = ? WHERE id = ?",
+      identity,
+      epoch,
+      session.id,
+    )
+    session.identity = identity
+    session.epoch = epoch
+    this.#byIdentity.set(identity, session)
+  }
+
+  /** The session lost its connection and waits for another until `graceUntil`. */
+  detach(session: Session, heardAt: number, graceUntil: number): void {
+    this.#storage.sql.run(
+      "UPDATE session SET connection = NULL, heard_at = ?, grace_until = ? WHERE id = ?",
+      heardAt,
+      graceUntil,
+      session.id,
+    )
+    session.connectionId = null
+    session.connection = undefined
+    session.heardAt = heardAt
+    session.graceUntil = graceUntil
+  }
+
+  /** The session is over: its row goes, and its identity is free unless another has it already. */
+  remove(session: Session): void {
+    this.#storage.sql.run("DELETE FROM session WHERE id = ?", session.id)
+    if (session.identity !== null) {
+      this.#storage.sql.run(
+        "UPDATE identity SET session = NULL, released_at = ? WHERE address = ? AND session = ?",
+        this.#storage.now(),
+        session.identity,
+        session.id,
+      )
+      if (this.#byIdentity.get(session.identity) === session) this.#byIdentity.delete(session.identity)
+    }
+    session.connectionId = null
+    session.connection = undefined
+    this.#byId.delete(session.id)
+    if (this.#count !== undefined) this.#count--
+  }
+
+  /** Sessions whose grace period is over. */
+  graceOver(now: number): ReadonlyArray<Session> {
+    return this.#storage.sql
+      .all<SessionRow>("SELECT * FROM session WHERE grace_until <= ? LIMIT 1000", now)
+      .map((row) => this.#byId.get(row.id) ?? this.#cache(row))
+  }
+
+  /** Sessions that believe to have a connection. Only the sweep asks. */
+  attached(): ReadonlyArray<Session> {
+    return this.#storage.sql
+      .all<SessionRow>("SELECT * FROM session WHERE connection IS NOT NULL")
+      .map((row) => this.#byId.get(row.id) ?? this.#cache(row))
+  }
+
+  /** Forgets identities that nobody claimed since `before`: no connection can be that old. */
+  forgetIdentities(before: number): void {
+    this.#storage.sql.run("DELETE FROM identity WHERE released_at < ?", before)
+  }
+
+  #cache(row: SessionRow): Session {
+    const session: Session = {
+      id: row.id,
+      connectionId: row.connection,
+      connection: undefined,
+      identity: row.identity,
+      epoch: row.epoch,
+      major: row.major as ProtocolMajor,
+      metadata: JSON.parse(row.metadata),
+      connectedAt: row.connected_at,
+      expirySeconds: row.expiry_seconds,
+      heardAt: row.heard_at,
+      graceUntil: row.grace_until,
+      received: 0,
+      receivedSince: this.#storage.now(),
+      asked: new Set(),
+      answering: new Set(),
+      addresses: undefined,
+      subscriptions: undefined,
+      watches: undefined,
+    }
+    this.#byId.set(session.id, session)
+    if (session.identity !== null) this.#byIdentity.set(session.identity, session)
+    return session
+  }
+}

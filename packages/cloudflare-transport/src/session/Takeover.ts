@@ -1,0 +1,29 @@
+/**
+ * The decision when an identity is claimed: who holds it afterward, and what becomes of what the
+ * holder had. Pure; `Sessions.claim` carries it out in one synchronous step.
+ *
+ * The last connection wins. Decided from stored state alone, never from the order of events.
+ */
+import type { Session } from "./Session.ts"
+
+export interface TakeoverPlan {
+  readonly epoch: number
+  /** The session that loses the identity. */
+  readonly superseded: Session | undefined
+  /** Whether the loser's registrations beside the identity pass to the winner or end. */
+  readonly registrationsPass: boolean
+}
+
+/** What a claim by `claimant` of an identity at this epoch, held by `holder`, leads to. */
+export const planTakeover = (
+  claimant: Session,
+  holder: Session | undefined,
+  storedEpoch: number,
+): TakeoverPlan => {
+  const superseded = holder === claimant ? undefined : holder
+  return {
+    epoch: storedEpoch + 1,
+    superseded,
+    registrationsPass: superseded !== undefined && superseded.expirySeconds > 0,
+  }
+}

@@ -1,0 +1,83 @@
+/**
+ * The tables of a hub. Rows are the truth; whatever is in memory is a cache of them. Deadlines are
+ * columns with an index of those that have one, so that the earliest is one look-up.
+ */
+import type { Sql } from "./Sql.ts"
+
+const VERSION = 1
+
+const TABLES: ReadonlyArray<string> = [
+  `CREATE TABLE identity (
+    address TEXT PRIMARY KEY,
+    epoch INTEGER NOT NULL,
+    session TEXT,
+    released_at INTEGER
+  ) WITHOUT ROWID`,
+  `CREATE INDEX identity_released ON identity (released_at) WHERE released_at IS NOT NULL`,
+  `CREATE TABLE session (
+    id TEXT PRIMARY KEY,
+    connection TEXT,
+    identity TEXT,
+    epoch INTEGER NOT NULL,
+    major INTEGER NOT NULL,
+    metadata TEXT NOT NULL,
+    connected_at INTEGER NOT NULL,
+    expiry_seconds INTEGER NOT NULL,
+    heard_at INTEGER NOT NULL,
+    grace_until INTEGER
+  ) WITHOUT ROWID`,
+  `CREATE INDEX session_grace ON session (grace_until) WHERE grace_until IS NOT NULL`,
+  `CREATE TABLE registration (
+    address TEXT PRIMARY KEY,
+    session TEXT NOT NULL,
+    capabilities TEXT NOT NULL,
+    metadata TEXT NOT NULL,
+    ttl_seconds REAL NOT NULL,
+    registered_at INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    renewal_token TEXT NOT NULL,
+    lease_until INTEGER
+  ) WITHOUT ROWID`,
+  `CREATE INDEX registration_session ON registration (session)`,
+  `CREATE INDEX registration_lease ON registration (lease_until) WHERE lease_until IS NOT NULL`,
+  `CREATE TABLE subscription (
+    topic TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    id TEXT NOT NULL,
+    durable INTEGER NOT NULL,
+    presence INTEGER NOT NULL,
+    unused_since INTEGER,
+    PRIMARY KEY (topic, owner)
+  ) WITHOUT ROWID`,
+  `CREATE INDEX subscription_owner ON subscription (owner)`,
+  `CREATE INDEX subscription_unused ON subscription (unused_since) WHERE unused_since IS NOT NULL`,
+  `CREATE TABLE watch (
+    target TEXT NOT NULL,
+    watcher TEXT NOT NULL,
+    PRIMARY KEY (target, watcher)
+  ) WITHOUT ROWID`,
+  `CREATE INDEX watch_watcher ON watch (watcher)`,
+  `CREATE TABLE ask (
+    asker TEXT NOT NULL,
+    id TEXT NOT NULL,
+    asker_session TEXT NOT NULL,
+    target TEXT NOT NULL,
+    target_session TEXT NOT NULL,
+    timeout INTEGER NOT NULL,
+    deadline INTEGER NOT NULL,
+    PRIMARY KEY (asker, id)
+  ) WITHOUT ROWID`,
+  `CREATE INDEX ask_deadline ON ask (deadline)`,
+  `CREATE INDEX ask_asker_session ON ask (asker_session)`,
+  `CREATE INDEX ask_target_session ON ask (target_session)`,
+]
+
+/** Creates the tables where they are not there yet. */
+export const migrate = (sql: Sql): void => {
+  sql.run("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
+  if (sql.all<{ version: number }>("SELECT version FROM schema_version").length > 0) return
+  sql.transaction(() => {
+    for (const table of TABLES) sql.run(table)
+    sql.run("INSERT INTO schema_version (version) VALUES (?)", VERSION)
+  })
+}

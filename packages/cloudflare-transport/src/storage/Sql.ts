@@ -1,0 +1,22 @@
+/**
+ * The storage port: SQL, synchronous, as SQLite in a Durable Object gives it. Each concept keeps its
+ * queries beside its logic; the tables are in `Schema`. Tests run the same queries on Node's SQLite.
+ */
+
+/** What a column may hold. */
+export type SqlValue = string | number | null
+
+export interface Sql {
+  /** The rows that the query gives, all of them. Statements are cached by their text. */
+  readonly all: <Row>(query: string, ...bindings: ReadonlyArray<SqlValue>) => ReadonlyArray<Row>
+  readonly run: (query: string, ...bindings: ReadonlyArray<SqlValue>) => void
+  /** Runs the writes together or not at all: what throws leaves no row behind. */
+  readonly transaction: <A>(writes: () => A) => A
+}
+
+/** The SQLite database of a Durable Object. */
+export const durableObjectSql = (storage: DurableObjectStorage): Sql => ({
+  all: (query, ...bindings) => storage.sql.exec(query, ...bindings).toArray() as never,
+  run: (query, ...bindings) => void storage.sql.exec(query, ...bindings),
+  transaction: (writes) => storage.transactionSync(writes),
+})
