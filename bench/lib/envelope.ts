@@ -10,7 +10,7 @@ export const TYPE = "bench:note"
 let made = 0
 
 /** The envelope as whoever has no client of ours would make it. */
-export const makeEnvelope = (to: string, payload: Payload) => ({
+export const makeEnvelope = (to: string, payload: unknown) => ({
   id: `b${1_000_000_000 + made++}`,
   to,
   type: TYPE,

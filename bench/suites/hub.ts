@@ -14,6 +14,7 @@ import { quantile } from "../lib/statistics.ts"
 import { processorTime, residentMemory } from "../lib/usage.ts"
 import { partyserver } from "../subjects/partyserver.ts"
 import { relay } from "../subjects/relay.ts"
+import { signalHubJson } from "../subjects/signalHubJson.ts"
 import { socketIo } from "../subjects/socketio.ts"
 
 const IN_FLIGHT = 256
@@ -161,11 +162,11 @@ const weight = async (subject: Subject) => {
 
 /** These have one form only, which is single JSON frames. */
 const peers = [relay, partyserver, socketIo]
-const all = [...peers]
+const all = [...peers, signalHubJson]
 
 const measures: ReadonlyArray<Measure<Subject>> = [
-  { name: "relay throughput", subjects: [...peers], run: relayThroughput },
-  { name: "relay throughput in JSON", subjects: [...peers], run: relayThroughputJson },
+  { name: "relay throughput", subjects: peers, run: relayThroughput },
+  { name: "relay throughput in JSON", subjects: [...peers, signalHubJson], run: relayThroughputJson },
   { name: "round trip", subjects: all, run: roundTrip },
   { name: "fan-out", subjects: all, run: fanOut },
   { name: "connects and memory", subjects: all, run: crowd },

@@ -13,6 +13,9 @@ export type Address = `@(${string}/${string})`
 export const MAX_ADDRESS_BYTES = 256
 const MAX_SEGMENT_BYTES = 100
 
+/** The hub's own address: it alone is believed when it speaks `hub:*`. */
+export const HUB_ADDRESS: Address = "@(cloudflare/signal-hub)"
+
 /** An address that breaks the grammar. The message names the rule. */
 export class InvalidAddress extends Schema.TaggedError<InvalidAddress>()("InvalidAddress", {
   address: Schema.String,

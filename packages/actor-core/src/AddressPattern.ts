@@ -2,8 +2,9 @@
  * Patterns over addresses and topics: a segment may hold `*` (any run of characters within it), a
  * last segment `**` matches the rest, and `*` alone matches all.
  *
- * No regular expression is built from a pattern: matching goes back to the last star only, so its
- * time is bounded by pattern × text of one segment and in practice linear.
+ * No regular expression is built from a pattern. Matching goes back to the last star only, so a segment
+ * costs at most (length of its pattern + 1) × (length of its text + 1) steps, however many stars there
+ * are: for a given pattern that is linear in the address, with a factor of at most `MAX_PATTERN_BYTES`.
  */
 import * as Schema from "effect/Schema"
 import { isSegmentCharacter } from "./Address.ts"

@@ -3,7 +3,7 @@
  * its answer or with one of these.
  */
 import * as Schema from "effect/Schema"
-import { AddressSchema } from "./Address.ts"
+import { AddressSchema, HUB_ADDRESS, isAddress } from "./Address.ts"
 import type { Envelope } from "./Envelope.ts"
 
 /** Nobody is at the address. */
@@ -40,30 +40,46 @@ export class AskRefused extends Schema.TaggedError<AskRefused>()("AskRefused", {
 
 export type AskError = UnknownActor | ActorTerminated | AskTimeout | ActorFailed | AskRefused
 
-const HUB = "@(cloudflare/signal-hub)"
+/** What an actor says of its failure: the payload of `actor:error`. */
+export interface ActorErrorPayload {
+  readonly code: string
+  readonly message: string
+  /** The actor's typed error, encoded. */
+  readonly data?: unknown
+  readonly retryable: boolean
+}
+
 const text = (value: unknown, otherwise: string): string => (typeof value === "string" ? value : otherwise)
+
+/** The failure that the actor at this address tells of itself: that it is gone, or that it failed. */
+export const fromActor = (address: string, failure: ActorErrorPayload): AskError => {
+  const { code, message } = failure
+  if (code === "unknown_actor" && isAddress(address)) return new UnknownActor({ address, message })
+  if (code === "actor_terminated") return new ActorTerminated({ message })
+  return new ActorFailed(failure)
+}
 
 /**
  * The failure that this answer tells, or `undefined` where it is an answer like any other. `hub:*`
- * types are believed from the hub's address only.
+ * types are believed from the hub's address only. Never throws, whatever the payload is.
  */
 export const fromEnvelope = (answer: Envelope): AskError | undefined => {
   const p = (typeof answer.payload === "object" && answer.payload !== null ? answer.payload : {}) as {
     readonly [field: string]: unknown
   }
   if (answer.type === "actor:error") {
-    return new ActorFailed({
+    return fromActor(answer.from, {
       code: text(p.code, "actor_failed"),
       message: text(p.message, "the actor failed"),
       data: p.data,
       retryable: p.retryable === true,
     })
   }
-  if (answer.from !== HUB) return undefined
+  if (answer.from !== HUB_ADDRESS) return undefined
   switch (answer.type) {
     case "hub:unknown_actor":
       return new UnknownActor({
-        address: p.actorAddress as never,
+        address: isAddress(p.actorAddress) ? p.actorAddress : HUB_ADDRESS,
         message: text(p.message, "unknown actor"),
       })
     case "hub:error": {

@@ -2,7 +2,7 @@
  * The envelope: what travels between actors, in whatever process they are.
  *
  * `Envelope` is the schema, for documentation and tools; `check` is the hand-written fast path for
- * what comes off a wire, and a property test shows that the two agree. `check` also normalises: what
+ * what comes off a wire, and a property test shows that the two agree. `check` also normalizes: what
  * may be absent is filled in, what is unknown is left behind, and the object has always one shape.
  */
 import * as Schema from "effect/Schema"
@@ -48,17 +48,20 @@ export const NO_METADATA: Metadata = Object.freeze({})
 
 const boundedString = (min: number, max: number) =>
   Schema.String.check(Schema.isMinLength(min), Schema.isMaxLength(max))
+// Aborting: what is too deep must not reach the next filter, which makes JSON of it.
 const MetadataSchema = Schema.Record(Schema.String, Schema.Unknown).check(
-  Schema.makeFilter((metadata) => metadataFits(metadata)),
+  Schema.makeFilter((metadata: Metadata) => isPlainObject(metadata) && isPlain(metadata, 2), undefined, true),
+  Schema.makeFilter((metadata: Metadata) => metadataFits(metadata)),
 )
+const PayloadSchema = Schema.Unknown.check(Schema.makeFilter((payload: unknown) => isPlain(payload, 2)))
 
-/** The envelope as a schema of what may come off a wire, before `check` has normalised it. */
+/** The envelope as a schema of what may come off a wire, before `check` has normalized it. */
 export const WireEnvelope = Schema.Struct({
   id: boundedString(1, MAX_ID_LENGTH),
   from: Schema.optional(Schema.NullOr(Schema.String)),
   to: AddressSchema,
   type: boundedString(1, MAX_TYPE_LENGTH),
-  payload: Schema.optional(Schema.Unknown),
+  payload: Schema.optional(PayloadSchema),
   pattern: Schema.Literals(["tell", "ask"]),
   correlationId: Schema.optional(Schema.NullOr(boundedString(1, MAX_ID_LENGTH))),
   timestamp: Schema.Number.check(Schema.isFinite()),
@@ -80,7 +83,7 @@ export class Malformed {
   }
 }
 
-/** The envelope that the decoded value is, normalised, or why it is none. Never throws. */
+/** The envelope that the decoded value is, normalized, or why it is none. Never throws. */
 export const check = (value: unknown): Envelope | Malformed => {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     return new Malformed(null, "an envelope must be an object")
@@ -112,7 +115,10 @@ export const check = (value: unknown): Envelope | Malformed => {
   if (metadata !== undefined && metadata !== null) {
     if (!isPlainObject(metadata)) return new Malformed(id, '"metadata" must be an object')
     if (!isPlain(metadata, 2))
-      return new Malformed(id, `"metadata" is nested deeper than ${MAX_DEPTH} levels`)
+      return new Malformed(
+        id,
+        `"metadata" is nested deeper than ${MAX_DEPTH} levels, or holds what is no plain data`,
+      )
     if (!metadataFits(metadata))
       return new Malformed(id, `"metadata" is larger than ${MAX_METADATA_BYTES} bytes`)
   }
@@ -175,9 +181,24 @@ export const isPlainObject = (value: unknown): value is { readonly [key: string]
   return prototype === Object.prototype || prototype === null
 }
 
-/** Whether the value, at this level of nesting, is data that every codec can carry and not too deep. */
+/**
+ * Whether the value, at this level of nesting, is data that every codec can carry and not too deep.
+ * A `bigint`, which msgpack can hold, is not: JSON throws on it.
+ */
 const isPlain = (value: unknown, level: number): boolean => {
-  if (typeof value !== "object" || value === null) return true
+  switch (typeof value) {
+    case "bigint":
+    case "symbol":
+    case "function":
+      return false
+    case "object":
+      return value === null || isPlainStructure(value, level)
+    default:
+      return true
+  }
+}
+
+const isPlainStructure = (value: object, level: number): boolean => {
   if (level > MAX_DEPTH) return false
   if (Array.isArray(value)) {
     for (let i = 0; i < value.length; i++) if (!isPlain(value[i], level + 1)) return false

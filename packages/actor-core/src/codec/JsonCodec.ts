@@ -1,11 +1,37 @@
-/** The JSON codec: a text frame that holds one envelope as an object, or an array of envelopes. */
+/**
+ * The JSON codec: a text frame that holds one envelope as an object, or an array of envelopes.
+ *
+ * JSON has neither bytes nor dates: a `Uint8Array`, which came in by another codec, is written as
+ * base64, a `Date` in its ISO form; both are strings to who reads them.
+ */
+import * as Base64 from "effect/encoding/Base64"
 import type { Envelope } from "../Envelope.ts"
 import { UndecodableFrame, type Codec } from "./Codec.ts"
+
+/** Whether there are bytes anywhere in the value. A pass of its own, as a replacer slows every frame. */
+const holdsBytes = (value: unknown): boolean => {
+  if (typeof value !== "object" || value === null) return false
+  if (Array.isArray(value)) return value.some(holdsBytes)
+  if (value instanceof Uint8Array) return true
+  for (const key in value) if (holdsBytes((value as { readonly [key: string]: unknown })[key])) return true
+  return false
+}
+
+// The holder is asked, not the value: a Buffer has turned itself into an object by now.
+const bytesAsBase64 = function (this: { readonly [key: string]: unknown }, key: string, value: unknown) {
+  const held = this[key]
+  return held instanceof Uint8Array ? Base64.encode(held) : value
+}
 
 /** The JSON codec. A batch of one is a plain object, which a peer without batches can read too. */
 export const JsonCodec: Codec = {
   subprotocol: "signal-hub.json",
-  encode: (batch: ReadonlyArray<Envelope>) => JSON.stringify(batch.length === 1 ? batch[0] : batch),
+  encode: (batch: ReadonlyArray<Envelope>) => {
+    const value = batch.length === 1 ? batch[0] : batch
+    return batch.some((envelope) => holdsBytes(envelope.payload) || holdsBytes(envelope.metadata))
+      ? JSON.stringify(value, bytesAsBase64)
+      : JSON.stringify(value)
+  },
   decode: (frame) => {
     if (typeof frame !== "string") {
       throw new UndecodableFrame({

@@ -117,8 +117,8 @@ const accept = (
   connection.sessionId = session.id
   connection.session = session
   connection.major = session.major
-  connection.save()
   hub.transition(connection, "connected", "hub:connect")
+  connection.save()
   hub.deliver(session, connectedEnvelope(session, envelope.id, limits, now), now)
 }
 

@@ -98,7 +98,7 @@ export const broadcast = (request: Request): Answer | undefined => {
   connection.parked = []
   const rest = (): void => {
     const now = hub.host.now()
-    if (!slice(now)) return hub.host.later(0, rest)
+    if (!slice(now)) return void hub.host.later(0, rest)
     reply({ ...request, now }, ack())
     hub.on.unpark(connection)
   }

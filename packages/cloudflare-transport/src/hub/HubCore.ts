@@ -21,7 +21,7 @@ export class HubCore {
   readonly #host: HubHost
   /** Connections without a session, oldest first. */
   readonly #unconnected = new Set<Connection>()
-  #connectTimer = false
+  #cancelConnectTimer: (() => void) | undefined
   #sweptAt = 0
 
   /** `armedAt`: for when the alarm is armed already, epoch milliseconds. */
@@ -55,7 +55,7 @@ export class HubCore {
 
   /** The socket closed or failed. May be told more than once. */
   closed(connection: Connection, cause: string): void {
-    this.#unconnected.delete(connection)
+    this.#settled(connection)
     if (connection.state !== "disconnected") this.state.metrics.connectionsClosed++
     connectionLost(this.state, connection, cause, this.#host.now())
   }
@@ -136,7 +136,7 @@ export class HubCore {
       return
     }
     connect(this.state, connection, envelope, now)
-    if (connection.state !== "connecting") this.#unconnected.delete(connection)
+    if (connection.state !== "connecting") this.#settled(connection)
   }
 
   #unpark(connection: Connection): void {
@@ -160,24 +160,33 @@ export class HubCore {
 
   /** One timer for all sockets that have yet to connect. They keep the object from hibernating. */
   #watchUnconnected(): void {
-    if (this.#connectTimer) return
     const [oldest] = this.#unconnected
-    if (oldest === undefined) return
-    this.#connectTimer = true
+    if (this.#cancelConnectTimer !== undefined || oldest === undefined) return
     const { limits } = this.#host
-    this.#host.later(Math.max(0, oldest.openedAt + limits.connectTimeout - this.#host.now()), () => {
-      this.#connectTimer = false
-      const now = this.#host.now()
-      for (const connection of this.#unconnected) {
-        if (now - connection.openedAt < limits.connectTimeout) break
-        this.#connectTimedOut(connection, now)
-      }
-      this.#watchUnconnected()
-    })
+    this.#cancelConnectTimer = this.#host.later(
+      Math.max(0, oldest.openedAt + limits.connectTimeout - this.#host.now()),
+      () => {
+        this.#cancelConnectTimer = undefined
+        const now = this.#host.now()
+        for (const connection of this.#unconnected) {
+          if (now - connection.openedAt < limits.connectTimeout) break
+          this.#connectTimedOut(connection, now)
+        }
+        this.#watchUnconnected()
+      },
+    )
+  }
+
+  /** The connection waits for `hub:connect` no more. Where none does, the object may hibernate. */
+  #settled(connection: Connection): void {
+    this.#unconnected.delete(connection)
+    if (this.#unconnected.size > 0) return
+    this.#cancelConnectTimer?.()
+    this.#cancelConnectTimer = undefined
   }
 
   #connectTimedOut(connection: Connection, now: number): void {
-    this.#unconnected.delete(connection)
+    this.#settled(connection)
     const seconds = this.#host.limits.connectTimeout / 1_000
     this.#refuseConnection(connection, `no hub:connect within ${seconds} s`, CloseCode.Timeout, now)
   }

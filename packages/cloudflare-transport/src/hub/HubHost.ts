@@ -20,8 +20,11 @@ export interface HubHost {
   readonly connections: () => Iterable<Connection>
   /** Arms the one alarm, or with `null` disarms it. */
   readonly setAlarm: (at: number | null) => void
-  /** Runs the task later in this memory's life, then flushes. A crash loses it. */
-  readonly later: (milliseconds: number, task: () => void) => void
+  /**
+   * Runs the task later in this memory's life, then flushes. A crash loses it; until it ran or was
+   * cancelled, by what is given back, the object does not hibernate.
+   */
+  readonly later: (milliseconds: number, task: () => void) => () => void
   readonly now: () => number
   readonly log: (level: LogLevel, event: string, fields: LogFields) => void
 }

@@ -50,7 +50,9 @@ export class HubState {
     this.sessions = new Sessions(host)
     this.registry = new Registry(host.sql, host.limits, this.sessions)
     this.topics = new Topics(host.sql)
-    this.presence = new Presence(() => host.later(host.limits.presenceWindow, () => this.#tellPresence()))
+    this.presence = new Presence(
+      () => void host.later(host.limits.presenceWindow, () => this.#tellPresence()),
+    )
     this.watches = new Watches(host.sql)
     this.asks = new Asks(host.sql, host.limits.askVolatileFor, (id) => this.sessions.byId(id))
     this.alarm = new Alarm(host, armedAt)

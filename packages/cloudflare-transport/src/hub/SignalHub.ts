@@ -44,10 +44,11 @@ export class SignalHub extends DurableObject<HubEnv> {
       connections: () => this.#bridge.connections(),
       setAlarm: (at) => void (at === null ? ctx.storage.deleteAlarm() : ctx.storage.setAlarm(at)),
       later: (milliseconds, task) => {
-        setTimeout(() => {
+        const timer = setTimeout(() => {
           task()
           this.#bridge.flush()
         }, milliseconds)
+        return () => clearTimeout(timer)
       },
       now: () => Date.now(),
       log,
