@@ -238,9 +238,8 @@ export class WebSocketBridge {
   /** The one clean-up of a socket that is gone. */
   #gone(socket: WebSocket, cause: string): void {
     const connection = this.#connectionOf(socket)
-    if (connection === undefined) return
+    if (connection === undefined || !this.#connections.delete(connection.id)) return
     this.#handler.closed(connection, cause)
-    this.#connections.delete(connection.id)
     this.flush()
   }
 

@@ -10,7 +10,6 @@ const EARLIEST = `SELECT min(at) AS at FROM (
   UNION ALL SELECT min(lease_until) FROM registration WHERE lease_until IS NOT NULL
   UNION ALL SELECT min(deadline) FROM ask
   UNION ALL SELECT min(unused_since) + ?1 FROM subscription WHERE unused_since IS NOT NULL
-  UNION ALL SELECT min(released_at) + ?1 FROM identity WHERE released_at IS NOT NULL
 )`
 
 export class Alarm {
@@ -29,14 +28,14 @@ export class Alarm {
     this.#host.setAlarm(at)
   }
 
-  /** The alarm came and what was due is done: arms it anew, if there is anything left to wait for. */
+  /** Arms it anew for what there is left to wait for, or disarms it. */
   rearm(nextSweep: number | undefined): void {
     const stored = this.#host.sql.all<{ at: number | null }>(
       EARLIEST,
       this.#host.limits.durableSubscriptionFor,
     )[0]!.at
-    this.#armedAt = null
     const at = Math.min(stored ?? Number.POSITIVE_INFINITY, nextSweep ?? Number.POSITIVE_INFINITY)
-    if (at !== Number.POSITIVE_INFINITY) this.atLatest(at)
+    this.#armedAt = at === Number.POSITIVE_INFINITY ? null : at
+    this.#host.setAlarm(this.#armedAt)
   }
 }

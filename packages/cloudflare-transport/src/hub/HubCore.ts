@@ -12,7 +12,7 @@ import { isSilent } from "../session/Liveness.ts"
 import { connect } from "./ConnectRequest.ts"
 import type { HubHost } from "./HubHost.ts"
 import { HubState } from "./HubState.ts"
-import { connectionLost, disconnect, endSession, loseConnection } from "./Lifecycle.ts"
+import { closeConnection, connectionLost, disconnect, endSession, loseConnection } from "./Lifecycle.ts"
 import { handleRequest } from "./Requests.ts"
 import { isExpired, route } from "./Router.ts"
 
@@ -56,8 +56,16 @@ export class HubCore {
   /** The socket closed or failed. May be told more than once. */
   closed(connection: Connection, cause: string): void {
     this.#settled(connection)
-    if (connection.state !== "disconnected") this.state.metrics.connectionsClosed++
+    this.state.metrics.connectionsClosed++
     connectionLost(this.state, connection, cause, this.#host.now())
+    // Nobody is left to look after: an alarm would only wake the object.
+    if (this.#unconnected.size === 0 && this.state.sessions.count() === 0) this.state.alarm.rearm(undefined)
+  }
+
+  /** The connection sent what is no envelope again and again. */
+  violated(connection: Connection): void {
+    closeConnection(this.state, connection, CloseCode.ProtocolViolation, "invalid_message")
+    connectionLost(this.state, connection, "invalid_message", this.#host.now())
   }
 
   /** The alarm came: does what is due and arms it for what comes next. */
@@ -113,7 +121,7 @@ export class HubCore {
     state.metrics.messagesReceived++
     if (connection.sessionId === null) return this.#beforeConnect(connection, envelope, now)
     const session = state.sessions.of(connection)
-    if (session === undefined) return
+    if (session === undefined) return this.#fenced(connection)
     session.received++
     const from = state.enforceFrom(session, envelope.from, now)
     if (isExpired(envelope, receivedAt, now)) {
@@ -125,6 +133,13 @@ export class HubCore {
     } else {
       route(state, session, from, envelope, now)
     }
+  }
+
+  /** The connection's session has another connection now, or is over: nothing is taken from it. */
+  #fenced(connection: Connection): void {
+    const superseded = this.state.sessions.byId(connection.sessionId!) !== undefined
+    const code = superseded ? CloseCode.Superseded : CloseCode.Timeout
+    closeConnection(this.state, connection, code, superseded ? "duplicate_connection" : "session_over")
   }
 
   #beforeConnect(connection: Connection, envelope: Envelope.Envelope, now: number): void {

@@ -74,7 +74,7 @@ const ask = (
   if (hub.asks.get(from, id) !== undefined) {
     return hub.refuse(sender, from, "invalid_message", `"id" is that of an ask that is still open`, id, now)
   }
-  const { maxAsksPerSession, defaultAskTimeout } = hub.host.limits
+  const { maxAsksPerSession, defaultAskTimeout, maxAskTimeout } = hub.host.limits
   if (hub.asks.countOf(sender) >= maxAsksPerSession) {
     return hub.refuse(sender, from, "too_many_asks", `${maxAsksPerSession} asks are open`, id, now)
   }
@@ -83,7 +83,8 @@ const ask = (
   if (!hub.deliver(target, withFrom(envelope, from), now)) {
     return hub.refuse(sender, from, "actor_terminated", `${to} has lost its connection`, id, now)
   }
-  hub.asks.open(sender, from, id, to, target, envelope.ttl ?? defaultAskTimeout, now)
+  const timeout = Math.min(envelope.ttl ?? defaultAskTimeout, maxAskTimeout)
+  hub.asks.open(sender, from, id, to, target, timeout, now)
   hub.watchAsks()
 }
 

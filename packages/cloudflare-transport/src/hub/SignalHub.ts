@@ -3,14 +3,12 @@
  * timers, and moves bytes. Holds no state of its own.
  */
 import { DurableObject } from "cloudflare:workers"
-import { CloseCode } from "../protocol/CloseCode.ts"
 import { type HubEnv, limitsOf } from "../worker/HubEnv.ts"
 import { WebSocketBridge } from "../bridge/WebSocketBridge.ts"
 import { durableObjectSql } from "../storage/Sql.ts"
 import { migrate } from "../storage/Schema.ts"
 import { HubCore } from "./HubCore.ts"
 import type { HubHost } from "./HubHost.ts"
-import { closeConnection } from "./Lifecycle.ts"
 import { makeLog } from "./Log.ts"
 
 export class SignalHub extends DurableObject<HubEnv> {
@@ -28,12 +26,8 @@ export class SignalHub extends DurableObject<HubEnv> {
         opened: (connection) => this.#core.opened(connection),
         received: (connection, envelope, receivedAt) => this.#core.received(connection, envelope, receivedAt),
         closed: (connection, cause) => this.#core.closed(connection, cause),
-        violated: (connection) =>
-          closeConnection(this.#core.state, connection, CloseCode.ProtocolViolation, "invalid_message"),
-        failed: (error, connection) => {
-          log("error", "internal_error", { connectionId: connection.id, error: String(error) })
-          this.#restart()
-        },
+        violated: (connection) => this.#core.violated(connection),
+        failed: (error, connection) => this.#failed(error, connection.id),
       },
       limits,
     )
@@ -44,8 +38,15 @@ export class SignalHub extends DurableObject<HubEnv> {
       connections: () => this.#bridge.connections(),
       setAlarm: (at) => void (at === null ? ctx.storage.deleteAlarm() : ctx.storage.setAlarm(at)),
       later: (milliseconds, task) => {
+        const core = this.#core
         const timer = setTimeout(() => {
-          task()
+          // A core that failed meanwhile has no say any more.
+          if (this.#core !== core) return
+          try {
+            task()
+          } catch (error) {
+            this.#failed(error, null)
+          }
           this.#bridge.flush()
         }, milliseconds)
         return () => clearTimeout(timer)
@@ -81,7 +82,8 @@ export class SignalHub extends DurableObject<HubEnv> {
   }
 
   /** What memory held is in doubt after a failure: begins again from the rows, as after an eviction. */
-  #restart(): void {
+  #failed(error: unknown, connectionId: string | null): void {
+    this.#host.log("error", "internal_error", { connectionId, error: String(error) })
     this.#bridge.forgetSessions()
     this.#core = new HubCore(this.#host, null)
     this.#core.state.alarm.rearm(this.#host.now() + this.#host.limits.sweepInterval)

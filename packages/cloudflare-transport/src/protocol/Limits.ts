@@ -35,6 +35,8 @@ export interface Limits {
   readonly defaultSessionExpirySeconds: readonly [major0: number, major1: number]
   /** Time limit of an ask without `ttl`, in milliseconds. */
   readonly defaultAskTimeout: number
+  /** Longest time limit of an ask, in milliseconds. A longer `ttl` is brought down to it. */
+  readonly maxAskTimeout: number
   /** Age at which an open ask becomes a row, in milliseconds. */
   readonly askVolatileFor: number
   /** Envelopes of a broadcast that are sent before others are served. */
@@ -70,6 +72,7 @@ export const DEFAULT_LIMITS: Limits = {
   maxSessionExpirySeconds: 3_600,
   defaultSessionExpirySeconds: [0, 60],
   defaultAskTimeout: 30_000,
+  maxAskTimeout: 24 * 3_600_000,
   askVolatileFor: 1_000,
   broadcastSlice: 1_000,
   durableSubscriptionFor: 7 * 24 * 3_600_000,
