@@ -53,9 +53,12 @@ const text = (value: unknown, otherwise: string): string => (typeof value === "s
 
 /** The failure that the actor at this address tells of itself: that it is gone, or that it failed. */
 export const fromActor = (address: string, failure: ActorErrorPayload): AskError => {
-  const { code, message } = failure
-  if (code === "unknown_actor" && isAddress(address)) return new UnknownActor({ address, message })
-  if (code === "actor_terminated") return new ActorTerminated({ message })
+  const { code, message, data } = failure
+  // With data it is an error of the actor's own protocol, whatever its code is.
+  if (data === undefined && code === "actor_terminated") return new ActorTerminated({ message })
+  if (data === undefined && code === "unknown_actor" && isAddress(address)) {
+    return new UnknownActor({ address, message })
+  }
   return new ActorFailed(failure)
 }
 

@@ -1,0 +1,52 @@
+/**
+ * A reference to an actor, wherever it lives: its address, and the protocol that it is spoken to in.
+ *
+ * Making one asks nobody and costs nothing; whether somebody is there shows when it is used. How a
+ * message gets there is in `Outbound`.
+ */
+import type * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import type { Address } from "./Address.ts"
+import type { AskError } from "./AskError.ts"
+import type { Metadata } from "./Envelope.ts"
+import type * as Protocol from "./Protocol.ts"
+
+export interface TellOptions {
+  /** At most 4 KiB as JSON. */
+  readonly metadata?: Metadata
+  /** Not delivered when it is older. */
+  readonly ttl?: Duration.Input
+}
+
+export interface AskOptions {
+  /** At most 4 KiB as JSON. */
+  readonly metadata?: Metadata
+  /**
+   * How long to wait for the answer; sent along as the message's `ttl`. Default: the system's, 30 s.
+   * With an infinite one only the other side's limit holds.
+   */
+  readonly timeout?: Duration.Input
+}
+
+export interface ActorRef<in out P extends Protocol.Any> {
+  readonly address: Address
+  readonly protocol: P
+  /**
+   * Sends and forgets: plain and synchronous, in order with what else this process sends to the actor.
+   * Never throws; what can't be delivered is found in the dead letters.
+   */
+  readonly tell: <N extends Protocol.TellName<P>>(
+    name: N,
+    payload: Protocol.Payload<P, N>,
+    options?: TellOptions,
+  ) => void
+  /**
+   * Sends when it is run, and ends once: with the answer, with the message's typed error, or with an
+   * `AskError`. Interrupted or timed out, it tells the actor, which may stop working on it.
+   */
+  readonly ask: <N extends Protocol.AskName<P>>(
+    name: N,
+    payload: Protocol.Payload<P, N>,
+    options?: AskOptions,
+  ) => Effect.Effect<Protocol.Success<P, N>, Protocol.Failure<P, N> | AskError>
+}

@@ -1,0 +1,50 @@
+/**
+ * The asks of this process that wait for an answer from elsewhere. Each ends once: an answer counts only
+ * if it comes from the address that was asked, or is a failure told by the hub.
+ */
+import * as Result from "effect/Result"
+import { HUB_ADDRESS, type Address } from "./Address.ts"
+import * as AskError from "./AskError.ts"
+import type { Envelope } from "./Envelope.ts"
+
+interface OpenAsk {
+  readonly address: Address
+  /** Takes the payload of the answer, or the failure. */
+  readonly settle: (end: Result.Result<unknown, AskError.AskError>) => void
+}
+
+/** What an answer turned out to be. `refused`: the hub's failure for something that is no open ask. */
+export type Verdict = "settled" | "late_answer" | "unexpected_answer" | "refused"
+
+export class Asks {
+  readonly #open = new Map<string, OpenAsk>()
+
+  open(id: string, address: Address, settle: OpenAsk["settle"]): void {
+    this.#open.set(id, { address, settle })
+  }
+
+  /** Forgets an ask; its answer will be late. Whether it was still open. */
+  forget(id: string): boolean {
+    return this.#open.delete(id)
+  }
+
+  /** Takes an envelope with a `correlationId`. */
+  answer(envelope: Envelope): Verdict {
+    const id = envelope.correlationId ?? ""
+    const open = this.#open.get(id)
+    const failure = AskError.fromEnvelope(envelope)
+    const fromHub = failure !== undefined && envelope.from === HUB_ADDRESS
+    if (open === undefined) return fromHub ? "refused" : "late_answer"
+    if (!fromHub && envelope.from !== open.address) return "unexpected_answer"
+    this.#open.delete(id)
+    open.settle(failure === undefined ? Result.succeed(envelope.payload) : Result.fail(failure))
+    return "settled"
+  }
+
+  /** Ends all with this failure. */
+  endAll(failure: AskError.AskError): void {
+    const all = [...this.#open.values()]
+    this.#open.clear()
+    for (const open of all) open.settle(Result.fail(failure))
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * Dead letters: the messages that reached nobody, and why. The last ones are kept to look at, all are
+ * counted, and who subscribes hears of each. Nothing is sent again from here.
+ */
+import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
+import * as Stream from "effect/Stream"
+import type { Envelope } from "./Envelope.ts"
+
+/**
+ * Why a message is dead.
+ * - `unknown_actor`: nobody is at the address
+ * - `unknown_message`, `invalid_payload`: it is outside the actor's protocol, or its sender's
+ * - `expired`: its `ttl` ran out before it was handled
+ * - `terminated`: the actor stopped with the message in its mailbox
+ * - `late_answer`: nobody waits for this answer, or no longer
+ * - `unexpected_answer`: it claims to answer an ask that went to somebody else
+ * - `duplicate`: the same ask is being answered already
+ * - `refused`: the hub said that it did not take what its `correlationId` names
+ * - `undeliverable`: the transport did not take it, or there is none
+ */
+export type Reason =
+  | "unknown_actor"
+  | "unknown_message"
+  | "invalid_payload"
+  | "expired"
+  | "terminated"
+  | "late_answer"
+  | "unexpected_answer"
+  | "duplicate"
+  | "refused"
+  | "undeliverable"
+
+export interface DeadLetter {
+  readonly reason: Reason
+  /** A message that never left the process holds its payload as it was, not encoded. */
+  readonly envelope: Envelope
+  /** When it died, epoch milliseconds. */
+  readonly at: number
+}
+
+/** How many are kept, unless told otherwise. */
+export const DEFAULT_CAPACITY = 1_000
+
+export interface DeadLetters {
+  /** How many there were, those no longer kept included. */
+  readonly total: number
+  /** How many there were of each reason that occurred. */
+  readonly counts: { readonly [reason in Reason]?: number }
+  /** Those that are kept, oldest first. */
+  readonly recent: () => ReadonlyArray<DeadLetter>
+  /** Calls back for each from now on, until the returned function is called. What it throws is dropped. */
+  readonly subscribe: (listener: (letter: DeadLetter) => void) => () => void
+  /** Each from now on; a reader that falls `DEFAULT_CAPACITY` behind misses the oldest. Ends with the system. */
+  readonly stream: Stream.Stream<DeadLetter>
+}
+
+/** Dead letters, from the side that writes them. */
+export class DeadLetterOffice implements DeadLetters {
+  readonly #capacity: number
+  readonly #ring: Array<DeadLetter> = []
+  readonly #listeners = new Set<(letter: DeadLetter) => void>()
+  readonly #queues = new Set<{ readonly end: () => void }>()
+  #closed = false
+  total = 0
+  readonly counts: { [reason in Reason]?: number } = {}
+
+  constructor(capacity: number = DEFAULT_CAPACITY) {
+    this.#capacity = Math.max(0, Math.trunc(capacity))
+  }
+
+  readonly recent = (): ReadonlyArray<DeadLetter> => {
+    const start = this.#capacity === 0 ? 0 : this.total % this.#capacity
+    return this.#ring.length < this.#capacity
+      ? [...this.#ring]
+      : [...this.#ring.slice(start), ...this.#ring.slice(0, start)]
+  }
+
+  readonly subscribe = (listener: (letter: DeadLetter) => void): (() => void) => {
+    // A function given twice is two subscriptions, each with its own end.
+    const own = (letter: DeadLetter) => listener(letter)
+    this.#listeners.add(own)
+    return () => void this.#listeners.delete(own)
+  }
+
+  readonly stream: Stream.Stream<DeadLetter> = Stream.callback<DeadLetter>(
+    (queue) =>
+      Effect.acquireRelease(
+        Effect.sync(() => {
+          const end = () => Queue.endUnsafe(queue)
+          if (this.#closed) {
+            end()
+            return () => undefined
+          }
+          const entry = { end }
+          const unsubscribe = this.subscribe((letter) => Queue.offerUnsafe(queue, letter))
+          this.#queues.add(entry)
+          return () => {
+            unsubscribe()
+            this.#queues.delete(entry)
+          }
+        }),
+        (release) => Effect.sync(release),
+      ),
+    { bufferSize: DEFAULT_CAPACITY, strategy: "sliding" },
+  )
+
+  /** Takes in a message that reached nobody. */
+  add(reason: Reason, envelope: Envelope, at: number): void {
+    const letter: DeadLetter = { reason, envelope, at }
+    if (this.#capacity > 0) this.#ring[this.total % this.#capacity] = letter
+    this.total++
+    this.counts[reason] = (this.counts[reason] ?? 0) + 1
+    for (const listener of this.#listeners) {
+      try {
+        listener(letter)
+      } catch {
+        // Whoever looks on must not stop the delivery of other messages.
+      }
+    }
+  }
+
+  /** Ends the streams; what comes after is still counted. */
+  close(): void {
+    this.#closed = true
+    for (const queue of this.#queues) queue.end()
+  }
+}

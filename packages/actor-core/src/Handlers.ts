@@ -1,0 +1,37 @@
+/** How an actor is written: one function for each message of its protocol. */
+import type * as Effect from "effect/Effect"
+import type { ActorRef } from "./ActorRef.ts"
+import type { ActorSystem } from "./ActorSystem.ts"
+import type { Address } from "./Address.ts"
+import type { Metadata } from "./Envelope.ts"
+import type * as Protocol from "./Protocol.ts"
+
+/** What a handler knows besides the payload. */
+export interface ActorContext<in out P extends Protocol.Any> {
+  readonly self: ActorRef<P>
+  readonly system: ActorSystem
+  /** Who sent it, as far as it can be answered to; `null` for a sender of this process that is no actor. */
+  readonly sender: Address | null
+  /** The message's id. */
+  readonly id: string
+  readonly metadata: Metadata
+  /** A reference that sends in this actor's name, so that it can be answered to. */
+  readonly ref: <Q extends Protocol.Any>(protocol: Q, address: Address) => ActorRef<Q>
+}
+
+/**
+ * What a handler may return: the answer, a promise of it, or an effect.
+ *
+ * A typed error is the effect's error; plain and promised handlers throw it. Anything else that is thrown,
+ * and a defect, is logged and reaches the asker as `actor_failed`, without a word of what it was. While a
+ * promise or an effect is under way the actor's other messages wait.
+ */
+export type HandlerResult<A, E, R> = A | Promise<A> | Effect.Effect<A, E, R>
+
+/** One function for each message. What a handler of a told message returns is dropped. */
+export type Handlers<P extends Protocol.Any, R = never> = {
+  readonly [N in keyof P["messages"]]: (
+    payload: Protocol.Payload<P, N>,
+    context: ActorContext<P>,
+  ) => HandlerResult<Protocol.Success<P, N>, Protocol.Failure<P, N>, R>
+}

@@ -1,0 +1,258 @@
+/**
+ * A network inside one process, which connects actor systems as the hub does: it enforces `from`, knows who
+ * is registered, lets an ask be answered once and by who was asked, and says what went wrong in the hub's
+ * own words. For tests, examples, and systems that share a process.
+ *
+ * Every message goes through a codec and is checked like one off a socket, so nothing leaks by reference.
+ * It has no sessions, no authentication and no limits, and loses nothing.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as Address from "./Address.ts"
+import type { Codec } from "./codec/Codec.ts"
+import { JsonCodec } from "./codec/JsonCodec.ts"
+import { DeadLetterOffice, type DeadLetters, type Reason } from "./DeadLetters.ts"
+import { check, Malformed, NO_METADATA, type Envelope } from "./Envelope.ts"
+import { TransportError, type Transport } from "./Transport.ts"
+
+const { HUB_ADDRESS } = Address
+
+export interface Options {
+  /** What messages are encoded with on their way. Default: JSON. */
+  readonly codec?: Codec
+}
+
+export interface Network {
+  /** A transport into this network, until the scope closes: then its addresses are gone. */
+  readonly connect: Effect.Effect<Transport, never, Scope.Scope>
+  /** What reached nobody; told to nobody else, as the hub is silent on tells to unknown addresses. */
+  readonly deadLetters: DeadLetters
+}
+
+/** A network without anybody in it. */
+export const makeNetwork = (options: Options = {}): Effect.Effect<Network> =>
+  Effect.map(Clock.Clock, (clock) => {
+    const switchboard = new Switchboard(options.codec ?? JsonCodec, clock)
+    return {
+      deadLetters: switchboard.deadLetters,
+      connect: Effect.acquireRelease(
+        Effect.sync(() => switchboard.join()),
+        (member) => Effect.sync(() => switchboard.leave(member)),
+      ).pipe(Effect.map((member) => switchboard.transport(member))),
+    }
+  })
+
+interface Member {
+  /** Who it is before, and unless, it registers. */
+  readonly provisional: Address.Address
+  readonly addresses: Set<Address.Address>
+  receiver: ((envelope: Envelope) => void) | undefined
+  open: boolean
+}
+
+interface OpenAsk {
+  readonly asker: Member
+  readonly from: Address.Address
+  readonly target: Address.Address
+  readonly id: string
+}
+
+const CLOSED = new TransportError({ reason: "closed", message: "the transport is closed" })
+
+class Switchboard {
+  readonly deadLetters = new DeadLetterOffice()
+  readonly #codec: Codec
+  readonly #clock: Clock.Clock
+  readonly #holders = new Map<string, Member>()
+  readonly #asks = new Map<string, OpenAsk>()
+  #wire: Array<{ readonly sender: Member; readonly frame: string | Uint8Array }> = []
+  // How far the wire is worked off; kept here, as one who receives may make it flush again.
+  #next = 0
+  #scheduled = false
+  #members = 0
+  #ids = 0
+
+  constructor(codec: Codec, clock: Clock.Clock) {
+    this.#codec = codec
+    this.#clock = clock
+  }
+
+  join(): Member {
+    const provisional = Address.make("session", `m${++this.#members}`)
+    const member: Member = { provisional, addresses: new Set(), receiver: undefined, open: true }
+    this.#holders.set(provisional, member)
+    return member
+  }
+
+  leave(member: Member): void {
+    member.open = false
+    member.receiver = undefined
+    for (const address of [...member.addresses, member.provisional]) this.#release(member, address)
+    for (const [key, ask] of this.#asks) if (ask.asker === member) this.#asks.delete(key)
+  }
+
+  transport(member: Member): Transport {
+    return {
+      send: (envelope) => this.#send(member, envelope),
+      receive: (receiver) =>
+        Effect.acquireRelease(
+          Effect.sync(() => void (member.receiver = receiver)),
+          () => Effect.sync(() => void (member.receiver = undefined)),
+        ),
+      register: (address) =>
+        Effect.asVoid(
+          Effect.acquireRelease(
+            Effect.suspend(() => this.#register(member, address)),
+            () => Effect.sync(() => this.#release(member, address)),
+          ),
+        ),
+    }
+  }
+
+  #register(member: Member, address: Address.Address): Effect.Effect<void, TransportError> {
+    if (!member.open) return Effect.fail(CLOSED)
+    if (address.startsWith("@(cloudflare/") || address.startsWith("@(session/")) {
+      return Effect.fail(refusal("forbidden", `${address} is reserved`))
+    }
+    const holder = this.#holders.get(address)
+    if (holder !== undefined && holder !== member) this.#release(holder, address)
+    this.#holders.set(address, member)
+    member.addresses.add(address)
+    return Effect.void
+  }
+
+  /** The address is gone, and with it the asks that it had not answered. */
+  #release(member: Member, address: Address.Address): void {
+    if (this.#holders.get(address) !== member) return
+    this.#flush()
+    this.#holders.delete(address)
+    member.addresses.delete(address)
+    for (const [key, ask] of this.#asks) {
+      if (ask.target !== address) continue
+      this.#asks.delete(key)
+      this.#tellFailure(ask.asker, ask, "actor_terminated", `${address} went away before it answered`)
+    }
+  }
+
+  #send(member: Member, envelope: Envelope): TransportError | undefined {
+    if (!member.open) return CLOSED
+    let frame: string | Uint8Array
+    try {
+      frame = this.#codec.encode([envelope])
+    } catch {
+      return refusal("invalid_message", "the message holds what the codec can't carry")
+    }
+    this.#wire.push({ sender: member, frame })
+    if (!this.#scheduled) {
+      this.#scheduled = true
+      void Promise.resolve().then(this.#flush)
+    }
+    return undefined
+  }
+
+  readonly #flush = (): void => {
+    while (this.#next < this.#wire.length) {
+      const { frame, sender } = this.#wire[this.#next++]!
+      for (const value of this.#codec.decode(frame)) {
+        const envelope = check(value)
+        if (envelope instanceof Malformed) {
+          if (envelope.id !== null) {
+            this.#tellFailure(
+              sender,
+              { id: envelope.id, from: sender.provisional },
+              "invalid_message",
+              envelope.reason,
+            )
+          }
+        } else this.#route(sender, { ...envelope, from: this.#trueSender(sender, envelope.from) })
+      }
+    }
+    this.#wire = []
+    this.#next = 0
+    this.#scheduled = false
+  }
+
+  /** Kept where the member holds it, else its first address, else its provisional one. */
+  #trueSender(sender: Member, from: string): Address.Address {
+    for (const address of sender.addresses) if (address === from) return address
+    const [first] = sender.addresses
+    return first ?? sender.provisional
+  }
+
+  #route(sender: Member, envelope: Envelope & { readonly from: Address.Address }): void {
+    const target = this.#holders.get(envelope.to)
+    if (envelope.type.startsWith("hub:")) {
+      return this.#tellFailure(sender, envelope, "unknown_type", "there is no hub in this network")
+    }
+    if (envelope.correlationId !== null && envelope.type !== "actor:cancel") {
+      const key = askKey(envelope.to, envelope.correlationId)
+      if (this.#asks.get(key)?.target !== envelope.from) return this.#dead("late_answer", envelope)
+      this.#asks.delete(key)
+    }
+    if (target === undefined) {
+      if (envelope.pattern === "tell") return this.#dead("unknown_actor", envelope)
+      const message = `nobody is at ${envelope.to}`
+      return this.#tell(sender, envelope, "hub:unknown_actor", { actorAddress: envelope.to, message })
+    }
+    if (envelope.ttl === 0) {
+      if (envelope.pattern === "tell") return this.#dead("expired", envelope)
+      return this.#tellFailure(sender, envelope, "message_expired", "the message expired on its way")
+    }
+    const { from, id } = envelope
+    if (envelope.type === "actor:cancel") {
+      // Answered already, or another's: nothing to cancel.
+      if (!this.#asks.delete(askKey(from, envelope.correlationId ?? ""))) return
+    } else if (envelope.pattern === "ask") {
+      if (this.#asks.has(askKey(from, id))) {
+        return this.#tellFailure(sender, envelope, "invalid_message", `"id" is that of an ask which is open`)
+      }
+      this.#asks.set(askKey(from, id), { asker: sender, from, target: envelope.to, id })
+    }
+    this.#hand(target, envelope)
+  }
+
+  #tellFailure(
+    to: Member,
+    about: { readonly id: string; readonly from: Address.Address },
+    code: string,
+    message: string,
+  ): void {
+    this.#tell(to, about, "hub:error", { code, message, resolution: "", retryable: false, details: null })
+  }
+
+  #tell(
+    to: Member,
+    about: { readonly id: string; readonly from: Address.Address },
+    type: string,
+    payload: unknown,
+  ): void {
+    this.#hand(to, {
+      id: `hub-${++this.#ids}`,
+      from: HUB_ADDRESS,
+      to: about.from,
+      type,
+      payload,
+      pattern: "tell",
+      correlationId: about.id,
+      timestamp: this.#clock.currentTimeMillisUnsafe(),
+      metadata: NO_METADATA,
+      ttl: null,
+      signature: null,
+    })
+  }
+
+  #hand(member: Member, envelope: Envelope): void {
+    if (member.receiver === undefined) this.#dead("undeliverable", envelope)
+    else member.receiver(envelope)
+  }
+
+  #dead(reason: Reason, envelope: Envelope): void {
+    this.deadLetters.add(reason, envelope, this.#clock.currentTimeMillisUnsafe())
+  }
+}
+
+const askKey = (asker: string, id: string): string => `${asker} ${id}`
+
+const refusal = (code: string, message: string): TransportError =>
+  new TransportError({ reason: "refused", code, message })
