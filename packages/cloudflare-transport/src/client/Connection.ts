@@ -1,0 +1,203 @@
+/**
+ * The connection over all its sockets: one attempt after another, never two at once, as the verdicts on
+ * their ends say. One fiber, so that nothing can open a second socket beside the first.
+ */
+import type { Envelope } from "@signal-hub/actor-core"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
+import type * as Scope from "effect/Scope"
+import { CloseCode, verdictOf } from "../protocol/CloseCode.ts"
+import { runAttempt } from "./Attempt.ts"
+import type { Channel } from "./Channel.ts"
+import { ConnectFailed } from "./ClientError.ts"
+import { Emitter } from "./Emitter.ts"
+import type { Heartbeat } from "./Heartbeat.ts"
+import type { ClientOptions } from "./Options.ts"
+import { HELD, makeBackoff, reconnectSchedule } from "./Reconnect.ts"
+import type { ConnectionState, Health, HubSession } from "./State.ts"
+import type { Timers } from "./Timers.ts"
+import { listenForWakeups, platformWakeups } from "./Wakeups.ts"
+
+/** Milliseconds that the hub may take to answer `hub:disconnect`. */
+export const CLOSE_TIMEOUT = 1_000
+/** Least milliseconds between attempts that wake-ups cause: one waking fires several events. */
+const WAKE_SPACING = 1_000
+/** Silence of a heartbeat and this many milliseconds makes a connection doubtful. */
+const SILENCE_SLACK = 10_000
+
+export interface Connection {
+  readonly state: () => ConnectionState
+  readonly states: Emitter<ConnectionState>
+  readonly health: () => Health
+  readonly healths: Emitter<Health>
+  /** The session, as soon as there is one; fails where there will be none. `first` fails at the first failure. */
+  readonly ready: (first: boolean) => Effect.Effect<HubSession, ConnectFailed>
+  /** After 4409: takes the identity back, putting the other connection out. Else nothing. */
+  readonly reclaim: () => void
+  /** Says goodbye, waits for the answer at most a second, and ends for good. */
+  readonly close: Effect.Effect<void>
+}
+
+/** Connects, and stays connected until the scope closes. */
+export const makeConnection = (
+  channel: Channel,
+  timers: Timers,
+  client: ClientOptions,
+): Effect.Effect<Connection, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const backoff = yield* makeBackoff(client.schedule ?? reconnectSchedule)
+    const states = new Emitter<ConnectionState>()
+    const healths = new Emitter<Health>()
+    const wake = Latch.makeUnsafe()
+    const reclaimed = Latch.makeUnsafe()
+    let state: ConnectionState = { status: "connecting", attempts: 0 }
+    let heartbeat: Heartbeat | undefined
+    let lastHeardAt: number | null = null
+    let closing = false
+
+    const health = (): Health => {
+      const silence = state.status === "connected" ? timers.now() - (lastHeardAt ?? 0) : 0
+      const allowed = state.status === "connected" ? state.session.heartbeatInterval + SILENCE_SLACK : 0
+      return {
+        status:
+          state.status !== "connected"
+            ? "unhealthy"
+            : heartbeat?.doubtful === true || silence > allowed
+              ? "degraded"
+              : "healthy",
+        state: state.status,
+        roundTripMs: heartbeat?.roundTripMs ?? null,
+        lastHeardAt,
+        attempts: backoff.attempts(),
+      }
+    }
+    const enter = (next: ConnectionState): void => {
+      state = next
+      states.emit(next)
+      healths.emit(health())
+    }
+    const finish = (code: number, cause: string): void => {
+      if (state.status === "disconnected") return
+      const undelivered: ReadonlyArray<Envelope.Envelope> = channel.stop(
+        `the client is disconnected: ${cause}`,
+      )
+      enter({ status: "disconnected", attempts: backoff.attempts(), code, cause, undelivered })
+      channel.end()
+    }
+
+    const loop = Effect.gen(function* () {
+      let reclaim = client.reclaim === true
+      let refused = false
+      for (;;) {
+        const startedAt = timers.now()
+        const ended = yield* runAttempt(
+          {
+            client,
+            channel,
+            timers,
+            onConnected: (session, beat) => {
+              heartbeat = beat
+              enter({ status: "connected", attempts: 0, session })
+            },
+            onHeard: () => {
+              lastHeardAt = timers.now()
+            },
+            onBeat: () => healths.emit(health()),
+          },
+          { reclaim, refused },
+        )
+        heartbeat = undefined
+        if (closing) return
+        const { code, cause, connectedAt } = ended
+        if (connectedAt !== undefined) {
+          reclaim = false
+          refused = false
+          if (timers.now() - connectedAt >= HELD) yield* backoff.reset
+        }
+        let verdict = ended.verdict ?? verdictOf(code)
+        if (verdict === "refresh-token") {
+          // A token that is none of a provider's stays what it is, and a fresh one was just refused.
+          if (refused || typeof client.token !== "function") verdict = "stay-away"
+          refused = true
+        }
+        if (verdict === "stay-away") return finish(code, cause)
+        if (verdict === "superseded") {
+          reclaimed.closeUnsafe()
+          channel.refuse("superseded by another connection of this identity: reclaim() takes it back")
+          enter({ status: "superseded", attempts: backoff.attempts(), code, cause })
+          yield* reclaimed.await
+          channel.refuse(undefined)
+          reclaim = true
+          yield* backoff.reset
+          enter({ status: "reconnecting", attempts: 0, retryInMs: 0, code, cause })
+          continue
+        }
+        const delay = yield* backoff.next
+        if (delay === undefined) return finish(code, `the retry schedule has ended; last: ${cause}`)
+        const floor = verdict === "retry-after" ? (ended.retryAfterMs ?? 1_000) : 0
+        const attempts = backoff.attempts()
+        wake.closeUnsafe()
+        enter({ status: "reconnecting", attempts, retryInMs: floor + delay, code, cause })
+        yield* Effect.sleep(floor)
+        const woken = Effect.andThen(
+          wake.await,
+          Effect.suspend(() => Effect.sleep(Math.max(0, startedAt + WAKE_SPACING - timers.now()))),
+        )
+        yield* Effect.raceFirst(woken, Effect.sleep(delay))
+        enter({ status: "reconnecting", attempts, retryInMs: 0, code, cause })
+      }
+    })
+
+    const stopWakeups = listenForWakeups(client.wakeups ?? platformWakeups(), () => {
+      if (heartbeat === undefined) wake.openUnsafe()
+      else {
+        healths.emit(health())
+        heartbeat.probe()
+      }
+    })
+    const fiber = yield* Effect.forkScoped(loop)
+
+    const goodbye = Effect.suspend(() => {
+      if (state.status !== "connected") return Effect.void
+      channel.drain(Infinity)
+      channel.request("hub:disconnect", {}, () => {})
+      return Effect.timeoutOption(Fiber.await(fiber), CLOSE_TIMEOUT)
+    })
+    const close = Effect.uninterruptible(
+      Effect.suspend(() => {
+        if (closing) return Effect.asVoid(Fiber.await(fiber))
+        closing = true
+        stopWakeups()
+        return Effect.andThen(
+          Effect.andThen(goodbye, Fiber.interrupt(fiber)),
+          Effect.sync(() => finish(CloseCode.Normal, "closed by this client")),
+        )
+      }),
+    )
+    yield* Effect.addFinalizer(() => close)
+
+    const ready = (first: boolean): Effect.Effect<HubSession, ConnectFailed> =>
+      Effect.callback((resume) => {
+        const look = (now: ConnectionState): void => {
+          if (now.status === "connected") return resume(Effect.succeed(now.session))
+          if (now.status === "connecting") return
+          const retries = now.status === "reconnecting" && (!first || now.code === CloseCode.Unauthorized)
+          if (retries) return
+          resume(Effect.fail(new ConnectFailed({ code: now.code, message: `not connected: ${now.cause}` })))
+        }
+        const off = states.on(look)
+        look(state)
+        return Effect.sync(off)
+      })
+
+    return {
+      state: () => state,
+      states,
+      health,
+      healths,
+      ready,
+      reclaim: () => void reclaimed.openUnsafe(),
+      close,
+    }
+  })

@@ -1,0 +1,63 @@
+/**
+ * Envelopes to frames, each envelope encoded once, when it is sent: its size is known then, and what
+ * its sender changes later changes nothing. Encoded envelopes join into one frame without a second
+ * encoding. The msgpack codec is loaded when it is asked for.
+ */
+import { JsonCodec, type Codec, type Envelope } from "@signal-hub/actor-core"
+import * as Effect from "effect/Effect"
+
+/** One encoded envelope, which is a frame of one. */
+export type Part = string | Uint8Array
+
+export interface FrameCodec {
+  readonly codec: Codec
+  readonly encode: (envelope: Envelope.Envelope) => Part
+  /** No fewer bytes than the part takes in a frame; exact where it matters, `limit` being near. */
+  readonly sizeOf: (part: Part, limit: number) => number
+  /** One frame of these, in order. At least one; all of the same codec. */
+  readonly join: (parts: ReadonlyArray<Part>) => Part
+}
+
+/** Bytes that a frame of several envelopes has beside them: brackets or the head of the array. */
+export const FRAME_OVERHEAD = 8
+
+const utf8 = new TextEncoder()
+
+const json: FrameCodec = {
+  codec: JsonCodec,
+  encode: (envelope) => JsonCodec.encode([envelope]),
+  sizeOf: (part, limit) => {
+    const most = part.length * 3 + 1
+    return most <= limit ? most : utf8.encode(part as string).length + 1
+  },
+  join: (parts) => (parts.length === 1 ? parts[0]! : `[${parts.join(",")}]`),
+}
+
+/** A frame of one begins with the byte 0x91, an array of one; the rest is the envelope. */
+const joinMsgPack = (parts: ReadonlyArray<Part>): Part => {
+  if (parts.length === 1) return parts[0]!
+  const list = parts as ReadonlyArray<Uint8Array>
+  const frame = new Uint8Array(list.reduce((bytes, part) => bytes + part.length - 1, 5))
+  frame[0] = 0xdd
+  new DataView(frame.buffer).setUint32(1, list.length)
+  let at = 5
+  for (const part of list) {
+    frame.set(part.subarray(1), at)
+    at += part.length - 1
+  }
+  return frame
+}
+
+/** The codec by its name. */
+export const loadFrameCodec = (name: "json" | "msgpack"): Effect.Effect<FrameCodec> =>
+  name === "json"
+    ? Effect.succeed(json)
+    : Effect.map(
+        Effect.promise(() => import("@signal-hub/actor-core/codec/msgpack")),
+        ({ MsgPackCodec }) => ({
+          codec: MsgPackCodec,
+          encode: (envelope) => MsgPackCodec.encode([envelope]),
+          sizeOf: (part) => part.length,
+          join: joinMsgPack,
+        }),
+      )

@@ -1,0 +1,88 @@
+/**
+ * The client as the transport of an actor system. An ask that the system sends through it ends as any
+ * ask does: lost with its connection, or refused by the hub, it is answered by an error envelope.
+ */
+import { AskError, TransportError, type Address, type Envelope, type Transport } from "@signal-hub/actor-core"
+import * as Effect from "effect/Effect"
+import { HUB_ADDRESS } from "../protocol/HubMessage.ts"
+import type { RequestError } from "./ClientError.ts"
+import type { Core } from "./Core.ts"
+import { message } from "./Message.ts"
+
+/** Milliseconds that an ask without `ttl` may stay unanswered: the hub's own limit. */
+const ASK_TIMEOUT = 30_000
+
+/** The transport of a client. */
+export const makeHubTransport = (core: Core): Transport => {
+  const { channel, timers } = core
+  let receiver: ((envelope: Envelope.Envelope) => void) | undefined
+
+  const fail = (ask: Envelope.Envelope, error: RequestError): void => {
+    const code =
+      error instanceof AskError.AskTimeout
+        ? "timeout"
+        : error instanceof TransportError
+          ? error.reason
+          : "connection_lost"
+    const payload = { code, message: error.message, retryable: true, details: {} }
+    const to = ask.from === "" ? HUB_ADDRESS : ask.from
+    receiver?.({
+      ...message("tell", to, "hub:error", payload, timers.now(), { from: HUB_ADDRESS }, ask.id),
+    })
+  }
+
+  const send = (envelope: Envelope.Envelope): TransportError | undefined => {
+    if (envelope.type === "actor:cancel" && envelope.correlationId !== null) {
+      // An ask that has not left needs no cancelling elsewhere.
+      const known = channel.pending.has(envelope.correlationId)
+      if (!channel.abandon(envelope.correlationId) && known) return undefined
+    }
+    // A forwarded ask is its asker's: who passes it on awaits no answer.
+    if (envelope.pattern !== "ask" || envelope.metadata.forwardOf !== undefined) return channel.send(envelope)
+    return channel.ask(envelope, envelope.ttl ?? ASK_TIMEOUT, (outcome) => {
+      if ("_tag" in outcome) {
+        fail(envelope, outcome)
+        return false
+      }
+      receiver?.(outcome)
+      return isStreaming(outcome)
+    })
+  }
+
+  return {
+    send,
+    receive: (next) =>
+      Effect.asVoid(
+        Effect.acquireRelease(
+          Effect.sync(() => {
+            receiver = next
+            return channel.inbox.messages.on(next)
+          }),
+          (off) =>
+            Effect.sync(() => {
+              off()
+              if (receiver === next) receiver = undefined
+            }),
+        ),
+      ),
+    register: (address: Address.Address, options) =>
+      core.hold("hub:register", { actorAddress: address }, options).pipe(
+        Effect.asVoid,
+        Effect.mapError((error) =>
+          error instanceof TransportError
+            ? error
+            : new TransportError({
+                reason: "refused",
+                message: `${address} was not registered: ${error.message}`,
+                ...(error instanceof AskError.AskRefused && { code: error.code }),
+              }),
+        ),
+      ),
+  }
+}
+
+/** Whether more answers to the same ask follow this one. */
+const isStreaming = ({ metadata }: Envelope.Envelope): boolean => {
+  const stream = metadata.stream as { readonly done?: unknown } | undefined
+  return typeof stream === "object" && stream !== null && stream.done !== true
+}

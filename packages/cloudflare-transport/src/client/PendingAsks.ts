@@ -1,0 +1,117 @@
+/**
+ * Asks that have no answer yet. Each ends exactly once: by an answer, by its deadline, with the
+ * connection that it went out on, with the client, or as its asker gives up. One timer serves them all.
+ */
+import { AskError, type Envelope } from "@signal-hub/actor-core"
+import type { Timers } from "./Timers.ts"
+import { ConnectionLost, type RequestError } from "./ClientError.ts"
+
+/** An ask that waits. */
+export interface PendingAsk {
+  /** Epoch milliseconds. A stream of answers has none once it has begun. */
+  deadline: number
+  /** Whether it left on a connection; not while it waits in the offline queue. */
+  transmitted: boolean
+  /** Takes the answer, or why there is none. Where it returns `true`, more answers may follow. */
+  readonly settle: (outcome: Envelope.Envelope | RequestError) => boolean | void
+}
+
+export class PendingAsks {
+  readonly #asks = new Map<string, PendingAsk>()
+  readonly #timers: Timers
+  readonly #onExpired: (id: string, ask: PendingAsk) => void
+  #armedFor = Infinity
+  #disarm: () => void = () => {}
+
+  /** `onExpired` is called before an ask whose deadline has come ends. */
+  constructor(timers: Timers, onExpired: (id: string, ask: PendingAsk) => void) {
+    this.#timers = timers
+    this.#onExpired = onExpired
+  }
+
+  has(id: string): boolean {
+    return this.#asks.has(id)
+  }
+
+  add(id: string, ask: PendingAsk): void {
+    this.#asks.set(id, ask)
+    if (ask.deadline < this.#armedFor) this.#arm(ask.deadline)
+  }
+
+  /** The ask left on a connection. */
+  transmitted(id: string): void {
+    const ask = this.#asks.get(id)
+    if (ask !== undefined) ask.transmitted = true
+  }
+
+  /** Gives the answer to its ask; `false` where none waits for it. */
+  answer(correlationId: string, answer: Envelope.Envelope): boolean {
+    const ask = this.#asks.get(correlationId)
+    if (ask === undefined) return false
+    if (ask.settle(answer) === true) ask.deadline = Infinity
+    else this.#asks.delete(correlationId)
+    return true
+  }
+
+  /** Takes the ask out, unanswered. */
+  delete(id: string): PendingAsk | undefined {
+    const ask = this.#asks.get(id)
+    this.#asks.delete(id)
+    return ask
+  }
+
+  /** Ends the asks that went out on a connection that is lost. */
+  lose(code: number, cause: string): void {
+    this.#end(
+      (ask) => ask.transmitted,
+      () =>
+        new ConnectionLost({
+          code,
+          message: `the connection was lost with the ask on its way (${cause}); it may have been acted on`,
+        }),
+    )
+  }
+
+  /** Ends all. */
+  end(failure: () => RequestError): void {
+    this.#end(() => true, failure)
+    this.#disarm()
+    this.#armedFor = Infinity
+  }
+
+  #end(which: (ask: PendingAsk) => boolean, failure: () => RequestError): void {
+    for (const [id, ask] of this.#asks) {
+      if (!which(ask)) continue
+      this.#asks.delete(id)
+      ask.settle(failure())
+    }
+  }
+
+  #arm(deadline: number): void {
+    this.#disarm()
+    this.#armedFor = deadline
+    this.#disarm = this.#timers.after(Math.max(0, deadline - this.#timers.now()), () => this.#expire())
+  }
+
+  #expire(): void {
+    this.#armedFor = Infinity
+    const now = this.#timers.now()
+    let next = Infinity
+    for (const [id, ask] of this.#asks) {
+      if (ask.deadline > now) {
+        next = Math.min(next, ask.deadline)
+        continue
+      }
+      this.#asks.delete(id)
+      this.#onExpired(id, ask)
+      ask.settle(
+        new AskError.AskTimeout({
+          message: ask.transmitted
+            ? "no answer in time: ask again if the request is safe to repeat"
+            : "not connected in time: the ask was never sent",
+        }),
+      )
+    }
+    if (next < this.#armedFor) this.#arm(next)
+  }
+}

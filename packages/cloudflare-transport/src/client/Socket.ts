@@ -1,0 +1,52 @@
+/**
+ * The port to a WebSocket: what the client needs of one, in browsers, Node and Workers alike, and no
+ * more, so that a test can script it.
+ */
+
+/** The part of the standard `WebSocket` that is used. */
+export interface SocketLike {
+  binaryType: string
+  /** 1 while data may be sent. */
+  readonly readyState: number
+  /** Bytes that were sent and have not left; absent in Workers. */
+  readonly bufferedAmount?: number
+  send(data: string | Uint8Array): void
+  close(code?: number, reason?: string): void
+  addEventListener(type: "open" | "message" | "close" | "error", listener: (event: SocketEvent) => void): void
+  removeEventListener(
+    type: "open" | "message" | "close" | "error",
+    listener: (event: SocketEvent) => void,
+  ): void
+}
+
+/** What is read off the four events of a socket. */
+export interface SocketEvent {
+  readonly data?: unknown
+  readonly code?: number
+  readonly reason?: string
+}
+
+/** Begins a connection: `url` is ws(s), `protocols` are offered in this order. May throw. */
+export type OpenSocket = (url: string, protocols: ReadonlyArray<string>) => SocketLike
+
+/** Opens the platform's own `WebSocket`. */
+export const openWebSocket: OpenSocket = (url, protocols) => {
+  const { WebSocket } = globalThis as unknown as {
+    readonly WebSocket?: new (url: string, protocols: ReadonlyArray<string>) => SocketLike
+  }
+  if (WebSocket === undefined) {
+    throw new Error("this platform has no WebSocket: use Node 22 or later, or pass `webSocket`")
+  }
+  return new WebSocket(url, protocols)
+}
+
+/** The ws(s) form of an http(s) or ws(s) URL. Throws where it is neither. */
+export const toWebSocketUrl = (url: string): string => {
+  const ws = url.replace(/^http(s?):/i, "ws$1:")
+  if (!/^wss?:\/\//i.test(ws)) {
+    throw new TypeError(
+      `${JSON.stringify(url)} is no URL of a hub: it begins with ws:, wss:, http: or https:`,
+    )
+  }
+  return ws
+}

@@ -1,0 +1,194 @@
+/**
+ * The life of one socket, from its opening to its end: `hub:connect`, the heartbeat, what it says as it
+ * goes. Once ended, nothing that the socket does counts any more.
+ */
+import { AskError, type Envelope } from "@signal-hub/actor-core"
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+import * as Option from "effect/Option"
+import { CloseCode, type Verdict } from "../protocol/CloseCode.ts"
+import { PING, PONG } from "../protocol/Frame.ts"
+import type { Connected } from "../protocol/HubMessage.ts"
+import { PROTOCOL_VERSION } from "../protocol/Version.ts"
+import type { Channel } from "./Channel.ts"
+import { Heartbeat, PONG_TIMEOUT } from "./Heartbeat.ts"
+import type { ClientOptions } from "./Options.ts"
+import type { SocketEvent, SocketLike } from "./Socket.ts"
+import type { HubSession } from "./State.ts"
+import type { Timers } from "./Timers.ts"
+import { presentToken } from "./Token.ts"
+
+/** Milliseconds from opening the socket to `hub:connected`. */
+export const CONNECT_TIMEOUT = 5_000
+/** What waited beyond the first burst leaves so many at a time, so often: half the hub's rate. */
+const DRAIN_SLICE = 50
+const DRAIN_INTERVAL = 500
+
+/** How an attempt ended. */
+export interface Ended {
+  readonly code: number
+  readonly cause: string
+  /** Where it differs from the close code's. */
+  readonly verdict?: Verdict
+  /** When the hub accepted, epoch milliseconds; `undefined` where it did not. */
+  readonly connectedAt: number | undefined
+  /** Milliseconds that the hub asked to wait. */
+  readonly retryAfterMs: number | undefined
+}
+
+export interface AttemptOptions {
+  readonly client: ClientOptions
+  readonly channel: Channel
+  readonly timers: Timers
+  /** The hub accepted; the channel is live. */
+  readonly onConnected: (session: HubSession, heartbeat: Heartbeat) => void
+  /** A frame came. */
+  readonly onHeard: () => void
+  /** What the heartbeat says may have changed. */
+  readonly onBeat: () => void
+}
+
+/** What a refusal of `hub:connect`, or the reason of a `hub:disconnect`, is as a close. */
+const CODE_OF: { readonly [reason: string]: number } = {
+  duplicate_connection: CloseCode.Superseded,
+  unauthorized: CloseCode.Unauthorized,
+  token_expired: CloseCode.Unauthorized,
+  forbidden: CloseCode.Forbidden,
+  address_in_use: CloseCode.Forbidden,
+  version_mismatch: CloseCode.VersionMismatch,
+  rate_limited: CloseCode.RateLimited,
+  invalid_message: CloseCode.ProtocolViolation,
+  invalid_address: CloseCode.ProtocolViolation,
+}
+
+export class SocketLife {
+  /** Runs until the socket is gone. */
+  readonly run: Effect.Effect<Ended>
+  readonly #options: AttemptOptions
+  readonly #socket: SocketLike
+  readonly #heartbeat: Heartbeat
+  readonly #accepted = Latch.makeUnsafe()
+  readonly #gone = Latch.makeUnsafe()
+  readonly #stops: ReadonlyArray<() => void>
+  #session: HubSession | undefined
+  #connectedAt: number | undefined
+  /** The hub's own words before it closes. */
+  #goodbye: { readonly code: number | undefined; readonly cause: string } | undefined
+  #ended: Ended | undefined
+
+  constructor(options: AttemptOptions, socket: SocketLike, token: string | undefined, reclaim: boolean) {
+    const { channel, timers } = options
+    this.#options = options
+    this.#socket = socket
+    socket.binaryType = "arraybuffer"
+    this.#heartbeat = new Heartbeat(
+      timers.now,
+      () => {
+        if (socket.readyState === 1) socket.send(PING)
+      },
+      options.onBeat,
+    )
+    // A close follows every error and says more. The listener stays for ever, as some sockets throw an
+    // error that nobody hears, even one after their end.
+    socket.addEventListener("error", () => {})
+    const on = (type: "open" | "message" | "close", listener: (event: SocketEvent) => void) => {
+      socket.addEventListener(type, listener)
+      return () => socket.removeEventListener(type, listener)
+    }
+    this.#stops = [
+      on("open", () =>
+        channel.attach(socket, this.#hello(token, reclaim), (answer) => this.#onAnswer(answer)),
+      ),
+      on("message", ({ data }) => {
+        options.onHeard()
+        if (data === PONG) this.#heartbeat.pong()
+        else channel.inbox.receive(data)
+      }),
+      on("close", ({ code, reason }) =>
+        this.end(
+          this.#goodbye?.code ?? code ?? CloseCode.NoStatus,
+          this.#goodbye?.cause ?? (reason || "the connection was closed"),
+        ),
+      ),
+      channel.inbox.events.on((event) => {
+        if (event.type !== "hub:disconnect") return
+        const { reason, message } = event.payload
+        this.#goodbye = { code: CODE_OF[reason], cause: `${reason}: ${message}` }
+      }),
+    ]
+    this.run = Effect.map(
+      Effect.raceFirst(this.#gone.await, this.#supervise()),
+      // Both sides of the race have ended it.
+      () => this.#ended!,
+    )
+  }
+
+  /** Ends it, once: the channel is let go and the socket closed. */
+  end(code: number, cause: string): void {
+    if (this.#ended !== undefined) return
+    const { channel } = this.#options
+    this.#ended = { code, cause, connectedAt: this.#connectedAt, retryAfterMs: channel.inbox.retryAfterMs }
+    for (const stop of this.#stops) stop()
+    channel.detach(code, cause)
+    try {
+      this.#socket.close(CloseCode.Normal)
+    } catch {
+      // A socket that cannot be closed is closed.
+    }
+    this.#gone.openUnsafe()
+  }
+
+  #hello(token: string | undefined, reclaim: boolean): Envelope.Metadata {
+    const { identity, capabilities, metadata, sessionExpirySeconds } = this.#options.client
+    const { authToken } = presentToken(token)
+    return {
+      protocolVersion: PROTOCOL_VERSION,
+      ...(identity !== undefined && { actorIdentity: identity }),
+      ...(capabilities !== undefined && { capabilities }),
+      ...(metadata !== undefined && { clientMetadata: metadata }),
+      ...(sessionExpirySeconds !== undefined && { sessionExpirySeconds }),
+      ...(authToken !== undefined && { authToken }),
+      ...(reclaim && { reclaim }),
+    }
+  }
+
+  #onAnswer(answer: Envelope.Envelope): void {
+    const failure = AskError.fromEnvelope(answer)
+    if (failure !== undefined) {
+      const reason = failure instanceof AskError.AskRefused ? failure.code : failure._tag
+      return this.end(
+        CODE_OF[reason] ?? CloseCode.Unavailable,
+        `hub:connect was refused: ${reason}: ${failure.message}`,
+      )
+    }
+    const { actorIdentity, tokenExpiresAt } = answer.metadata as Partial<HubSession>
+    this.#session = {
+      ...(answer.payload as Connected),
+      actorIdentity: actorIdentity ?? null,
+      tokenExpiresAt: tokenExpiresAt ?? null,
+    }
+    this.#connectedAt = this.#options.timers.now()
+    this.#options.channel.establish(this.#session.maxMessageSize)
+    this.#options.onConnected(this.#session, this.#heartbeat)
+    this.#accepted.openUnsafe()
+  }
+
+  #supervise(): Effect.Effect<void> {
+    const { channel } = this.#options
+    return Effect.gen({ self: this }, function* () {
+      const accepted = yield* Effect.timeoutOption(this.#accepted.await, CONNECT_TIMEOUT)
+      if (Option.isNone(accepted)) {
+        return this.end(CloseCode.Abnormal, `no hub:connected within ${CONNECT_TIMEOUT} ms`)
+      }
+      const drain = Effect.gen(function* () {
+        while (channel.draining) {
+          yield* Effect.sleep(DRAIN_INTERVAL)
+          channel.drain(DRAIN_SLICE)
+        }
+        yield* Effect.never
+      })
+      yield* Effect.raceFirst(this.#heartbeat.run(this.#session!.heartbeatInterval), drain)
+      this.end(CloseCode.Abnormal, `a ping was not answered within ${PONG_TIMEOUT} ms`)
+    })
+  }
+}

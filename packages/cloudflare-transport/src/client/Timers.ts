@@ -1,0 +1,24 @@
+/** Deadlines for plain code, by the Effect clock: so that one test clock drives all that waits. */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+
+export interface Timers {
+  /** Epoch milliseconds. */
+  readonly now: () => number
+  /** Calls `f` once after this many milliseconds; the result cancels it. */
+  readonly after: (ms: number, f: () => void) => () => void
+}
+
+/** Timers by the clock of the calling effect. */
+export const makeTimers: Effect.Effect<Timers> = Effect.gen(function* () {
+  const clock = yield* Clock.Clock
+  const fork = Effect.runForkWith(yield* Effect.context<never>())
+  return {
+    now: () => clock.currentTimeMillisUnsafe(),
+    after: (ms, f) => {
+      const fiber = fork(Effect.andThen(Effect.sleep(ms), Effect.sync(f)))
+      return () => void Effect.runFork(Fiber.interrupt(fiber))
+    },
+  }
+})

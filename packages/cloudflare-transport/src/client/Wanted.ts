@@ -1,0 +1,170 @@
+/**
+ * What this client wants of the hub for as long as it is held: registrations, subscriptions, watches.
+ * Each is asked for when it is first held, again on every new connection, and undone when its last
+ * holder lets go.
+ */
+import { AskError } from "@signal-hub/actor-core"
+import { ConnectionLost, type RequestError } from "./ClientError.ts"
+import type { Timers } from "./Timers.ts"
+
+export type WantedType = "hub:register" | "hub:subscribe" | "hub:watch"
+const UNDO = {
+  "hub:register": "hub:unregister",
+  "hub:subscribe": "hub:unsubscribe",
+  "hub:watch": "hub:unwatch",
+} as const
+
+/** The answer to a request, or why there is none. */
+export type Outcome = { readonly payload: unknown } | { readonly error: RequestError }
+
+/** How requests reach the hub. */
+export interface WantedPort {
+  readonly live: () => boolean
+  /** Sends a request in order with all else; the id that it went under. */
+  readonly request: (type: string, payload: unknown, settle: (outcome: Outcome) => void) => string
+  /** Sends a request ahead of what is queued. */
+  readonly requestFirst: (type: string, payload: unknown, settle: (outcome: Outcome) => void) => void
+  /** Takes back a request that may still be queued. */
+  readonly forget: (id: string) => void
+}
+
+interface Entry {
+  readonly type: WantedType
+  /** The field that names it, for the undo. */
+  readonly name: { readonly [field: string]: string }
+  payload: { readonly [field: string]: unknown }
+  holders: number
+  answer: { readonly payload: unknown } | undefined
+  readonly waiters: Set<(outcome: Outcome) => void>
+}
+
+/** A want that the hub refused on a later connection, so that it is no longer held. */
+export interface Refused {
+  readonly type: WantedType
+  readonly payload: { readonly [field: string]: unknown }
+  readonly error: RequestError
+}
+
+export class Wanted {
+  readonly #entries = new Map<string, Entry>()
+  readonly #undone = new Map<string, string>()
+  readonly #port: WantedPort
+  readonly #timers: Timers
+  readonly #onRefused: (refused: Refused) => void
+  readonly #onAnswer: (type: WantedType, name: string, payload: unknown) => void
+
+  /** `onAnswer` hears each answer of the hub to a want, `onRefused` each that had been granted before. */
+  constructor(
+    port: WantedPort,
+    timers: Timers,
+    onAnswer: (type: WantedType, name: string, payload: unknown) => void,
+    onRefused: (refused: Refused) => void,
+  ) {
+    this.#port = port
+    this.#timers = timers
+    this.#onAnswer = onAnswer
+    this.#onRefused = onRefused
+  }
+
+  /**
+   * Holds what `name` names, with these further fields, of which the last holder's count. `waiter` is called once with the hub's answer,
+   * at once where it is known. The result lets go; it may be called more than once.
+   */
+  hold(
+    type: WantedType,
+    name: { readonly [field: string]: string },
+    fields: { readonly [field: string]: unknown },
+    waiter: (outcome: Outcome) => void,
+  ): () => void {
+    const key = keyOf(type, name)
+    const undo = this.#undone.get(key)
+    if (undo !== undefined) this.#port.forget(undo)
+    this.#undone.delete(key)
+    const payload = { ...fields, ...name }
+    let entry = this.#entries.get(key)
+    if (entry === undefined) {
+      entry = { type, name, payload, holders: 0, answer: undefined, waiters: new Set() }
+      this.#entries.set(key, entry)
+    }
+    const held = entry
+    const known = held.answer !== undefined && JSON.stringify(held.payload) === JSON.stringify(payload)
+    held.holders++
+    held.payload = payload
+    if (known) waiter(held.answer!)
+    else {
+      held.waiters.add(waiter)
+      if (this.#port.live()) this.#ask(key, held, this.#port.request)
+    }
+    let letGo = false
+    return () => {
+      if (letGo) return
+      letGo = true
+      held.waiters.delete(waiter)
+      held.holders--
+      if (held.holders > 0 || this.#entries.get(key) !== held) return
+      this.#entries.delete(key)
+      this.#undo(key, held)
+    }
+  }
+
+  /** The hub ended it: it is wanted no more, and nothing needs undoing. */
+  drop(type: WantedType, name: string): void {
+    this.#entries.delete(`${type} ${name}`)
+  }
+
+  /** Asks for everything again, on a new connection, in the order in which it was first wanted. */
+  replay(): void {
+    for (const [key, entry] of this.#entries) this.#ask(key, entry, this.#port.requestFirst)
+  }
+
+  #undo(key: string, entry: Entry): void {
+    let id: string | undefined
+    id = this.#port.request(UNDO[entry.type], entry.name, (outcome) => {
+      if (id === undefined || this.#undone.get(key) !== id) return
+      this.#undone.delete(key)
+      // The session may live on at the hub and pass to the next connection, so it must be heard.
+      if ("error" in outcome && outcome.error instanceof ConnectionLost) this.#undo(key, entry)
+    })
+    this.#undone.set(key, id)
+  }
+
+  #ask(key: string, entry: Entry, request: WantedPort["requestFirst"]): void {
+    request(entry.type, entry.payload, (outcome) => {
+      if (this.#entries.get(key) !== entry) return
+      if ("payload" in outcome) {
+        entry.answer = outcome
+        this.#tell(entry, outcome)
+        this.#onAnswer(entry.type, Object.values(entry.name)[0]!, outcome.payload)
+        return
+      }
+      const { error } = outcome
+      // Lost with its connection: the next one asks again.
+      if (error instanceof ConnectionLost) return
+      if (error instanceof AskError.AskRefused && error.code === "rate_limited") {
+        this.#timers.after(retryAfter(error), () => {
+          if (this.#port.live() && this.#entries.get(key) === entry) this.#ask(key, entry, this.#port.request)
+        })
+        return
+      }
+      const granted = entry.answer !== undefined
+      this.#entries.delete(key)
+      this.#tell(entry, outcome)
+      if (granted) this.#onRefused({ type: entry.type, payload: entry.payload, error })
+    })
+  }
+
+  #tell(entry: Entry, outcome: Outcome): void {
+    const waiters = [...entry.waiters]
+    entry.waiters.clear()
+    for (const waiter of waiters) waiter(outcome)
+  }
+}
+
+const keyOf = (type: WantedType, name: { readonly [field: string]: string }): string =>
+  `${type} ${Object.values(name)[0]}`
+
+/** Milliseconds that a refusal asks to wait; 1 s where it does not say. */
+export const retryAfter = (error: AskError.AskRefused): number => {
+  const details = error.details as { readonly retryAfterMs?: unknown } | undefined
+  return typeof details?.retryAfterMs === "number" ? details.retryAfterMs : 1_000
+}
