@@ -48,10 +48,12 @@ export const NO_METADATA: Metadata = Object.freeze({})
 
 const boundedString = (min: number, max: number) =>
   Schema.String.check(Schema.isMinLength(min), Schema.isMaxLength(max))
-// Aborting: what is too deep must not reach the next filter, which makes JSON of it.
-const MetadataSchema = Schema.Record(Schema.String, Schema.Unknown).check(
-  Schema.makeFilter((metadata: Metadata) => isPlainObject(metadata) && isPlain(metadata, 2), undefined, true),
-  Schema.makeFilter((metadata: Metadata) => metadataFits(metadata)),
+// A guard, not a record: a record schema takes any object, an instance of a class too.
+const MetadataSchema = Schema.Unknown.pipe(
+  Schema.refine(
+    (value: unknown): value is Metadata => isPlainObject(value) && isPlain(value, 2) && metadataFits(value),
+    { identifier: "Metadata" },
+  ),
 )
 const PayloadSchema = Schema.Unknown.check(Schema.makeFilter((payload: unknown) => isPlain(payload, 2)))
 
