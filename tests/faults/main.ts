@@ -39,8 +39,15 @@ const run = async (lane: string, { package: name, test, fault }: Mutation): Prom
     [
       VITEST,
       "run",
-      ...["--root", join(lane, "packages", name), "--reporter", "json", "--outputFile", output],
-      ...["-t", `fault ${fault}:`, join("test", test)],
+      "--root",
+      join(lane, "packages", name),
+      "--reporter",
+      "json",
+      "--outputFile",
+      output,
+      "-t",
+      `fault ${fault}:`,
+      join("test", test),
     ],
     { stdio: "ignore" },
   )
