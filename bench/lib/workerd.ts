@@ -46,6 +46,7 @@ const bundle = (script: string): Promise<string> => {
     target: "es2024",
     conditions: ["workerd", "worker"],
     external: ["cloudflare:*", "node:*"],
+    logLevel: "silent",
   }).then(({ outputFiles }) => outputFiles[0]!.text)
   bundles.set(script, bundling)
   return bundling
@@ -108,7 +109,6 @@ const config :Workerd.Config = (
 const worker :Workerd.Worker = (
   modules = [(name = "worker.js", esModule = embed "worker.js")],
   compatibilityDate = "${COMPATIBILITY_DATE}",
-  compatibilityFlags = ["nodejs_compat"],
   durableObjectNamespaces = [
     (className = "${durableObject.className}", uniqueKey = "bench", enableSql = true),
   ],

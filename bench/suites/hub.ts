@@ -14,6 +14,7 @@ import { quantile } from "../lib/statistics.ts"
 import { processorTime, residentMemory } from "../lib/usage.ts"
 import { partyserver } from "../subjects/partyserver.ts"
 import { relay } from "../subjects/relay.ts"
+import { signalHub } from "../subjects/signalHub.ts"
 import { signalHubJson } from "../subjects/signalHubJson.ts"
 import { socketIo } from "../subjects/socketio.ts"
 
@@ -36,6 +37,7 @@ const units = {
   fanout_deliveries: "deliveries/s",
   fanout_server_cpu: "µs/delivery",
   connects: "connects/s",
+  connects_server_cpu: "µs/connect",
   bytes_per_message: "bytes",
   memory_per_idle_session: "bytes",
 }
@@ -138,13 +140,19 @@ const crowd = async (subject: Subject) => {
     return peers
   }
   const early = await connect(0, SESSIONS / 10)
-  const [memory, time] = [residentMemory(server.pid), performance.now()]
+  const memory = residentMemory(server.pid)
+  const [time, cpu] = [performance.now(), processorTime(server.pid)]
   const rest = await connect(early.length, SESSIONS)
   const seconds = (performance.now() - time) / 1_000
+  const serverCpu = (processorTime(server.pid) - cpu) / rest.length
   await sleep(200)
   const grown = residentMemory(server.pid) - memory
   await Promise.all([...early, ...rest].map((peer) => peer[Symbol.asyncDispose]()))
-  return { connects: rest.length / seconds, memory_per_idle_session: grown / rest.length }
+  return {
+    connects: rest.length / seconds,
+    connects_server_cpu: serverCpu,
+    memory_per_idle_session: grown / rest.length,
+  }
 }
 
 /** Headers of frames and of WebSocket included, those of TCP and IP not; up to the server and down. */
@@ -162,10 +170,10 @@ const weight = async (subject: Subject) => {
 
 /** These have one form only, which is single JSON frames. */
 const peers = [relay, partyserver, socketIo]
-const all = [...peers, signalHubJson]
+const all = [...peers, signalHub, signalHubJson]
 
 const measures: ReadonlyArray<Measure<Subject>> = [
-  { name: "relay throughput", subjects: peers, run: relayThroughput },
+  { name: "relay throughput", subjects: [...peers, signalHub], run: relayThroughput },
   { name: "relay throughput in JSON", subjects: [...peers, signalHubJson], run: relayThroughputJson },
   { name: "round trip", subjects: all, run: roundTrip },
   { name: "fan-out", subjects: all, run: fanOut },
