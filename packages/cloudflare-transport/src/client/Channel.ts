@@ -52,18 +52,18 @@ export class Channel {
     this.pending = new PendingAsks(options.timers, (id, ask) => {
       if (!ask.transmitted) this.#queue.remove(id)
     })
-    const toOutcome = (settle: (outcome: Outcome) => void) => (outcome: Envelope.Envelope | RequestError) =>
+    const judged = (settle: (outcome: Outcome) => void) => (outcome: Envelope.Envelope | RequestError) =>
       settle(outcomeOf(outcome))
     this.wanted = new Wanted(
       {
         live: () => this.#live,
-        request: (type, payload, settle) => this.request(type, payload, toOutcome(settle)),
+        request: (type, payload, settle) => this.request(type, payload, judged(settle)),
         requestFirst: (type, payload, settle) => {
           const envelope = this.#toHub(type, payload)
           this.pending.add(envelope.id, {
             deadline: this.#now() + options.requestTimeout,
             transmitted: true,
-            settle: toOutcome(settle),
+            settle: judged(settle),
           })
           this.#out?.push(options.frames.encode(envelope))
         },
@@ -229,11 +229,6 @@ export class Channel {
     const tells = unsent.filter((envelope) => !this.pending.has(envelope.id))
     this.pending.end(() => new TransportError({ reason: "closed", message: why }))
     return tells
-  }
-
-  /** Nothing will come any more. */
-  end(): void {
-    this.ended.emit()
   }
 
   #toHub(type: string, payload: unknown, metadata?: Envelope.Metadata): Envelope.Envelope {

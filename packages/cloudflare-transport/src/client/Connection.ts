@@ -83,7 +83,7 @@ export const makeConnection = (
         `the client is disconnected: ${cause}`,
       )
       enter({ status: "disconnected", attempts: backoff.attempts(), code, cause, undelivered })
-      channel.end()
+      channel.ended.emit()
     }
 
     const loop = Effect.gen(function* () {

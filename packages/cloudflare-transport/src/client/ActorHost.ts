@@ -1,0 +1,78 @@
+/**
+ * The actor system of a connected hub, for the Promise API. Loaded when the first actor is served or
+ * asked, as most of what it needs is needed by nothing else.
+ */
+import {
+  ActorSystem,
+  TransportError,
+  type Address,
+  type Handlers,
+  type Protocol,
+} from "@signal-hub/actor-core"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import type { Core } from "./Core.ts"
+import { makeHubTransport } from "./HubTransport.ts"
+import type { ServeOptions } from "./Actors.ts"
+
+/** An actor system over a core. */
+export interface ActorHost {
+  readonly system: ActorSystem.ActorSystem
+  /** Serves until the result is called. */
+  readonly serve: <P extends Protocol.Any>(
+    protocol: P,
+    handlers: Handlers<P>,
+    options: ServeOptions | undefined,
+  ) => Promise<{ readonly address: Address.Address; readonly stop: () => Promise<void> }>
+}
+
+/** Makes the system; it ends with the scope. */
+export const makeActorHost = async (core: Core, scope: Scope.Scope): Promise<ActorHost> => {
+  const transport = makeHubTransport(core)
+  const served = new Set<Address.Address>()
+  const system = await Effect.runPromise(
+    Scope.provide(
+      ActorSystem.make({
+        name: "hub",
+        transport: {
+          ...transport,
+          // Where somebody listens to messages, only what is for a served actor, or an answer, is the
+          // system's: it would turn the rest away.
+          receive: (receiver) =>
+            transport.receive((envelope) => {
+              const others = core.channel.inbox.messages.size > 1
+              if (!others || envelope.correlationId !== null || served.has(envelope.to)) receiver(envelope)
+            }),
+        },
+      }),
+      scope,
+    ),
+  )
+  return {
+    system,
+    serve: async (protocol, handlers, options) => {
+      const state = core.connection.state()
+      const address = options?.address ?? (state.status === "connected" ? state.session.actorIdentity : null)
+      if (address === null) {
+        throw new TransportError({
+          reason: "refused",
+          message: "there is no address to serve at: connect with an identity, or pass `address`",
+        })
+      }
+      const own = Scope.forkUnsafe(scope)
+      served.add(address)
+      const stop = (): Promise<void> => {
+        served.delete(address)
+        return Effect.runPromise(Scope.close(own, Exit.void))
+      }
+      try {
+        await Effect.runPromise(Scope.provide(system.serve(protocol, address, handlers, options), own))
+      } catch (error) {
+        await stop()
+        throw error
+      }
+      return { address, stop }
+    },
+  }
+}

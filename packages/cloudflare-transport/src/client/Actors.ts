@@ -1,0 +1,71 @@
+/** Actors in the Promise API: what is typed by their protocol, served here or asked elsewhere. */
+import type { Address, AskError, Envelope, Protocol } from "@signal-hub/actor-core"
+import * as Effect from "effect/Effect"
+import type { RegisterFields } from "./Requests.ts"
+import type { ActorHost } from "./ActorHost.ts"
+
+export interface ServeOptions extends Pick<RegisterFields, "capabilities" | "metadata"> {
+  /** Where: this client's identity by default. */
+  readonly address?: Address.Address
+}
+
+/** An actor that is served here. */
+export interface ServedActor extends AsyncDisposable {
+  readonly address: Address.Address
+  /** Stops it; who still waits for an answer is told. */
+  readonly stop: () => Promise<void>
+}
+
+/** An actor elsewhere, or here, as its protocol types it. */
+export interface ActorHandle<P extends Protocol.Any> {
+  readonly address: Address.Address
+  /** Sends and forgets, in order. Never rejects: what is not delivered is nobody's to hear. */
+  readonly tell: <N extends Protocol.TellName<P>>(
+    name: N,
+    payload: Protocol.Payload<P, N>,
+    options?: {
+      readonly metadata?: Envelope.Metadata
+      /** Milliseconds after which it must not be delivered. */
+      readonly ttl?: number
+    },
+  ) => Promise<void>
+  /** Asks; rejects with the message's typed error or an `AskError`. Aborting cancels it there too. */
+  readonly ask: <N extends Protocol.AskName<P>>(
+    name: N,
+    payload: Protocol.Payload<P, N>,
+    options?: {
+      readonly metadata?: Envelope.Metadata
+      /** Milliseconds; 30,000 by default. */
+      readonly timeout?: number
+      readonly signal?: AbortSignal
+    },
+  ) => Promise<Protocol.Success<P, N>>
+}
+
+/** How an ask of an `ActorHandle` may reject. */
+export type ActorAskError<P extends Protocol.Any, N extends Protocol.AskName<P>> =
+  | Protocol.Failure<P, N>
+  | AskError.AskError
+
+/** The handle of an actor; `host` is loaded when it is first used. */
+export const actorHandle = <P extends Protocol.Any>(
+  host: () => Promise<ActorHost>,
+  protocol: P,
+  address: Address.Address,
+): ActorHandle<P> => ({
+  address,
+  tell: async (name, payload, options) => {
+    const { system } = await host()
+    system.ref(protocol, address).tell(name, payload, options)
+  },
+  ask: async (name, payload, { signal, ...options } = {}) => {
+    const { system } = await host()
+    signal?.throwIfAborted()
+    return Effect.runPromise(
+      system.ref(protocol, address).ask(name, payload, options),
+      signal && { signal },
+    ).catch((error: unknown) => {
+      throw signal?.aborted === true ? signal.reason : error
+    })
+  },
+})

@@ -1,0 +1,247 @@
+/** A connected hub, for the Promise API. What it does is done in the modules that it names. */
+import type { Address, Envelope, Handlers, Protocol, Transport } from "@signal-hub/actor-core"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import type * as Message from "../protocol/HubMessage.ts"
+import type { ActorHost } from "./ActorHost.ts"
+import { actorHandle, type ActorHandle, type ServedActor, type ServeOptions } from "./Actors.ts"
+import { watchActor } from "./ActorWatch.ts"
+import type { RequestError } from "./ClientError.ts"
+import type { AskOptions, Core } from "./Core.ts"
+import { toAsyncIterable } from "./Emitter.ts"
+import { makeHubTransport } from "./HubTransport.ts"
+import type { HubEvent } from "./Inbox.ts"
+import type { MessageOptions } from "./Message.ts"
+import { broadcast, presenceOf, type BroadcastOptions, type RegisterFields } from "./Requests.ts"
+import type { ConnectionState, Health } from "./State.ts"
+import { subscribe, type Subscription } from "./Subscription.ts"
+
+/** A registration that is held. */
+export interface Registration extends Message.Registered, AsyncDisposable {
+  /** Lets it go. */
+  readonly unregister: () => Promise<void>
+}
+
+/** A watch that is held. */
+export interface Watch extends AsyncDisposable {
+  /** Whether somebody was there when it began. */
+  readonly registered: boolean
+  /** The actor's end; rejects `closed` where the client or the watch ends first. */
+  readonly terminated: Promise<Message.Terminated>
+  readonly unwatch: () => Promise<void>
+}
+
+/** A connected hub. Made by `connect`; ends by `close`, or as its `await using` block does. */
+export class Hub implements AsyncDisposable {
+  readonly #core: Core
+  readonly #scope: Scope.Closeable
+  #actors: Promise<ActorHost> | undefined
+  /** The client as what carries an actor system's messages. */
+  readonly transport: Transport
+
+  constructor(core: Core, scope: Scope.Closeable) {
+    this.#core = core
+    this.#scope = scope
+    this.transport = makeHubTransport(core)
+  }
+
+  /** Where the connection is. */
+  get state(): ConnectionState {
+    return this.#core.connection.state()
+  }
+
+  /** How well the connection is. */
+  get health(): Health {
+    return this.#core.connection.health()
+  }
+
+  /** The address that this client speaks for; `null` while there is none, or no connection. */
+  get identity(): Address.Address | null {
+    const { state } = this
+    return state.status === "connected" ? state.session.actorIdentity : null
+  }
+
+  /** Calls with each new state, from now on. The result stops it. */
+  onState(listener: (state: ConnectionState) => void): () => void {
+    return this.#core.connection.states.on(listener)
+  }
+
+  /** Calls with the health each time that it may have changed. The result stops it. */
+  onHealth(listener: (health: Health) => void): () => void {
+    return this.#core.connection.healths.on(listener)
+  }
+
+  /**
+   * Calls with each decoded envelope for this client's addresses, as it comes, asks among them: not
+   * answers to its own asks, nor publications that `subscribe` reads. The result stops it.
+   */
+  onMessage(listener: (envelope: Envelope.Envelope) => void): () => void {
+    return this.#core.channel.inbox.messages.on(listener)
+  }
+
+  /** Calls with what the hub says unasked: pauses, presence, ends of actors, errors about tells. */
+  onEvent(listener: (event: HubEvent) => void): () => void {
+    return this.#core.channel.inbox.events.on(listener)
+  }
+
+  /** What `onMessage` would hear, from this call on. Throws when its reader falls 10,000 behind. */
+  messages(): AsyncIterableIterator<Envelope.Envelope> {
+    return toAsyncIterable(this.#core.source(this.#core.channel.inbox.messages), () => {})
+  }
+
+  /**
+   * Sends and forgets; waits in the bounded queue while offline. Throws a `TransportError`: `queue_full`,
+   * `too_large`, or `closed`. The payload is encoded at once.
+   */
+  tell(to: Address.Address, type: string, payload?: unknown, options?: MessageOptions): void {
+    const error = this.#core.tell(to, type, payload, options)
+    if (error !== undefined) throw error
+  }
+
+  /** Asks an actor; resolves with the payload of its answer, rejects with a `RequestError`. Aborting cancels it there too. */
+  ask(
+    to: Address.Address,
+    type: string,
+    payload?: unknown,
+    options?: AskOptions & { readonly signal?: AbortSignal },
+  ): Promise<unknown> {
+    const signal = options?.signal
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted === true) return reject(signal.reason)
+      let giveUp = (): void => {}
+      const abort = (): void => {
+        giveUp()
+        reject(signal?.reason)
+      }
+      giveUp = this.#core.ask(to, type, payload, options, (outcome) => {
+        signal?.removeEventListener("abort", abort)
+        if ("error" in outcome) reject(outcome.error)
+        else resolve(outcome.payload)
+      })
+      signal?.addEventListener("abort", abort, { once: true })
+    })
+  }
+
+  /** Answers an ask that came by `onMessage` or `messages`. Throws as `tell` does. */
+  reply(ask: Envelope.Envelope, type: string, payload?: unknown): void {
+    const error = this.#core.reply(ask, type, payload)
+    if (error !== undefined) throw error
+  }
+
+  /** Makes an address of this client discoverable and reached by broadcasts, also after a reconnect. */
+  async register(address: Address.Address, options?: RegisterFields): Promise<Registration> {
+    const [registered, unregister] = await this.#hold(
+      this.#core.hold<Message.Registered>("hub:register", { actorAddress: address }, options),
+    )
+    return { ...registered, unregister, [Symbol.asyncDispose]: unregister }
+  }
+
+  /** Subscribes to a topic, also after a reconnect. */
+  subscribe(topic: string, options?: Omit<Message.Subscribe, "topic">): Subscription {
+    return subscribe(this.#core, topic, options)
+  }
+
+  /** Watches an address for its end, also after a reconnect. */
+  async watch(address: Address.Address): Promise<Watch> {
+    const [{ registered, terminated }, unwatch] = await this.#hold(watchActor(this.#core, address))
+    const end = Effect.runPromise(terminated)
+    end.catch(() => {})
+    return { registered, terminated: end, unwatch, [Symbol.asyncDispose]: unwatch }
+  }
+
+  /**
+   * Serves an actor, at this client's identity unless `options.address` says otherwise: one function for
+   * each message of its protocol. Rejects where the address is refused.
+   */
+  async serve<P extends Protocol.Any>(
+    protocol: P,
+    handlers: Handlers<P>,
+    options?: ServeOptions,
+  ): Promise<ServedActor> {
+    const { address, stop } = await (await this.#host()).serve(protocol, handlers, options)
+    return { address, stop, [Symbol.asyncDispose]: stop }
+  }
+
+  /** An actor by its address, typed by its protocol. Asks nobody whether it is there. */
+  actor<P extends Protocol.Any>(protocol: P, address: Address.Address): ActorHandle<P> {
+    return actorHandle(() => this.#host(), protocol, address)
+  }
+
+  /** Publishes on a topic; resolves with the number of its subscribers. */
+  publish(
+    topic: string,
+    type: string,
+    data: unknown,
+    metadata?: Envelope.Metadata,
+  ): Promise<Message.Published> {
+    return Effect.runPromise(this.#core.request("hub:publish", { topic, type, data }, metadata))
+  }
+
+  /** One copy to each registered address that the options let through. */
+  broadcast(type: string, data: unknown, options?: BroadcastOptions): Promise<Message.BroadcastAck> {
+    return Effect.runPromise(broadcast(this.#core, type, data, options))
+  }
+
+  /** A page of registered actors by pattern and tags; `cursor` of one page asks for the next. */
+  discover(pattern: string, options?: Omit<Message.Discover, "pattern">): Promise<Message.Discovered> {
+    return Effect.runPromise(this.#core.request("hub:discover", { ...options, pattern }))
+  }
+
+  /** A page of all registered actors. Needs the right `list`. */
+  listActors(
+    options: { readonly offset?: number; readonly limit?: number } = {},
+  ): Promise<Message.ActorList> {
+    return Effect.runPromise(this.#core.request("hub:list_actors", options))
+  }
+
+  /** All who are present on a topic. */
+  presence(topic: string): Promise<ReadonlyArray<Message.PresenceMember>> {
+    return Effect.runPromise(presenceOf(this.#core, topic))
+  }
+
+  /** Counters of the hub. Needs the right `metrics`. */
+  metrics(): Promise<{ readonly [metric: string]: number }> {
+    return Effect.runPromise(this.#core.request("hub:metrics", {}))
+  }
+
+  /** How full the hub's queue of this session is. */
+  queueStats(): Promise<Message.QueueStats> {
+    return Effect.runPromise(this.#core.request("hub:queue_stats", {}))
+  }
+
+  /** After `superseded`: takes the identity back, putting the other connection out. */
+  reclaim(): void {
+    this.#core.connection.reclaim()
+  }
+
+  /** Says goodbye and ends for good; waits for the hub's answer at most 1 s. May be called again. */
+  close(): Promise<void> {
+    return Effect.runPromise(Scope.close(this.#scope, Exit.void))
+  }
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  /** The actor system, loaded and made when it is first needed. */
+  #host(): Promise<ActorHost> {
+    this.#actors ??= import("./ActorHost.ts").then(({ makeActorHost }) =>
+      makeActorHost(this.#core, this.#scope),
+    )
+    return this.#actors
+  }
+
+  /** Acquires in a scope of its own; the result and what closes it. */
+  async #hold<A>(
+    acquire: Effect.Effect<A, RequestError, Scope.Scope>,
+  ): Promise<readonly [A, () => Promise<void>]> {
+    const scope = Scope.makeUnsafe()
+    const release = (): Promise<void> => Effect.runPromise(Scope.close(scope, Exit.void))
+    try {
+      return [await Effect.runPromise(Scope.provide(acquire, scope)), release]
+    } catch (error) {
+      await release()
+      throw error
+    }
+  }
+}
