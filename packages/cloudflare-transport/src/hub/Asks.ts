@@ -71,8 +71,9 @@ export class Asks {
     to: Session,
     timeout: number,
     now: number,
-  ): void {
-    this.#remember({
+  ): Ask {
+    this.#volatile++
+    return this.#remember({
       asker: from,
       id,
       askerSession: asker.id,
@@ -82,7 +83,6 @@ export class Asks {
       deadline: now + timeout,
       storeAt: now + this.#volatileFor,
     })
-    this.#volatile++
   }
 
   /** How many the session has asked and has open. */
@@ -93,10 +93,10 @@ export class Asks {
     return session.asked.size
   }
 
-  /** The ask is over. */
+  /** The ask is over. May be told again: what ends one ask may end others that are about to end. */
   close(ask: Ask): void {
     const key = keyOf(ask.asker, ask.id)
-    this.#open.delete(key)
+    if (!this.#open.delete(key)) return
     this.#session(ask.askerSession)?.asked.delete(key)
     this.#session(ask.targetSession)?.answering.delete(key)
     if (ask.storeAt > 0) this.#volatile--
@@ -129,7 +129,13 @@ export class Asks {
         "SELECT * FROM ask WHERE asker_session = ?1 UNION SELECT * FROM ask WHERE target_session = ?1",
         session.id,
       )
-      for (const row of rows) if (!this.#open.has(keyOf(row.asker, row.id))) this.#remember(fromRow(row))
+      for (const row of rows) {
+        const key = keyOf(row.asker, row.id)
+        if (!this.#open.has(key)) this.#remember(fromRow(row))
+        // The session may be over, and not be found by its id any more.
+        if (row.asker_session === session.id) session.asked.add(key)
+        if (row.target_session === session.id) session.answering.add(key)
+      }
     }
     const asks = (keys: ReadonlySet<string>) => [...keys].map((key) => this.#open.get(key)!)
     return { asked: asks(session.asked), answering: asks(session.answering) }

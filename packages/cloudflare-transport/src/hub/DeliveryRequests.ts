@@ -82,8 +82,10 @@ export const broadcast = (request: Request): Answer | undefined => {
     const { broadcastSlice } = hub.host.limits
     const { found, next } = hub.registry.page(prefix, after, broadcastSlice, broadcastSlice, now, isMeant)
     for (const { address, sessionId } of found) {
-      const receiver = hub.sessions.byId(sessionId)!
-      if (hub.deliver(receiver, copyFor(address, request, type, payload, metadata), now)) deliveredCount++
+      // A session that was found to be gone at its first address is not there at its second.
+      const receiver = hub.sessions.byId(sessionId)
+      const copy = copyFor(address, request, type, payload, metadata)
+      if (receiver !== undefined && hub.deliver(receiver, copy, now)) deliveredCount++
       else failedCount++
     }
     after = next ?? after

@@ -57,9 +57,12 @@ export class HubCore {
   closed(connection: Connection, cause: string): void {
     this.#settled(connection)
     this.state.metrics.connectionsClosed++
-    connectionLost(this.state, connection, cause, this.#host.now())
+    const now = this.#host.now()
+    connectionLost(this.state, connection, cause, now)
+    if (this.#unconnected.size > 0 || this.state.sessions.count() > 0) return
     // Nobody is left to look after: an alarm would only wake the object.
-    if (this.#unconnected.size === 0 && this.state.sessions.count() === 0) this.state.alarm.rearm(undefined)
+    this.state.sessions.forgetIdentities(now - this.#host.limits.durableSubscriptionFor)
+    this.state.alarm.rearm(undefined)
   }
 
   /** The connection sent what is no envelope again and again. */

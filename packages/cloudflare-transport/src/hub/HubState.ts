@@ -42,7 +42,7 @@ export class HubState {
   readonly deadLetters: DeadLetters
   readonly outbox: Outbox
   readonly on: HubEvents
-  #askTimer = false
+  #askTimer: { readonly at: number; readonly cancel: () => void } | undefined
 
   constructor(host: HubHost, armedAt: number | null, on: HubEvents) {
     this.host = host
@@ -125,19 +125,19 @@ export class HubState {
       : this.sessions.byIdentity(address)
   }
 
-  /** Sees to it that asks in memory become rows, or time out, in time. */
-  watchAsks(): void {
-    const at = this.#askTimer ? undefined : this.asks.nextLook()
-    if (at === undefined) return
-    this.#askTimer = true
-    this.host.later(Math.max(0, at - this.host.now()), () => {
-      this.#askTimer = false
+  /** Sees to it that asks in memory become rows, or time out, in time: the next of them at `at`. */
+  watchAsks(at: number | undefined): void {
+    if (at === undefined || (this.#askTimer !== undefined && this.#askTimer.at <= at)) return
+    this.#askTimer?.cancel()
+    const cancel = this.host.later(Math.max(0, at - this.host.now()), () => {
+      this.#askTimer = undefined
       const now = this.host.now()
       this.endOverdueAsks(now)
       const earliest = this.asks.storeOld(now)
       if (earliest !== undefined) this.alarm.atLatest(earliest)
-      this.watchAsks()
+      this.watchAsks(this.asks.nextLook())
     })
+    this.#askTimer = { at, cancel }
   }
 
   /** Ends the asks whose time is over; their askers hear `timeout`. */

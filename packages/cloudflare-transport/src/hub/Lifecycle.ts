@@ -127,8 +127,9 @@ export const disconnect = (
   message: string,
   now: number,
 ): void => {
-  const to =
-    connection.session === undefined ? provisionalAddress(connection.id) : addressOf(connection.session)
+  // A loser's session is over already: it is known from the connection alone.
+  const session = connection.session ?? hub.sessions.of(connection)
+  const to = session === undefined ? provisionalAddress(connection.id) : addressOf(session)
   connection.send(hubEnvelope("hub:disconnect", to, { reason, message }, now))
   closeConnection(hub, connection, code, reason)
 }

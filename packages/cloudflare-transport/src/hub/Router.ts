@@ -84,8 +84,8 @@ const ask = (
     return hub.refuse(sender, from, "actor_terminated", `${to} has lost its connection`, id, now)
   }
   const timeout = Math.min(envelope.ttl ?? defaultAskTimeout, maxAskTimeout)
-  hub.asks.open(sender, from, id, to, target, timeout, now)
-  hub.watchAsks()
+  const opened = hub.asks.open(sender, from, id, to, target, timeout, now)
+  hub.watchAsks(Math.min(opened.storeAt, opened.deadline))
 }
 
 /** Nobody is at `to`: a typed answer, whether it was asked directly or through `hub:send`. */
@@ -128,9 +128,10 @@ const correlated = (
 ): void => {
   if (envelope.type === "actor:cancel" || envelope.type === "actor:demand") {
     const open = hub.asks.get(from, askId)
-    if (open === undefined || open.target !== envelope.to) return hub.deadLetter(envelope, "no_such_ask", now)
+    if (open === undefined) return hub.deadLetter(envelope, "no_such_ask", now)
     if (envelope.type === "actor:cancel") hub.asks.close(open)
-    toSession(hub, open.targetSession, withFrom(envelope, from), now)
+    // Who asked need not know that the ask was forwarded, and to whom.
+    toSession(hub, open.targetSession, { ...withFrom(envelope, from), to: open.target }, now)
     return
   }
   const open = hub.asks.get(envelope.to, askId)

@@ -167,9 +167,9 @@ export class Sessions {
       .map((row) => this.#byId.get(row.id) ?? this.#cache(row))
   }
 
-  /** Forgets identities that nobody claimed since `before`: no connection can be that old. */
+  /** Forgets identities that nobody claimed after `before`: no connection can be that old. */
   forgetIdentities(before: number): void {
-    this.#storage.sql.run("DELETE FROM identity WHERE released_at < ?", before)
+    this.#storage.sql.run("DELETE FROM identity WHERE released_at <= ?", before)
   }
 
   #cache(row: SessionRow): Session {

@@ -1,0 +1,201 @@
+/**
+ * A host for `HubCore` without a platform: Node's SQLite, a clock that stands still until it is moved,
+ * sockets that collect what is sent, one alarm. It can lose its memory as a Durable Object does.
+ */
+import { Envelope } from "@signal-hub/actor-core"
+import { HubCore } from "../../src/hub/HubCore.ts"
+import type { HubHost, LogFields, LogLevel } from "../../src/hub/HubHost.ts"
+import { DEFAULT_LIMITS, type Limits } from "../../src/protocol/Limits.ts"
+import type { Connection } from "../../src/session/Connection.ts"
+import { migrate } from "../../src/storage/Schema.ts"
+import { NodeSql } from "./NodeSql.ts"
+import { TestClient } from "./TestClient.ts"
+import { TestSocket } from "./TestSocket.ts"
+
+export interface LogLine {
+  readonly level: LogLevel
+  readonly event: string
+  readonly fields: LogFields
+}
+
+interface Timer {
+  readonly at: number
+  readonly task: () => void
+}
+
+/** Far enough from zero that a forgotten `now` shows. */
+const EPOCH = 1_700_000_000_000
+
+export class TestHub implements HubHost {
+  readonly sql = new NodeSql()
+  readonly limits: Limits
+  readonly log: HubHost["log"]
+  readonly logs: Array<LogLine> = []
+  core: HubCore
+  /** For when the alarm is armed, epoch milliseconds. */
+  alarmAt: number | null = null
+  alarmsSet = 0
+  alarmsRun = 0
+  /** How often memory was lost with the sockets still open. */
+  evictions = 0
+  #now = EPOCH
+  #timers: Array<Timer> = []
+  readonly #sockets = new Map<string, TestSocket>()
+  /** What memory knows of connections; the rest is in the sockets' attachments. */
+  #connections = new Map<string, Connection>()
+  /** What has something in line to be sent. */
+  #dirty: Array<() => void> = []
+  #count = 0
+
+  constructor(limits: Partial<Limits> = {}) {
+    this.limits = { ...DEFAULT_LIMITS, ...limits }
+    this.log = (level, event, fields) => void this.logs.push({ level, event, fields })
+    migrate(this.sql)
+    this.core = new HubCore(this, null)
+  }
+
+  readonly now = (): number => this.#now
+
+  readonly connection = (id: string): Connection | undefined => {
+    const socket = this.#sockets.get(id)
+    const connection = socket?.isOpen === true ? this.#connectionOf(socket) : undefined
+    return connection !== undefined && isUsable(connection) ? connection : undefined
+  }
+
+  readonly connections = (): Iterable<Connection> =>
+    [...this.#sockets.keys()].flatMap((id) => this.connection(id) ?? [])
+
+  readonly setAlarm = (at: number | null): void => {
+    this.alarmAt = at
+    this.alarmsSet++
+  }
+
+  readonly later = (milliseconds: number, task: () => void): (() => void) => {
+    const timer = { at: this.#now + milliseconds, task }
+    this.#timers.push(timer)
+    return () => {
+      this.#timers = this.#timers.filter((other) => other !== timer)
+    }
+  }
+
+  /** Opens a socket, without connecting. */
+  open(): TestClient {
+    const socket = new TestSocket(`connection-${++this.#count}`, this.#now)
+    this.#sockets.set(socket.id, socket)
+    this.core.opened(this.#connectionOf(socket))
+    this.flush()
+    return new TestClient(this, socket)
+  }
+
+  /** Opens a socket and connects on it, as `identity` if that is given. */
+  connect(identity?: string, metadata: { readonly [key: string]: unknown } = {}): TestClient {
+    const client = this.open()
+    client.connect(identity, metadata)
+    return client
+  }
+
+  /** A frame with this value arrives on the socket. */
+  receive(socket: TestSocket, value: unknown): void {
+    // A clone: what a client sends is never shared with the hub's memory.
+    const envelope = Envelope.check(structuredClone(value))
+    if (envelope instanceof Envelope.Malformed) throw new Error(`the test's envelope: ${envelope.reason}`)
+    const connection = this.#connectionOf(socket)
+    if (!isUsable(connection)) return
+    connection.heardAt = this.#now
+    // Written down each time, unlike the bridge, which may forget some seconds: so that with and
+    // without an eviction can be compared to the millisecond.
+    connection.save()
+    this.core.received(connection, envelope, this.#now)
+    this.flush()
+  }
+
+  /** The runtime answers a ping on the socket: nothing wakes. */
+  ping(socket: TestSocket): void {
+    socket.pingedAt = this.#now
+  }
+
+  /** The socket is gone, and the hub is told so. May be told again. */
+  closed(socket: TestSocket, cause: string): void {
+    socket.isOpen = false
+    this.core.closed(this.#connectionOf(socket), cause)
+    this.#connections.delete(socket.id)
+    this.#sockets.delete(socket.id)
+    this.flush()
+  }
+
+  /** Moves the clock, running what falls due on the way. */
+  advance(milliseconds: number): void {
+    const until = this.#now + milliseconds
+    for (let steps = 0; ; steps++) {
+      if (steps > 10_000) throw new Error("timers or alarms arm themselves without end")
+      const timer = this.#timers.reduce<Timer | undefined>(
+        (first, next) => (first === undefined || next.at < first.at ? next : first),
+        undefined,
+      )
+      const due = Math.min(timer?.at ?? Number.POSITIVE_INFINITY, this.alarmAt ?? Number.POSITIVE_INFINITY)
+      if (due > until) break
+      this.#now = Math.max(this.#now, due)
+      if (timer !== undefined && timer.at === due) {
+        this.#timers = this.#timers.filter((other) => other !== timer)
+        timer.task()
+        this.flush()
+      } else this.alarm()
+    }
+    this.#now = until
+  }
+
+  /** The alarm comes, now. */
+  alarm(): void {
+    this.alarmAt = null
+    this.alarmsRun++
+    this.core.alarm()
+    this.flush()
+  }
+
+  /** Whether a timer runs, for which an eviction would wait. */
+  get isBusy(): boolean {
+    return this.#timers.length > 0
+  }
+
+  /** Memory is lost while the sockets sleep on. Gives whether it could be: timers hold it up. */
+  evict(): boolean {
+    if (this.isBusy) return false
+    this.evictions++
+    this.#restart()
+    return true
+  }
+
+  /** Memory, timers and sockets are lost; nobody is told. */
+  crash(): void {
+    for (const socket of this.#sockets.values()) socket.isOpen = false
+    this.#sockets.clear()
+    this.#timers = []
+    this.#restart()
+  }
+
+  /** The events logged, by name. */
+  logged(event: string): ReadonlyArray<LogFields> {
+    return this.logs.filter((line) => line.event === event).map(({ fields }) => fields)
+  }
+
+  flush(): void {
+    for (const flush of this.#dirty.splice(0)) flush()
+  }
+
+  readonly #markDirty = (flush: () => void): void => void this.#dirty.push(flush)
+
+  #restart(): void {
+    this.#connections = new Map()
+    this.#dirty = []
+    this.core = new HubCore(this, this.alarmAt)
+  }
+
+  #connectionOf(socket: TestSocket): Connection {
+    let connection = this.#connections.get(socket.id)
+    if (connection === undefined)
+      this.#connections.set(socket.id, (connection = socket.wake(this.#markDirty)))
+    return connection
+  }
+}
+
+const isUsable = ({ state }: Connection): boolean => state !== "disconnecting" && state !== "disconnected"

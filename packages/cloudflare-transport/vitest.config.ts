@@ -1,0 +1,27 @@
+import { cloudflareTest } from "@cloudflare/vitest-plugin"
+import { defineConfig } from "vitest/config"
+
+/**
+ * - `node`: everything that needs no platform: the client, the protocol, and the core of the hub on
+ *   Node's SQLite.
+ * - `workerd`: what only the platform can show: sockets that hibernate, evictions, alarms, crashes.
+ */
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: "node",
+          include: ["test/{client,protocol,session,hub,bridge,worker}/**/*.test.ts"],
+        },
+      },
+      {
+        plugins: [cloudflareTest({ wrangler: { configPath: "./test/workerd/wrangler.jsonc" } })],
+        test: {
+          name: "workerd",
+          include: ["test/workerd/**/*.test.ts"],
+        },
+      },
+    ],
+  },
+})
