@@ -1,0 +1,137 @@
+/** The hub under test: at `HUB_URL`, or started here with Wrangler's test harness. */
+import { fileURLToPath } from "node:url"
+import { afterAll, afterEach, beforeAll, beforeEach, expect, inject } from "vitest"
+import { createTestHarness, type TestHarness } from "wrangler"
+import { RawClient, type ConnectOptions, type OpenOptions } from "./RawClient.ts"
+
+declare module "vitest" {
+  interface ProvidedContext {
+    /** Whether the hub object is evicted before each frame. */
+    readonly evicting: boolean
+  }
+}
+
+// Neither is of use to a test, and both ask the network.
+process.env.WRANGLER_SEND_METRICS = "false"
+process.env.CLOUDFLARE_CF_FETCH_ENABLED = "false"
+
+export const ROOT = fileURLToPath(new URL("..", import.meta.url))
+export const CONFIG = fileURLToPath(new URL("../wrangler.jsonc", import.meta.url))
+
+/** A hub that was started here, in a runtime of its own. */
+export interface HubServer {
+  /** `ws://…/ws` */
+  readonly url: string
+  readonly harness: TestHarness
+  /** Evicts a hub object. False where it wasn't running. */
+  readonly evict: (name?: string, webSockets?: "hibernate" | "close") => Promise<boolean>
+  readonly close: () => Promise<void>
+}
+
+/** Starts a hub in open mode. `limits` overrides the defaults. */
+export const startHub = async (limits?: { readonly [limit: string]: number }): Promise<HubServer> => {
+  const harness = createTestHarness({
+    root: ROOT,
+    workers: [
+      { configPath: CONFIG, ...(limits === undefined ? {} : { vars: { LIMITS: JSON.stringify(limits) } }) },
+    ],
+  })
+  const { url } = await harness.listen()
+  return {
+    url: new URL("/ws", url).href.replace("http", "ws"),
+    harness,
+    evict: async (name = "default", webSockets = "hibernate") => {
+      try {
+        await harness.getWorker().evictDurableObject("SignalHub", { name, webSockets })
+        return true
+      } catch (error) {
+        if (error instanceof Error && error.message.includes("not currently running")) return false
+        throw error
+      }
+    },
+    close: () => harness.close(),
+  }
+}
+
+/** What the captured logs hold that no run may leave behind: what nobody caught, and internal errors. */
+export const troubles = (harness: TestHarness): ReadonlyArray<string> =>
+  harness
+    .getLogs()
+    .filter(
+      ({ level, message }) => level === "error" || /uncaught|unhandled|internal_error/i.test(String(message)),
+    )
+    .map(({ level, message }) => `${level}: ${String(message)}`)
+
+export interface HubUnderTest {
+  /** `ws://…/ws`, with the name of a hub `ws://…/ws/name`. */
+  readonly url: (name?: string) => string
+  /** An HTTP address of the same server. */
+  readonly http: (path: string) => URL
+  /** A socket that has sent nothing. It is closed after the test. */
+  readonly open: (options?: OpenOptions & { readonly hub?: string }) => Promise<RawClient>
+  /** A connected socket. It is closed after the test. */
+  readonly connect: (options?: ConnectOptions & { readonly hub?: string }) => Promise<RawClient>
+  /** The server, where it was started here. */
+  readonly server: () => HubServer
+}
+
+/** One hub for the tests of a file. With `limits`, or `own`, always one of its own. */
+export const useHub = (
+  options: { readonly limits?: { readonly [limit: string]: number }; readonly own?: boolean } = {},
+): HubUnderTest => {
+  const shared =
+    options.limits === undefined && options.own !== true && !inject("evicting")
+      ? process.env.HUB_URL
+      : undefined
+  const clients: Array<RawClient> = []
+  let server: HubServer | undefined
+  let tests = 0
+  let evictions = 0
+
+  beforeAll(async () => {
+    if (shared === undefined) server = await startHub(options.limits)
+  }, 60_000)
+
+  beforeEach(() => {
+    tests++
+  })
+
+  afterEach(() => {
+    for (const client of clients.splice(0)) client.terminate()
+  })
+
+  afterAll(async () => {
+    await server?.close()
+    if (inject("evicting")) expect(evictions).toBeGreaterThanOrEqual(tests)
+  }, 60_000)
+
+  const url = (name?: string): string => {
+    const base = (shared ?? server?.url ?? "").replace(/\/$/, "")
+    return name === undefined ? base : `${base}/${name}`
+  }
+  const evictBefore = (name = "default") =>
+    inject("evicting")
+      ? async () => {
+          if (await server?.evict(name)) evictions++
+        }
+      : undefined
+  const opened = (client: RawClient): RawClient => {
+    clients.push(client)
+    return client
+  }
+  const withHook = <A extends OpenOptions & { readonly hub?: string }>(given: A): A => {
+    const beforeSend = given.beforeSend ?? evictBefore(given.hub)
+    return beforeSend === undefined ? given : { ...given, beforeSend }
+  }
+
+  return {
+    url,
+    http: (path) => new URL(path, url().replace(/^ws/, "http")),
+    open: async (given = {}) => opened(await RawClient.open(url(given.hub), withHook(given))),
+    connect: async (given = {}) => opened(await RawClient.connect(url(given.hub), withHook(given))),
+    server: () => {
+      if (server === undefined) throw new Error("this hub was not started here")
+      return server
+    },
+  }
+}

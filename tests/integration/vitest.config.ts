@@ -1,0 +1,35 @@
+import { defineConfig } from "vitest/config"
+
+const project = (name: string, include: string, more: { evicting?: boolean; timeout?: number } = {}) => ({
+  test: {
+    name,
+    include: [include],
+    provide: { evicting: more.evicting ?? false },
+    testTimeout: more.timeout ?? 30_000,
+    hookTimeout: 60_000,
+  },
+})
+
+/**
+ * - `conformance`: the protocol from the outside. With `HUB_URL=ws://…/ws` against any server in open
+ *   mode, else against one started here.
+ * - `evicting`: the same with the object evicted before each frame.
+ * - `timing`: what needs short times or a look into the server, always started here.
+ * - `fuzz`: seeded hostile frames; `FUZZ_CASES`, `FUZZ_SEED`.
+ * - `client`: our client against workerd, crashes included.
+ * - `browser`: our client in Chromium.
+ */
+export default defineConfig({
+  test: {
+    // Each file starts a runtime; more of them at once would only compete for the processors.
+    maxWorkers: 2,
+    projects: [
+      project("conformance", "conformance/**/*.test.ts"),
+      project("evicting", "conformance/**/*.test.ts", { evicting: true, timeout: 60_000 }),
+      project("timing", "timing/**/*.test.ts"),
+      project("fuzz", "fuzz/**/*.test.ts", { timeout: 180_000 }),
+      project("client", "client/**/*.test.ts"),
+      project("browser", "browser/**/*.test.ts", { timeout: 90_000 }),
+    ],
+  },
+})
