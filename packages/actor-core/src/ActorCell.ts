@@ -173,8 +173,12 @@ export class ActorCell {
   }
 
   #fork(run: Run, effect: Effect.Effect<unknown, unknown>): void {
-    const fiber = Effect.runForkWith(this.#behavior.context)(effect)
-    run.fiber = fiber
+    // Known from its first step on: whoever that wakes may cancel it, or stop the actor, at once.
+    const known = Effect.withFiber((fiber: Fiber.Fiber<unknown, unknown>) => {
+      run.fiber = fiber
+      return effect
+    })
+    const fiber = Effect.runForkWith(this.#behavior.context)(known)
     fiber.addObserver((exit) => {
       if (Exit.isSuccess(exit)) return this.#succeeded(run, exit.value)
       const failure = Cause.findError(exit.cause)

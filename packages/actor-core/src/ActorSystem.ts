@@ -19,7 +19,7 @@ import type { ActorRef } from "./ActorRef.ts"
 import { AddressSchema, type Address } from "./Address.ts"
 import { DeadLetterOffice, type DeadLetters } from "./DeadLetters.ts"
 import { Dispatcher } from "./Dispatcher.ts"
-import type { ActorContext, Handlers } from "./Handlers.ts"
+import type { ActorContext, AnyHandlers, NoOthers, ServicesOf } from "./Handlers.ts"
 import { receive } from "./Inbound.ts"
 import { CLOSED, finiteMillis, makeRef } from "./Outbound.ts"
 import * as Protocol from "./Protocol.ts"
@@ -44,12 +44,12 @@ export interface ActorSystem {
    * It takes one message at a time, in the order they came. Once closed, who still waits for an answer
    * gets `ActorTerminated`, and an effect under way is interrupted and awaited.
    */
-  readonly serve: <P extends Protocol.Any, R = never>(
+  readonly serve: <P extends Protocol.Any, H extends AnyHandlers<P>>(
     protocol: P,
     address: Address,
-    handlers: Handlers<P, R>,
+    handlers: H & NoOthers<P, H>,
     options?: RegisterOptions,
-  ) => Effect.Effect<ActorRef<P>, AddressInUse | TransportError, Scope.Scope | R>
+  ) => Effect.Effect<ActorRef<P>, AddressInUse | TransportError, Scope.Scope | ServicesOf<H>>
   /** A reference to an actor, here or elsewhere. Asks nobody whether it exists. */
   readonly ref: <P extends Protocol.Any>(protocol: P, address: Address) => ActorRef<P>
 }
@@ -94,10 +94,10 @@ export const make = Effect.fnUntraced(function* (options: Options = {}) {
     )
   }
 
-  const install = <P extends Protocol.Any, R>(
+  const install = <P extends Protocol.Any>(
     protocol: P,
     address: Address,
-    handlers: Handlers<P, R>,
+    handlers: AnyHandlers<P>,
     context: Context.Context<never>,
   ): Served => {
     const self = makeRef(runtime, protocol, address, address)
@@ -128,13 +128,13 @@ export const make = Effect.fnUntraced(function* (options: Options = {}) {
     name,
     deadLetters,
     ref: (protocol, address) => makeRef(runtime, protocol, address, null),
-    serve: Effect.fnUntraced(function* <P extends Protocol.Any, R = never>(
+    serve: Effect.fnUntraced(function* <P extends Protocol.Any, H extends AnyHandlers<P>>(
       protocol: P,
       address: Address,
-      handlers: Handlers<P, R>,
+      handlers: H & NoOthers<P, H>,
       registration?: RegisterOptions,
     ) {
-      const context = yield* Effect.context<R>()
+      const context = yield* Effect.context<ServicesOf<H>>()
       // Installed before it is registered, as messages may come with the registration's answer; stopped
       // before it is unregistered, so that the last answers still come from a known address.
       const served = yield* Effect.acquireRelease(

@@ -35,3 +35,20 @@ export type Handlers<P extends Protocol.Any, R = never> = {
     context: ActorContext<P>,
   ) => HandlerResult<Protocol.Success<P, N>, Protocol.Failure<P, N>, R>
 }
+
+/** Handlers of a protocol, whatever services they need. */
+export type AnyHandlers<P extends Protocol.Any> = Handlers<P, unknown>
+
+/** The services that the effects of these handlers need. */
+export type ServicesOf<H> = {
+  [N in keyof H]: H[N] extends (...of: never) => infer Result
+    ? Result extends Effect.Effect<unknown, unknown, infer R>
+      ? R
+      : never
+    : never
+}[keyof H]
+
+/** Refuses handlers for messages that the protocol doesn't have. */
+export type NoOthers<P extends Protocol.Any, H> = {
+  readonly [N in Exclude<keyof H, keyof P["messages"]>]: never
+}

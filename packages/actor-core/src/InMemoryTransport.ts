@@ -66,7 +66,7 @@ class Switchboard {
   readonly #clock: Clock.Clock
   readonly #holders = new Map<string, Member>()
   readonly #asks = new Map<string, OpenAsk>()
-  #wire: Array<{ readonly sender: Member; readonly frame: string | Uint8Array }> = []
+  #wire: Array<{ readonly sender: Member; readonly envelope: Envelope }> = []
   // How far the wire is worked off; kept here, as one who receives may make it flush again.
   #next = 0
   #scheduled = false
@@ -137,13 +137,15 @@ class Switchboard {
 
   #send(member: Member, envelope: Envelope): TransportError | undefined {
     if (!member.open) return CLOSED
-    let frame: string | Uint8Array
+    let decoded: ReadonlyArray<unknown>
     try {
-      frame = this.#codec.encode([envelope])
+      decoded = this.#codec.decode(this.#codec.encode([envelope]))
     } catch {
       return refusal("invalid_message", "the message holds what the codec can't carry")
     }
-    this.#wire.push({ sender: member, frame })
+    const checked = check(decoded[0])
+    if (checked instanceof Malformed) return refusal("invalid_message", checked.reason)
+    this.#wire.push({ sender: member, envelope: checked })
     if (!this.#scheduled) {
       this.#scheduled = true
       void Promise.resolve().then(this.#flush)
@@ -153,20 +155,8 @@ class Switchboard {
 
   readonly #flush = (): void => {
     while (this.#next < this.#wire.length) {
-      const { frame, sender } = this.#wire[this.#next++]!
-      for (const value of this.#codec.decode(frame)) {
-        const envelope = check(value)
-        if (envelope instanceof Malformed) {
-          if (envelope.id !== null) {
-            this.#tellFailure(
-              sender,
-              { id: envelope.id, from: sender.provisional },
-              "invalid_message",
-              envelope.reason,
-            )
-          }
-        } else this.#route(sender, { ...envelope, from: this.#trueSender(sender, envelope.from) })
-      }
+      const { envelope, sender } = this.#wire[this.#next++]!
+      this.#route(sender, { ...envelope, from: this.#trueSender(sender, envelope.from) })
     }
     this.#wire = []
     this.#next = 0
@@ -175,7 +165,7 @@ class Switchboard {
 
   /** Kept where the member holds it, else its first address, else its provisional one. */
   #trueSender(sender: Member, from: string): Address.Address {
-    for (const address of sender.addresses) if (address === from) return address
+    if (Address.isAddress(from) && sender.addresses.has(from)) return from
     const [first] = sender.addresses
     return first ?? sender.provisional
   }

@@ -66,26 +66,46 @@ export type Success<P extends Any, N extends keyof P["messages"]> =
 export type Failure<P extends Any, N extends keyof P["messages"]> =
   P["messages"][N] extends Ask<AnyCodec, AnyCodec, infer E> ? E["Type"] : never
 
+/** The schema of that name in the options, or the one that stands for its absence. */
+type SchemaOf<Options, Field extends string, Otherwise> = Options extends {
+  readonly [F in Field]: infer S extends AnyCodec
+}
+  ? S
+  : Otherwise
+
+export interface TellOptions {
+  readonly payload?: AnyCodec
+}
+
+export interface AskOptions {
+  readonly payload?: AnyCodec
+  readonly success?: AnyCodec
+  readonly error?: AnyCodec
+}
+
+// Inferred from the options as a whole: a type parameter for each schema would, where the schema is left
+// out, be inferred from the context that the message is written in, and be any schema.
+
 /** A told message. Without a payload it carries nothing: `undefined`, on the wire `null`. */
-export const tell = <P extends AnyCodec = Schema.Void>(options?: { readonly payload?: P }): Tell<P> => ({
+export const tell = <const O extends TellOptions = {}>(
+  options?: O,
+): Tell<SchemaOf<O, "payload", Schema.Void>> => ({
   pattern: "tell",
-  payload: (options?.payload ?? Schema.Void) as P,
+  payload: (options?.payload ?? Schema.Void) as SchemaOf<O, "payload", Schema.Void>,
 })
 
 /** An asked message. Without `success` the answer carries nothing; without `error` it has no typed one. */
-export const ask = <
-  P extends AnyCodec = Schema.Void,
-  S extends AnyCodec = Schema.Void,
-  E extends AnyCodec = Schema.Never,
->(options?: {
-  readonly payload?: P
-  readonly success?: S
-  readonly error?: E
-}): Ask<P, S, E> => ({
+export const ask = <const O extends AskOptions = {}>(
+  options?: O,
+): Ask<
+  SchemaOf<O, "payload", Schema.Void>,
+  SchemaOf<O, "success", Schema.Void>,
+  SchemaOf<O, "error", Schema.Never>
+> => ({
   pattern: "ask",
-  payload: (options?.payload ?? Schema.Void) as P,
-  success: (options?.success ?? Schema.Void) as S,
-  error: (options?.error ?? Schema.Never) as E,
+  payload: (options?.payload ?? Schema.Void) as SchemaOf<O, "payload", Schema.Void>,
+  success: (options?.success ?? Schema.Void) as SchemaOf<O, "success", Schema.Void>,
+  error: (options?.error ?? Schema.Never) as SchemaOf<O, "error", Schema.Never>,
 })
 
 /**

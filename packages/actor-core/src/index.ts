@@ -8,7 +8,14 @@ export { type Codec, UndecodableFrame } from "./codec/Codec.ts"
 export { JsonCodec } from "./codec/JsonCodec.ts"
 export { type DeadLetter, type DeadLetters } from "./DeadLetters.ts"
 export * as Envelope from "./Envelope.ts"
-export { type ActorContext, type HandlerResult, type Handlers } from "./Handlers.ts"
+export {
+  type ActorContext,
+  type AnyHandlers,
+  type HandlerResult,
+  type Handlers,
+  type NoOthers,
+  type ServicesOf,
+} from "./Handlers.ts"
 export * as InMemoryTransport from "./InMemoryTransport.ts"
 export * as Protocol from "./Protocol.ts"
 export { type RegisterOptions, type Transport, TransportError } from "./Transport.ts"

@@ -44,7 +44,7 @@ const envelope: fc.Arbitrary<Envelope> = fc
     signature: fc.option(fc.string()),
     seq: fc.option(fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }), { nil: undefined }),
   })
-  .map(({ seq, ...fields }) => (seq === undefined ? fields : { ...fields, seq }))
+  .map(({ seq, ...fields }) => (seq === undefined ? fields : Object.assign(fields, { seq })))
 
 const bytes = (...values: ReadonlyArray<number>): Uint8Array => Uint8Array.from(values)
 const ascii = (text: string): ReadonlyArray<number> => [...new TextEncoder().encode(text)]

@@ -1,0 +1,39 @@
+/** A transport whose other end is the test: it sees what is sent, and says what arrives. */
+import * as Effect from "effect/Effect"
+import { check, Malformed, type Envelope } from "../../src/Envelope.ts"
+import type { Transport, TransportError } from "../../src/Transport.ts"
+
+export class ScriptedTransport implements Transport {
+  readonly sent: Array<Envelope> = []
+  /** What the next sends are refused with, for as long as it is set. */
+  refusal: ((envelope: Envelope) => TransportError | undefined) | undefined
+  #receiver: ((envelope: Envelope) => void) | undefined
+
+  readonly send: Transport["send"] = (envelope) => {
+    const refused = this.refusal?.(envelope)
+    if (refused === undefined) this.sent.push(envelope)
+    return refused
+  }
+
+  readonly receive: Transport["receive"] = (receiver) =>
+    Effect.acquireRelease(
+      Effect.sync(() => void (this.#receiver = receiver)),
+      () => Effect.sync(() => void (this.#receiver = undefined)),
+    )
+
+  readonly register: Transport["register"] = () => Effect.void
+
+  /** What arrives, with the fields that the test is not about filled in. */
+  arrive(fields: Partial<Envelope> & Pick<Envelope, "type">): void {
+    const envelope = check({
+      id: "in-1",
+      from: "@(node/peer)",
+      to: "@(node/greeter)",
+      pattern: "tell",
+      timestamp: 0,
+      ...fields,
+    })
+    if (envelope instanceof Malformed) throw new Error(envelope.reason)
+    this.#receiver?.(envelope)
+  }
+}
