@@ -7,6 +7,7 @@ import {
   TransportError,
   type Address,
   type Handlers,
+  type NoOthers,
   type Protocol,
 } from "@signal-hub/actor-core"
 import * as Effect from "effect/Effect"
@@ -20,9 +21,9 @@ import type { ServeOptions } from "./Actors.ts"
 export interface ActorHost {
   readonly system: ActorSystem.ActorSystem
   /** Serves until the result is called. */
-  readonly serve: <P extends Protocol.Any>(
+  readonly serve: <P extends Protocol.Any, H extends Handlers<P>>(
     protocol: P,
-    handlers: Handlers<P>,
+    handlers: H & NoOthers<P, H>,
     options: ServeOptions | undefined,
   ) => Promise<{ readonly address: Address.Address; readonly stop: () => Promise<void> }>
 }
@@ -67,7 +68,9 @@ export const makeActorHost = async (core: Core, scope: Scope.Scope): Promise<Act
         return Effect.runPromise(Scope.close(own, Exit.void))
       }
       try {
-        await Effect.runPromise(Scope.provide(system.serve(protocol, address, handlers, options), own))
+        const serving = Scope.provide(system.serve(protocol, address, handlers, options), own)
+        // `Handlers<P>` have effects that need no services, which `ServicesOf` cannot see through `H`.
+        await Effect.runPromise(serving as Effect.Effect<unknown, Effect.Error<typeof serving>>)
       } catch (error) {
         await stop()
         throw error

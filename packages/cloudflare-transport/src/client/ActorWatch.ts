@@ -15,6 +15,15 @@ export interface ActorWatch {
   readonly terminated: Effect.Effect<Terminated, TransportError>
 }
 
+/** A watch that is held, for the Promise API. */
+export interface Watch extends AsyncDisposable {
+  /** Whether somebody was there when it began. */
+  readonly registered: boolean
+  /** The actor's end; rejects `closed` where the client or the watch ends first. */
+  readonly terminated: Promise<Terminated>
+  readonly unwatch: () => Promise<void>
+}
+
 /** Watches until the scope closes; again on each new connection. */
 export const watchActor = (
   core: Core,

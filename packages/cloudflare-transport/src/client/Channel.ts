@@ -5,6 +5,7 @@
  */
 import { AskError, TransportError, type Address, type Envelope } from "@signal-hub/actor-core"
 import { HUB_ADDRESS } from "../protocol/HubMessage.ts"
+import { DEFAULT_LIMITS } from "../protocol/Limits.ts"
 import type { RequestError } from "./ClientError.ts"
 import { Emitter } from "./Emitter.ts"
 import { FRAME_OVERHEAD, type FrameCodec, type Part } from "./FrameCodec.ts"
@@ -17,9 +18,7 @@ import type { SocketLike } from "./Socket.ts"
 import type { Timers } from "./Timers.ts"
 import { Wanted, type Outcome, type Refused } from "./Wanted.ts"
 
-/** Frames of one million bytes until the hub says what it takes. */
-const DEFAULT_MAX_FRAME = 1_048_576
-/** Queued envelopes that leave at once on a new connection; the hub's burst allows this much. */
+/** Queued envelopes that leave at once on a new connection: well within the burst that a hub allows. */
 const DRAIN_BURST = 256
 
 export interface ChannelOptions {
@@ -39,15 +38,20 @@ export class Channel {
   readonly ended = new Emitter<void>()
   readonly pending: PendingAsks
   readonly wanted: Wanted
+  /** The subprotocol to offer. */
+  readonly subprotocol: string
   readonly #options: ChannelOptions
   readonly #queue: SendQueue
   #out: Outgoing | undefined
   #live = false
-  #maxFrame = DEFAULT_MAX_FRAME
+  /** Queued envelopes, of the time before the connection, that leave at the hub's rate. */
+  #backlog = 0
+  #maxFrame = DEFAULT_LIMITS.maxMessageSize
   #refusal: string | undefined
 
   constructor(options: ChannelOptions) {
     this.#options = options
+    this.subprotocol = options.frames.codec.subprotocol
     this.#queue = new SendQueue(options.queueLimit)
     this.pending = new PendingAsks(options.timers, (id, ask) => {
       if (!ask.transmitted) this.#queue.remove(id)
@@ -78,10 +82,6 @@ export class Channel {
       (refused) => this.refusals.emit(refused),
     )
     this.inbox = new Inbox(options.frames.codec, this.pending, this.wanted)
-  }
-
-  get subprotocol(): string {
-    return this.#options.frames.codec.subprotocol
   }
 
   /** Sends it, or queues it while there is no connection; or says why neither. */
@@ -186,19 +186,21 @@ export class Channel {
     if (this.#out !== undefined) this.#out.maxFrame = maxMessageSize
     this.#live = true
     this.wanted.replay()
+    this.#backlog = this.#queue.size
     this.drain(DRAIN_BURST)
   }
 
-  /** Whether some of what waited has not left yet. */
+  /** Whether some of what waited for the connection has not left yet. */
   get draining(): boolean {
-    return this.#queue.size > 0
+    return this.#backlog > 0
   }
 
-  /** Sends at most this many of what waited. */
+  /** Sends at most this many of what waited for the connection; with the last, all that came since. */
   drain(count: number): void {
     if (!this.#live || this.#out?.open !== true) return
     const now = this.#now()
-    for (const { envelope, part, since } of this.#queue.take(count)) {
+    this.#backlog -= count
+    for (const { envelope, part, since } of this.#queue.take(this.#backlog > 0 ? count : Infinity)) {
       if (envelope.ttl === null) this.#out.push(part)
       else {
         // The hub counts from when it receives: what was waited here is taken off.

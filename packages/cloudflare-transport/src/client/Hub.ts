@@ -1,36 +1,27 @@
 /** A connected hub, for the Promise API. What it does is done in the modules that it names. */
-import type { Address, Envelope, Handlers, Protocol, Transport } from "@signal-hub/actor-core"
+import type { Address, Envelope, Handlers, NoOthers, Protocol, Transport } from "@signal-hub/actor-core"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import type * as Message from "../protocol/HubMessage.ts"
 import type { ActorHost } from "./ActorHost.ts"
 import { actorHandle, type ActorHandle, type ServedActor, type ServeOptions } from "./Actors.ts"
-import { watchActor } from "./ActorWatch.ts"
+import { watchActor, type Watch } from "./ActorWatch.ts"
 import type { RequestError } from "./ClientError.ts"
 import type { AskOptions, Core } from "./Core.ts"
 import { toAsyncIterable } from "./Emitter.ts"
 import { makeHubTransport } from "./HubTransport.ts"
 import type { HubEvent } from "./Inbox.ts"
 import type { MessageOptions } from "./Message.ts"
-import { broadcast, presenceOf, type BroadcastOptions, type RegisterFields } from "./Requests.ts"
-import type { ConnectionState, Health } from "./State.ts"
+import {
+  broadcast,
+  presenceOf,
+  type BroadcastOptions,
+  type RegisterFields,
+  type Registration,
+} from "./Requests.ts"
+import type { ConnectionState, Health, HubSession } from "./State.ts"
 import { subscribe, type Subscription } from "./Subscription.ts"
-
-/** A registration that is held. */
-export interface Registration extends Message.Registered, AsyncDisposable {
-  /** Lets it go. */
-  readonly unregister: () => Promise<void>
-}
-
-/** A watch that is held. */
-export interface Watch extends AsyncDisposable {
-  /** Whether somebody was there when it began. */
-  readonly registered: boolean
-  /** The actor's end; rejects `closed` where the client or the watch ends first. */
-  readonly terminated: Promise<Message.Terminated>
-  readonly unwatch: () => Promise<void>
-}
 
 /** A connected hub. Made by `connect`; ends by `close`, or as its `await using` block does. */
 export class Hub implements AsyncDisposable {
@@ -56,10 +47,20 @@ export class Hub implements AsyncDisposable {
     return this.#core.connection.health()
   }
 
+  /** What the hub said when it accepted; `null` while there is no connection. */
+  get session(): HubSession | null {
+    const { state } = this
+    return state.status === "connected" ? state.session : null
+  }
+
+  /** The hub's name for this session; neither an address nor a secret. */
+  get sessionId(): string | null {
+    return this.session?.sessionId ?? null
+  }
+
   /** The address that this client speaks for; `null` while there is none, or no connection. */
   get identity(): Address.Address | null {
-    const { state } = this
-    return state.status === "connected" ? state.session.actorIdentity : null
+    return this.session?.actorIdentity ?? null
   }
 
   /** Calls with each new state, from now on. The result stops it. */
@@ -154,9 +155,9 @@ export class Hub implements AsyncDisposable {
    * Serves an actor, at this client's identity unless `options.address` says otherwise: one function for
    * each message of its protocol. Rejects where the address is refused.
    */
-  async serve<P extends Protocol.Any>(
+  async serve<P extends Protocol.Any, H extends Handlers<P>>(
     protocol: P,
-    handlers: Handlers<P>,
+    handlers: H & NoOthers<P, H>,
     options?: ServeOptions,
   ): Promise<ServedActor> {
     const { address, stop } = await (await this.#host()).serve(protocol, handlers, options)

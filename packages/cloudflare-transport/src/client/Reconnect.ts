@@ -47,7 +47,9 @@ export const makeBackoff = (schedule: Schedule.Schedule<unknown>): Effect.Effect
           return step(clock.currentTimeMillisUnsafe(), undefined)
         }).pipe(
           Effect.option,
-          Effect.map((taken) => (Option.isSome(taken) ? Duration.toMillis(taken.value[1]) : undefined)),
+          Effect.map((taken) =>
+            Option.isSome(taken) ? Math.round(Duration.toMillis(taken.value[1])) : undefined,
+          ),
         ),
       ),
       reset: Effect.map(Schedule.toStep(schedule), (fresh) => {

@@ -1,12 +1,18 @@
 /** Requests to the hub that are more than one message of the protocol as it is. */
 import type { Envelope } from "@signal-hub/actor-core"
 import * as Effect from "effect/Effect"
-import type { BroadcastAck, PresenceMember, Register } from "../protocol/HubMessage.ts"
+import type { BroadcastAck, PresenceMember, Register, Registered } from "../protocol/HubMessage.ts"
 import type { RequestError } from "./ClientError.ts"
 import type { Core } from "./Core.ts"
 
 /** What may be said of a registration: tags, metadata (≤ 4 KiB), and its TTL in seconds. */
 export type RegisterFields = Omit<Register, "actorAddress">
+
+/** A registration that is held. */
+export interface Registration extends Registered, AsyncDisposable {
+  /** Lets it go. */
+  readonly unregister: () => Promise<void>
+}
 
 /** Whom a broadcast reaches: all registered addresses, less what these leave out. */
 export interface BroadcastOptions {

@@ -6,9 +6,10 @@ import { AskError, type Envelope } from "@signal-hub/actor-core"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Option from "effect/Option"
-import { CloseCode, type Verdict } from "../protocol/CloseCode.ts"
+import { CLOSE_CODES, CloseCode, type Verdict } from "../protocol/CloseCode.ts"
 import { PING, PONG } from "../protocol/Frame.ts"
 import type { Connected } from "../protocol/HubMessage.ts"
+import { DEFAULT_LIMITS } from "../protocol/Limits.ts"
 import { PROTOCOL_VERSION } from "../protocol/Version.ts"
 import type { Channel } from "./Channel.ts"
 import { Heartbeat, PONG_TIMEOUT } from "./Heartbeat.ts"
@@ -20,8 +21,8 @@ import { presentToken } from "./Token.ts"
 
 /** Milliseconds from opening the socket to `hub:connected`. */
 export const CONNECT_TIMEOUT = 5_000
-/** What waited beyond the first burst leaves so many at a time, so often: half the hub's rate. */
-const DRAIN_SLICE = 50
+/** What waited beyond the first burst leaves so many at a time, so often: below the 200/s of a hub. */
+const DRAIN_SLICE = 90
 const DRAIN_INTERVAL = 500
 
 /** How an attempt ended. */
@@ -60,6 +61,12 @@ const CODE_OF: { readonly [reason: string]: number } = {
   invalid_message: CloseCode.ProtocolViolation,
   invalid_address: CloseCode.ProtocolViolation,
 }
+
+const meaningOf = (code: number): string =>
+  (CLOSE_CODES as { readonly [code: number]: { readonly meaning: string } })[code]?.meaning ??
+  `the connection was closed with ${code}`
+
+const positive = (value: number): number | undefined => (value > 0 ? value : undefined)
 
 export class SocketLife {
   /** Runs until the socket is gone. */
@@ -104,11 +111,8 @@ export class SocketLife {
         if (data === PONG) this.#heartbeat.pong()
         else channel.inbox.receive(data)
       }),
-      on("close", ({ code, reason }) =>
-        this.end(
-          this.#goodbye?.code ?? code ?? CloseCode.NoStatus,
-          this.#goodbye?.cause ?? (reason || "the connection was closed"),
-        ),
+      on("close", ({ code = CloseCode.NoStatus, reason }) =>
+        this.end(this.#goodbye?.code ?? code, this.#goodbye?.cause ?? (reason || meaningOf(code))),
       ),
       channel.inbox.events.on((event) => {
         if (event.type !== "hub:disconnect") return
@@ -162,8 +166,11 @@ export class SocketLife {
       )
     }
     const { actorIdentity, tokenExpiresAt } = answer.metadata as Partial<HubSession>
+    const payload = (answer.payload ?? {}) as Connected
     this.#session = {
-      ...(answer.payload as Connected),
+      ...payload,
+      heartbeatInterval: positive(payload.heartbeatInterval) ?? DEFAULT_LIMITS.heartbeatInterval,
+      maxMessageSize: positive(payload.maxMessageSize) ?? DEFAULT_LIMITS.maxMessageSize,
       actorIdentity: actorIdentity ?? null,
       tokenExpiresAt: tokenExpiresAt ?? null,
     }

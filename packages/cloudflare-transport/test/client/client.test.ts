@@ -4,6 +4,7 @@ import { Envelope } from "@signal-hub/actor-core"
 import { MsgPackCodec } from "@signal-hub/actor-core/codec/msgpack"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import type { HubEvent } from "../../src/client/index.ts"
 import { loadFrameCodec } from "../../src/client/FrameCodec.ts"
@@ -103,6 +104,38 @@ describe("connecting", () => {
       }),
     )
   }
+
+  it.effect("a token provider that fails, or takes longer than 10 s, is a failed attempt", () =>
+    Effect.gen(function* () {
+      let asked = 0
+      const { network, state } = yield* begin({
+        token: () => {
+          asked++
+          if (asked === 1) throw new Error("no network")
+          return asked === 2 ? new Promise<string>(() => {}) : "token"
+        },
+      })
+      expect(state()).toMatchObject({ status: "reconnecting", cause: expect.stringContaining("no network") })
+      yield* pass(250)
+      yield* pass(10_000)
+      expect(state()).toMatchObject({ status: "reconnecting", cause: expect.stringContaining("10000 ms") })
+      yield* pass(500)
+      expect(asked).toBe(3)
+      expect(network.sockets).toHaveLength(1)
+    }),
+  )
+
+  it.effect("when its schedule ends, so does the client", () =>
+    Effect.gen(function* () {
+      const { network, state } = yield* begin({ schedule: Schedule.recurs(2) })
+      for (let attempt = 1; attempt <= 3; attempt++) {
+        expect(network.sockets).toHaveLength(attempt)
+        network.last.drop(1006)
+        yield* pass(0)
+      }
+      expect(state()).toMatchObject({ status: "disconnected", cause: expect.stringContaining("schedule") })
+    }),
+  )
 
   it.effect("the end of its scope says goodbye and closes the socket", () =>
     Effect.gen(function* () {
