@@ -35,70 +35,84 @@ export interface Suite {
   readonly run: (options: Options) => Promise<Outcome>
 }
 
-/** One procedure that yields the figures of one subject, by metric. */
-export interface Measure<S> {
-  readonly name: string
-  readonly subjects: ReadonlyArray<S>
-  readonly run: (subject: S) => Promise<Readonly<Record<string, number>>>
+/** Figures of one subject, by metric. */
+export type Figures = Readonly<Record<string, number>>
+
+/** One subject made ready to be measured, warmed up, and idle until its slice comes. */
+export interface Probe extends AsyncDisposable {
+  readonly slice: () => Promise<Figures>
 }
 
-/** Longer than any measurement takes: what is lost on the way must not hang the run. */
+/** One way to measure. */
+export interface Measure<S> {
+  readonly name: string
+  /** How often each subject has its turn in a round. */
+  readonly slices: number
+  readonly prepare: (subject: S) => Promise<Probe>
+}
+
+/** Longer than any step takes: what is lost on the way must not hang the run. */
 const TIME_LIMIT = 60_000
 
 /**
- * Runs every measure with every subject, round after round, and gives the medians. The subjects of a
- * measure follow one another directly and in another order each round, so that whatever else the
- * machine does meets all of them alike.
+ * Measures every subject in every way, round after round, and gives the medians. In a round the
+ * subjects are all made ready, then have their slices in turn, each time in another order: whatever
+ * else the machine does, which on few processors decides how fast a sleeping process wakes, meets all
+ * of them alike.
  */
 export const inTurn = async <S extends { readonly name: string }>(
-  suite: {
-    readonly name: string
-    readonly baseline: string
-    readonly units: Readonly<Record<string, string>>
-  },
+  suite: Pick<Suite, "name" | "baseline"> & { readonly units: Readonly<Record<string, string>> },
+  subjects: ReadonlyArray<S>,
   measures: ReadonlyArray<Measure<S>>,
   options: Options,
 ): Promise<Outcome> => {
-  const values = new Map<string, Map<string, Array<number>>>()
+  const figures: Array<readonly [subject: string, figures: Figures]> = []
   const failures: Array<string> = []
+  const chosen = subjects.filter(
+    ({ name }) => options.only.length === 0 || options.only.includes(name) || name === suite.baseline,
+  )
   for (let round = 0; round < options.rounds; round++) {
     for (const measure of measures) {
-      const subjects = measure.subjects.filter(
-        ({ name }) => options.only.length === 0 || options.only.includes(name) || name === suite.baseline,
-      )
-      for (let i = 0; i < subjects.length; i++) {
-        const subject = subjects[(i + round) % subjects.length]!
-        options.log(`round ${round + 1}/${options.rounds}: ${measure.name} of ${subject.name}`)
+      await using stack = new AsyncDisposableStack()
+      const ready: Array<readonly [subject: S, probe: Probe]> = []
+      const attempt = async (subject: S, step: () => Promise<void>) => {
         try {
-          const figures = await within(TIME_LIMIT, measure.run(subject))
-          for (const [metric, value] of Object.entries(figures)) {
-            const ofMetric = values.get(metric) ?? new Map<string, Array<number>>()
-            values.set(metric, ofMetric)
-            ofMetric.set(subject.name, [...(ofMetric.get(subject.name) ?? []), value])
-          }
+          await within(TIME_LIMIT, step())
         } catch (error) {
           failures.push(`${measure.name} of ${subject.name}: ${String(error)}`)
         }
       }
+      for (const subject of chosen) {
+        options.log(`round ${round + 1}/${options.rounds}: ${measure.name} of ${subject.name}`)
+        await attempt(subject, async () => {
+          ready.push([subject, stack.use(await measure.prepare(subject))])
+        })
+      }
+      for (let slice = 0; slice < measure.slices; slice++) {
+        for (let i = 0; i < ready.length; i++) {
+          const [subject, probe] = ready[(i + round + slice) % ready.length]!
+          await attempt(subject, async () => {
+            figures.push([subject.name, await probe.slice()])
+          })
+        }
+      }
     }
+  }
+  const valueOf = (metric: string, subject: string): number | null => {
+    const values = figures.flatMap(([name, of]) => (name === subject ? (of[metric] ?? []) : []))
+    return values.length === 0 ? null : median(values)
   }
   const rows: Array<Row> = []
   for (const [metric, unit] of Object.entries(suite.units)) {
-    const ofMetric = values.get(metric)
-    if (ofMetric === undefined) continue
-    const ofBaseline = ofMetric.get(suite.baseline)
-    const baseline = ofBaseline === undefined ? null : median(ofBaseline)
-    for (const [subject, ofSubject] of [...ofMetric].toSorted(([a], [b]) => order(a) - order(b))) {
-      const value = median(ofSubject)
+    const baseline = valueOf(metric, suite.baseline)
+    for (const { name: subject } of chosen) {
+      const value = valueOf(metric, subject)
+      if (value === null) continue
       const ratio = baseline === null ? null : value / baseline
       rows.push({ suite: suite.name, metric, subject, unit, value, baseline, ratio })
     }
   }
   return { rows, failures }
-
-  function order(name: string): number {
-    return measures.flatMap(({ subjects }) => subjects).findIndex((subject) => subject.name === name)
-  }
 }
 
 const within = async <A>(ms: number, task: Promise<A>): Promise<A> => {

@@ -10,6 +10,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { Readable } from "node:stream"
 import { build } from "esbuild"
+import { own } from "./childProcess.ts"
 
 export interface WorkerdOptions {
   /** Path of the Worker's module. */
@@ -66,18 +67,15 @@ export const startWorkerd = async (options: WorkerdOptions): Promise<Workerd> =>
   child.stderr?.setEncoding("utf8").on("data", (text: string) => {
     complaints = (complaints + text).slice(-2_000)
   })
-  const ended = new Promise<void>((resolve) => {
-    child.once("exit", () => resolve())
-  })
+  const process = own(child)
   const end = async () => {
-    child.kill("SIGKILL")
-    await ended
+    await process.end()
     await rm(directory, { recursive: true, force: true })
   }
   try {
     const port = await Promise.race([
       listening(child.stdio[3] as Readable),
-      ended.then(() => Promise.reject(new Error(`workerd did not start: ${complaints}`))),
+      process.ended.then(() => Promise.reject(new Error(`workerd did not start: ${complaints}`))),
     ])
     return { pid: child.pid!, port, [Symbol.asyncDispose]: end }
   } catch (error) {

@@ -3,29 +3,25 @@ import { fork } from "node:child_process"
 import { join } from "node:path"
 import { io } from "socket.io-client"
 import type { Payload, Peer, Subject } from "../Subject.ts"
+import { own } from "../lib/childProcess.ts"
 import { makeEnvelope } from "../lib/envelope.ts"
 
 export const socketIo: Subject = {
   name: "socket.io",
   start: async () => {
     const child = fork(join(import.meta.dirname, "socketio.server.ts"))
-    const ended = new Promise<void>((resolve) => {
-      child.once("exit", () => resolve())
-    })
+    const process = own(child)
     const port = await Promise.race([
       new Promise<number>((resolve) => {
         child.once("message", (message) => resolve(Number(message)))
       }),
-      ended.then(() => Promise.reject(new Error("the Socket.IO server did not start"))),
+      process.ended.then(() => Promise.reject(new Error("the Socket.IO server did not start"))),
     ])
     return {
       pid: child.pid!,
       port,
       connect: (address, via = port) => connect(`http://127.0.0.1:${via}`, address),
-      [Symbol.asyncDispose]: async () => {
-        child.kill("SIGKILL")
-        await ended
-      },
+      [Symbol.asyncDispose]: process.end,
     }
   },
 }
