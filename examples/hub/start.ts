@@ -26,7 +26,10 @@ const server = spawn(
     "--show-interactive-dev-session=false",
     ...process.argv.slice(2),
   ],
-  { stdio: "inherit", env: { ...process.env, WRANGLER_SEND_METRICS: "false" } },
+  {
+    stdio: "inherit",
+    env: { ...process.env, WRANGLER_SEND_METRICS: "false", CLOUDFLARE_CF_FETCH_ENABLED: "false" },
+  },
 )
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => server.kill(signal))
 const ended = new Promise<number>((resolve) => server.on("exit", (code) => resolve(code ?? 0)))

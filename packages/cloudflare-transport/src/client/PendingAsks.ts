@@ -57,6 +57,8 @@ export class PendingAsks {
   delete(id: string): PendingAsk | undefined {
     const ask = this.#asks.get(id)
     this.#asks.delete(id)
+    // Not after each answer, which would arm a timer an ask: only so that none outlives the client.
+    if (this.#asks.size === 0) this.#rest()
     return ask
   }
 
@@ -75,6 +77,10 @@ export class PendingAsks {
   /** Ends all. */
   end(failure: () => RequestError): void {
     this.#end(() => true, failure)
+    this.#rest()
+  }
+
+  #rest(): void {
     this.#disarm()
     this.#armedFor = Infinity
   }
