@@ -1,4 +1,5 @@
 /** The bindings and variables of a hub's Worker. */
+import { Envelope } from "@signal-hub/actor-core"
 import { DEFAULT_LIMITS, type Limits } from "../protocol/Limits.ts"
 import type { SignalHub } from "../hub/SignalHub.ts"
 
@@ -12,20 +13,36 @@ export interface HubEnv {
   readonly LIMITS?: string | Partial<Limits>
 }
 
-/** The limits in force. Throws where `LIMITS` names none or gives no number. */
+/** The limits in force. Throws where `LIMITS` is no JSON object, names none or gives no number. */
 export const limitsOf = (env: HubEnv): Limits => {
   if (env.LIMITS === undefined || env.LIMITS === "") return DEFAULT_LIMITS
-  const overrides: unknown = typeof env.LIMITS === "string" ? JSON.parse(env.LIMITS) : env.LIMITS
-  for (const [name, value] of Object.entries(overrides as object)) {
-    const expected = (DEFAULT_LIMITS as unknown as { readonly [name: string]: unknown })[name]
-    const fits = typeof expected === "number" ? isLimit(value) : Array.isArray(value) && value.every(isLimit)
-    if (expected === undefined || !fits) {
+  const overrides = typeof env.LIMITS === "string" ? parse(env.LIMITS) : env.LIMITS
+  if (!Envelope.isPlainObject(overrides)) throw new Error("LIMITS must be a JSON object")
+  for (const [name, value] of Object.entries(overrides)) {
+    if (!fits(name, value)) {
       throw new Error(
         `LIMITS: "${name}" must be one of ${Object.keys(DEFAULT_LIMITS).join(", ")}, as a number from 0`,
       )
     }
   }
   return { ...DEFAULT_LIMITS, ...(overrides as Partial<Limits>) }
+}
+
+const parse = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** Whether there is a limit of this name and the value is of its form. */
+const fits = (name: string, value: unknown): boolean => {
+  if (!Object.hasOwn(DEFAULT_LIMITS, name)) return false
+  const expected: unknown = DEFAULT_LIMITS[name as keyof Limits]
+  return Array.isArray(expected)
+    ? Array.isArray(value) && value.length === expected.length && value.every(isLimit)
+    : isLimit(value)
 }
 
 const isLimit = (value: unknown): value is number => typeof value === "number" && value >= 0

@@ -161,7 +161,7 @@ export class TestHub implements HubHost {
   evict(): boolean {
     if (this.isBusy) return false
     this.evictions++
-    this.#restart()
+    this.restart()
     return true
   }
 
@@ -169,8 +169,7 @@ export class TestHub implements HubHost {
   crash(): void {
     for (const socket of this.#sockets.values()) socket.isOpen = false
     this.#sockets.clear()
-    this.#timers = []
-    this.#restart()
+    this.restart()
   }
 
   /** The events logged, by name. */
@@ -184,7 +183,9 @@ export class TestHub implements HubHost {
 
   readonly #markDirty = (flush: () => void): void => void this.#dirty.push(flush)
 
-  #restart(): void {
+  /** Memory and timers are lost, as after a failure in the middle of an event. */
+  restart(): void {
+    this.#timers = []
     this.#connections = new Map()
     this.#dirty = []
     this.core = new HubCore(this, this.alarmAt)
