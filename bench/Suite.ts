@@ -10,7 +10,10 @@ export interface Row {
   readonly value: number
   /** The baseline subject's value in the same run, or `null` where it has none. */
   readonly baseline: number | null
-  /** `value / baseline`. */
+  /**
+   * The median of `value / baseline` over the slices that lay side by side, which a machine that is now
+   * busy, now idle disturbs less than it does the two medians.
+   */
   readonly ratio: number | null
 }
 
@@ -66,7 +69,8 @@ export const inTurn = async <S extends { readonly name: string }>(
   measures: ReadonlyArray<Measure<S>>,
   options: Options,
 ): Promise<Outcome> => {
-  const figures: Array<readonly [subject: string, figures: Figures]> = []
+  /** By slice: what its subjects yielded, by name. */
+  const figures: Array<Map<string, Figures>> = []
   const failures: Array<string> = []
   const chosen = subjects.filter(
     ({ name }) => options.only.length === 0 || options.only.includes(name) || name === suite.baseline,
@@ -89,27 +93,31 @@ export const inTurn = async <S extends { readonly name: string }>(
         })
       }
       for (let slice = 0; slice < measure.slices; slice++) {
+        const sideBySide = new Map<string, Figures>()
+        figures.push(sideBySide)
         for (let i = 0; i < ready.length; i++) {
           const [subject, probe] = ready[(i + round + slice) % ready.length]!
           await attempt(subject, async () => {
-            figures.push([subject.name, await probe.slice()])
+            sideBySide.set(subject.name, await probe.slice())
           })
         }
       }
     }
   }
-  const valueOf = (metric: string, subject: string): number | null => {
-    const values = figures.flatMap(([name, of]) => (name === subject ? (of[metric] ?? []) : []))
-    return values.length === 0 ? null : median(values)
-  }
   const rows: Array<Row> = []
   for (const [metric, unit] of Object.entries(suite.units)) {
-    const baseline = valueOf(metric, suite.baseline)
+    const valuesOf = (name: string) => figures.flatMap((slice) => slice.get(name)?.[metric] ?? [])
+    const ofBaseline = valuesOf(suite.baseline)
+    const baseline = ofBaseline.length === 0 ? null : median(ofBaseline)
     for (const { name: subject } of chosen) {
-      const value = valueOf(metric, subject)
-      if (value === null) continue
-      const ratio = baseline === null ? null : value / baseline
-      rows.push({ suite: suite.name, metric, subject, unit, value, baseline, ratio })
+      const values = valuesOf(subject)
+      if (values.length === 0) continue
+      const ratios = figures.flatMap((slice) => {
+        const [value, base] = [slice.get(subject)?.[metric], slice.get(suite.baseline)?.[metric]]
+        return value === undefined || base === undefined ? [] : value / base
+      })
+      const ratio = ratios.length === 0 ? null : median(ratios)
+      rows.push({ suite: suite.name, metric, subject, unit, value: median(values), baseline, ratio })
     }
   }
   return { rows, failures }

@@ -67,15 +67,15 @@ export const startWorkerd = async (options: WorkerdOptions): Promise<Workerd> =>
   child.stderr?.setEncoding("utf8").on("data", (text: string) => {
     complaints = (complaints + text).slice(-2_000)
   })
-  const process = own(child)
+  const owned = own(child)
   const end = async () => {
-    await process.end()
+    await owned.end()
     await rm(directory, { recursive: true, force: true })
   }
   try {
     const port = await Promise.race([
       listening(child.stdio[3] as Readable),
-      process.ended.then(() => Promise.reject(new Error(`workerd did not start: ${complaints}`))),
+      owned.ended.then(() => Promise.reject(new Error(`workerd did not start: ${complaints}`))),
     ])
     return { pid: child.pid!, port, [Symbol.asyncDispose]: end }
   } catch (error) {

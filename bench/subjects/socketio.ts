@@ -10,18 +10,18 @@ export const socketIo: Subject = {
   name: "socket.io",
   start: async () => {
     const child = fork(join(import.meta.dirname, "socketio.server.ts"))
-    const process = own(child)
+    const owned = own(child)
     const port = await Promise.race([
       new Promise<number>((resolve) => {
         child.once("message", (message) => resolve(Number(message)))
       }),
-      process.ended.then(() => Promise.reject(new Error("the Socket.IO server did not start"))),
+      owned.ended.then(() => Promise.reject(new Error("the Socket.IO server did not start"))),
     ])
     return {
       pid: child.pid!,
       port,
       connect: (address, via = port) => connect(`http://127.0.0.1:${via}`, address),
-      [Symbol.asyncDispose]: process.end,
+      [Symbol.asyncDispose]: owned.end,
     }
   },
 }
