@@ -1,6 +1,7 @@
 /** A connection on a hibernatable WebSocket: its fields live in the socket's attachment. */
 import { type Codec, type Envelope, JsonCodec } from "@signal-hub/actor-core"
 import { MsgPackCodec } from "@signal-hub/actor-core/codec/msgpack"
+import { frameBytes } from "../protocol/Frame.ts"
 import type { ProtocolMajor } from "../protocol/Version.ts"
 import type { Connection } from "../session/Connection.ts"
 import type { ConnectionState } from "../session/ConnectionState.ts"
@@ -98,13 +99,16 @@ export class SocketConnection implements Connection {
 
   close(code: number, reason: string): void {
     this.flush(Number.POSITIVE_INFINITY)
+    if (this.state === "connected") this.state = "disconnecting"
+    else if (this.state === "connecting") this.state = "disconnected"
+    this.save()
     if (this.socket.readyState === OPEN) this.socket.close(code, reason)
   }
 
   /** One frame, or as many as it takes to keep each within the limit that the receiver was told. */
   #sendBatch(batch: ReadonlyArray<Envelope.Envelope>, maxFrameBytes: number): void {
     const frame = this.codec.encode(batch)
-    if (frame.length <= maxFrameBytes || batch.length === 1) {
+    if (batch.length === 1 || frameBytes(frame, maxFrameBytes) <= maxFrameBytes) {
       this.socket.send(frame)
       return
     }

@@ -8,6 +8,7 @@ import { CloseCode, closeCodeToEcho } from "../protocol/CloseCode.ts"
 import {
   BRIDGE_PING,
   bridgePong,
+  frameBytes,
   PING,
   PONG,
   SUBPROTOCOL_JSON,
@@ -95,9 +96,7 @@ export class WebSocketBridge {
 
   /** A frame arrived. Call it from the object's `webSocketMessage`. */
   webSocketMessage(socket: WebSocket, frame: string | ArrayBuffer): void {
-    if (frame === PING) return socket.send(PONG)
     const now = Date.now()
-    if (frame === BRIDGE_PING) return socket.send(bridgePong(now))
     const connection = this.#connectionOf(socket)
     if (
       connection === undefined ||
@@ -106,8 +105,10 @@ export class WebSocketBridge {
     )
       return
     connection.heard(now, this.#limits.heartbeatInterval / 5)
+    if (frame === PING) return socket.send(PONG)
+    if (frame === BRIDGE_PING) return socket.send(bridgePong(now))
     const { maxMessageSize } = this.#limits
-    const size = sizeOf(frame, maxMessageSize)
+    const size = frameBytes(frame, maxMessageSize)
     if (size > maxMessageSize) {
       const message = `the frame has ${size} bytes; at most ${maxMessageSize} are taken`
       const sizes = { messageSize: size, actualSize: size, maxSize: maxMessageSize }
@@ -176,7 +177,8 @@ export class WebSocketBridge {
   forgetSessions(): void {
     for (const connection of this.#connections.values()) {
       connection.session = undefined
-      connection.parked = null
+      // What waited is lost with the memory that held it: its sender must not wait for answers.
+      if (connection.parked !== null) connection.close(CloseCode.InternalError, "internal_error")
     }
   }
 
@@ -267,12 +269,6 @@ export class WebSocketBridge {
 const chooseSubprotocol = (offered: string | null): string | undefined => {
   const names = offered?.split(",").map((name) => name.trim()) ?? []
   return names.find((name) => name === SUBPROTOCOL_MSGPACK || name === SUBPROTOCOL_JSON)
-}
-
-/** The frame's bytes; a text is only counted where its length leaves it open. */
-const sizeOf = (frame: string | ArrayBuffer, max: number): number => {
-  if (typeof frame !== "string") return frame.byteLength
-  return frame.length > max || frame.length * 3 <= max ? frame.length : Envelope.utf8Length(frame)
 }
 
 const isUsable = (connection: SocketConnection): boolean =>

@@ -15,7 +15,8 @@ import type { Connection } from "../session/Connection.ts"
 import { addressOf, type Session } from "../session/Session.ts"
 import * as Fields from "./Fields.ts"
 import type { HubState } from "./HubState.ts"
-import { claimIdentity, closeConnection } from "./Lifecycle.ts"
+import { claimIdentity } from "./IdentityClaim.ts"
+import { closeConnection } from "./Lifecycle.ts"
 import { malformed, Refusal } from "./Refusal.ts"
 
 interface Claim {
@@ -110,7 +111,7 @@ const accept = (
     subscriptions: 0,
     watches: 0,
   }
-  hub.host.sql.transaction(() => {
+  hub.atomically(() => {
     hub.sessions.add(session)
     if (claim.identity !== undefined) claimIdentity(hub, session, claim.identity, now)
   })

@@ -2,6 +2,7 @@
 import type { Address, Envelope } from "@signal-hub/actor-core"
 import { nextId } from "../protocol/HubEnvelope.ts"
 import { type BroadcastAck, type DeliveryAck, HUB_ADDRESS } from "../protocol/HubMessage.ts"
+import { unmarked } from "./Marks.ts"
 import * as Fields from "./Fields.ts"
 import { literalPrefix, type Registration } from "./Registry.ts"
 import { malformed, Refusal } from "./Refusal.ts"
@@ -35,7 +36,12 @@ export const send = (request: Request): Answer | undefined => {
   const type = Fields.innerType(fields.type)
   const to = fields.to === undefined || fields.to === null ? envelope.to : Fields.address(fields.to, "to")
   if (to === HUB_ADDRESS) throw malformed('"to" must be the address of an actor, not of the hub')
-  const metadata = { ...envelope.metadata, forwarded: true, via: HUB_ADDRESS, originalMessageId: envelope.id }
+  const metadata = {
+    ...unmarked(envelope.metadata),
+    forwarded: true,
+    via: HUB_ADDRESS,
+    originalMessageId: envelope.id,
+  }
   const copy = copyFor(to, request, type, fields.data ?? null, metadata)
   const target = hub.resolve(to, now)
   if (target === undefined) {
@@ -71,7 +77,7 @@ export const broadcast = (request: Request): Answer | undefined => {
     (capability === undefined || capabilities.includes(capability)) &&
     (pattern === undefined || pattern.matches(address))
   const prefix = pattern === undefined || pattern.matchesAll ? "" : literalPrefix(pattern)
-  const metadata = { ...envelope.metadata, broadcast: true, via: HUB_ADDRESS }
+  const metadata = { ...unmarked(envelope.metadata), broadcast: true, via: HUB_ADDRESS }
   const payload = fields.data ?? null
 
   let deliveredCount = 0

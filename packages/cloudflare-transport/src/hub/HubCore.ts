@@ -12,7 +12,14 @@ import { isSilent } from "../session/Liveness.ts"
 import { connect } from "./ConnectRequest.ts"
 import type { HubHost } from "./HubHost.ts"
 import { HubState } from "./HubState.ts"
-import { closeConnection, connectionLost, disconnect, endSession, loseConnection } from "./Lifecycle.ts"
+import {
+  closeConnection,
+  connectionLost,
+  disconnect,
+  endAddress,
+  endSession,
+  loseConnection,
+} from "./Lifecycle.ts"
 import { handleRequest } from "./Requests.ts"
 import { isExpired, route } from "./Router.ts"
 
@@ -49,8 +56,10 @@ export class HubCore {
 
   /** A well-formed envelope arrived. */
   received(connection: Connection, envelope: Envelope.Envelope, receivedAt: number): void {
-    if (connection.parked !== null) connection.parked.push({ envelope, receivedAt })
-    else this.#handle(connection, envelope, receivedAt, receivedAt)
+    if (connection.parked === null) this.#handle(connection, envelope, receivedAt, receivedAt)
+    else if (connection.parked.length < this.#host.limits.maxParked)
+      connection.parked.push({ envelope, receivedAt })
+    else this.#refuseParked(connection, envelope, receivedAt)
   }
 
   /** The socket closed or failed. May be told more than once. */
@@ -78,8 +87,7 @@ export class HubCore {
     const now = clock()
     for (const session of state.sessions.graceOver(now)) endSession(state, session, now)
     for (const registration of state.registry.leasesOver(now)) {
-      state.registry.remove(registration, state.sessions.byId(registration.sessionId))
-      state.terminated(registration.address, "expired", now)
+      endAddress(state, registration, "expired", now)
     }
     state.endOverdueAsks(now)
     state.topics.forgetUnused(now - limits.durableSubscriptionFor)
@@ -138,11 +146,9 @@ export class HubCore {
     }
   }
 
-  /** The connection's session has another connection now, or is over: nothing is taken from it. */
+  /** The connection's session is over, which its client was not told: it connects anew. */
   #fenced(connection: Connection): void {
-    const superseded = this.state.sessions.byId(connection.sessionId!) !== undefined
-    const code = superseded ? CloseCode.Superseded : CloseCode.Timeout
-    closeConnection(this.state, connection, code, superseded ? "duplicate_connection" : "session_over")
+    closeConnection(this.state, connection, CloseCode.Timeout, "session_over")
   }
 
   #beforeConnect(connection: Connection, envelope: Envelope.Envelope, now: number): void {
@@ -170,6 +176,13 @@ export class HubCore {
         return
       }
     }
+  }
+
+  #refuseParked(connection: Connection, { from, id }: Envelope.Envelope, now: number): void {
+    const session = this.state.sessions.of(connection)
+    if (session === undefined) return
+    const message = `${this.#host.limits.maxParked} messages wait for an earlier one of this session`
+    this.state.refuse(session, this.state.enforceFrom(session, from, now), "queue_full", message, id, now)
   }
 
   #isParked(connection: Connection): boolean {
@@ -214,8 +227,6 @@ export class HubCore {
     const error = code === CloseCode.Timeout ? "timeout" : "registry_full"
     connection.send(errorEnvelope(null, to, error, message, now, null))
     this.state.log("warn", "connection_rejected", { connectionId: connection.id, code, reason: message })
-    this.state.transition(connection, "disconnected", message)
-    connection.save()
-    connection.close(code, error)
+    closeConnection(this.state, connection, code, message)
   }
 }

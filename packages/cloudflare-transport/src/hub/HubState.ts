@@ -8,6 +8,7 @@ import { errorEnvelope, hubEnvelope } from "../protocol/HubEnvelope.ts"
 import type { HubErrorCode } from "../protocol/HubError.ts"
 import type { TerminatedReason } from "../protocol/HubMessage.ts"
 import type { Connection } from "../session/Connection.ts"
+import { canGo } from "../session/ConnectionState.ts"
 import { type Outbox, volatileOutbox } from "../session/Outbox.ts"
 import { addressOf, type Session } from "../session/Session.ts"
 import { Sessions } from "../session/Sessions.ts"
@@ -42,6 +43,7 @@ export class HubState {
   readonly deadLetters: DeadLetters
   readonly outbox: Outbox
   readonly on: HubEvents
+  #announcements: Array<() => void> | undefined
   #askTimer: { readonly at: number; readonly cancel: () => void } | undefined
 
   constructor(host: HubHost, armedAt: number | null, on: HubEvents) {
@@ -59,6 +61,30 @@ export class HubState {
     this.metrics = new Metrics(host.now())
     this.deadLetters = new DeadLetters(host.limits.maxDeadLetters)
     this.outbox = volatileOutbox((session) => this.sessions.connectionOf(session))
+  }
+
+  /**
+   * Runs the writes of one step together or not at all. What they `announce` (sends, closes, logs) is
+   * done once all are written. A step within a step is part of it.
+   */
+  atomically<A>(writes: () => A): A {
+    if (this.#announcements !== undefined) return writes()
+    const announcements: Array<() => void> = []
+    this.#announcements = announcements
+    let result: A
+    try {
+      result = this.host.sql.transaction(writes)
+    } finally {
+      this.#announcements = undefined
+    }
+    for (const announce of announcements) announce()
+    return result
+  }
+
+  /** Does this once the step under way is written; at once where none is. */
+  announce(task: () => void): void {
+    if (this.#announcements === undefined) task()
+    else this.#announcements.push(task)
   }
 
   /** The session that is reached at the address: by its identity, or by a live registration. */
@@ -165,9 +191,10 @@ export class HubState {
     })
   }
 
-  /** A transition of a connection, with its cause. */
+  /** A transition of a connection, with its cause. One that is not possible does not happen. */
   transition(connection: Connection, to: Connection["state"], cause: string): void {
     const from = connection.state
+    if (!canGo(from, to)) return
     connection.state = to
     this.host.log("info", "session_state_changed", {
       sessionId: connection.sessionId,
@@ -182,7 +209,7 @@ export class HubState {
   #tellPresence(): void {
     const now = this.host.now()
     for (const diff of this.presence.drain()) {
-      for (const { owner, presence } of this.topics.subscribers(diff.topic).values()) {
+      for (const { owner, presence } of this.topics.get(diff.topic).values()) {
         const session = presence ? this.owner(owner) : undefined
         const seen = session === undefined ? undefined : diffFor(diff, owner)
         if (session !== undefined && seen !== undefined) {

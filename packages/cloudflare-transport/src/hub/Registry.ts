@@ -89,12 +89,12 @@ export class Registry {
     const registration = this.get(address)
     if (registration === undefined) return undefined
     const session = this.#sessions.byId(registration.sessionId)
-    return session !== undefined && this.expiresAt(registration, session) > now ? session : undefined
+    return session !== undefined && this.expiresAt(registration, session, now) > now ? session : undefined
   }
 
   /** Until when the registration holds, if nothing more is heard. */
-  expiresAt(registration: Registration, session: Session): number {
-    const heardAt = sessionHeard(session, this.#sessions.connectionOf(session))
+  expiresAt(registration: Registration, session: Session, now: number): number {
+    const heardAt = sessionHeard(session, this.#sessions.connectionOf(session), now)
     return leaseUntil(heardAt, registration.ttlSeconds, this.#limits)
   }
 
@@ -220,7 +220,7 @@ export class Registry {
   }
 
   /** What others may see of a registration: no token, no session. */
-  entry(registration: Registration): ActorEntry {
+  entry(registration: Registration, now: number): ActorEntry {
     const session = this.#sessions.byId(registration.sessionId)!
     return {
       address: registration.address,
@@ -228,14 +228,14 @@ export class Registry {
       capabilities: registration.capabilities,
       metadata: registration.metadata,
       registeredAt: registration.registeredAt,
-      expiresAt: this.expiresAt(registration, session),
+      expiresAt: this.expiresAt(registration, session, now),
       version: registration.version,
     }
   }
 
   #isLive(registration: Registration, now: number): boolean {
     const session = this.#sessions.byId(registration.sessionId)
-    return session !== undefined && this.expiresAt(registration, session) > now
+    return session !== undefined && this.expiresAt(registration, session, now) > now
   }
 }
 

@@ -2,7 +2,8 @@
 import type { Address } from "@signal-hub/actor-core"
 import type { ActorList, Discovered, Registered } from "../protocol/HubMessage.ts"
 import * as Fields from "./Fields.ts"
-import { claimIdentity, moveAway } from "./Lifecycle.ts"
+import { claimIdentity, moveAway } from "./IdentityClaim.ts"
+import { endAddress } from "./Lifecycle.ts"
 import { malformed, Refusal } from "./Refusal.ts"
 import { literalPrefix, type Registration } from "./Registry.ts"
 import type { Answer, Request } from "./Requests.ts"
@@ -21,25 +22,28 @@ export const register = ({ hub, session, envelope, now }: Request): Answer => {
   const ttlSeconds = Fields.ttlSeconds(fields.ttlSeconds, limits) ?? limits.defaultTtlSeconds
   refuseForeignIdentity(hub, session, address)
 
-  if (hub.registry.get(address)?.sessionId !== session.id) refuseBeyondLimits(hub, session)
+  refuseBeyondLimits(hub, session, hub.registry.get(address))
 
-  if (session.identity === null) claimIdentity(hub, session, address, now)
-  const before = hub.registry.get(address)
-  const own = before?.sessionId === session.id ? before : undefined
-  if (own === undefined && before !== undefined) moveAway(hub, before, now)
-  const registration: Registration = {
-    address,
-    sessionId: session.id,
-    capabilities,
-    metadata,
-    ttlSeconds,
-    registeredAt: own?.registeredAt ?? now,
-    version: (before?.version ?? 0) + 1,
-    renewalToken: newRenewalToken(address),
-  }
-  hub.registry.put(registration, session)
+  const registration = hub.atomically(() => {
+    if (session.identity === null) claimIdentity(hub, session, address, now)
+    const before = hub.registry.get(address)
+    const own = before?.sessionId === session.id ? before : undefined
+    if (own === undefined && before !== undefined) moveAway(hub, before, now)
+    const written: Registration = {
+      address,
+      sessionId: session.id,
+      capabilities,
+      metadata,
+      ttlSeconds,
+      registeredAt: own?.registeredAt ?? now,
+      version: (before?.version ?? 0) + 1,
+      renewalToken: newRenewalToken(address),
+    }
+    hub.registry.put(written, session)
+    return written
+  })
   hub.logSession("actor_registered", session, { actorAddress: address, version: registration.version })
-  return registered(hub.registry.expiresAt(registration, session), registration)
+  return registered(hub.registry.expiresAt(registration, session, now), registration)
 }
 
 /** An identity can't be registered by another session, unless that claims it as its own. */
@@ -54,12 +58,16 @@ const refuseForeignIdentity = (
   }
 }
 
-const refuseBeyondLimits = ({ host, registry }: Request["hub"], session: Request["session"]): void => {
+const refuseBeyondLimits = (
+  { host, registry }: Request["hub"],
+  session: Request["session"],
+  before: Registration | undefined,
+): void => {
   const { maxAddressesPerSession, maxRegistrations } = host.limits
-  if (registry.countOf(session) >= maxAddressesPerSession) {
+  if (before?.sessionId !== session.id && registry.countOf(session) >= maxAddressesPerSession) {
     throw new Refusal("registry_full", `the session holds ${maxAddressesPerSession} addresses, its most`)
   }
-  if (registry.count() >= maxRegistrations) {
+  if (before === undefined && registry.count() >= maxRegistrations) {
     throw new Refusal("registry_full", `the hub has ${maxRegistrations} registrations, its most`)
   }
 }
@@ -69,7 +77,7 @@ const registered = (expiresAt: number, { address, renewalToken, version }: Regis
   return { payload, metadata: { expiresAt, renewalToken, version } }
 }
 
-export const renew = ({ hub, session, envelope }: Request): Answer => {
+export const renew = ({ hub, session, envelope, now }: Request): Answer => {
   const fields = Fields.fieldsOf(envelope.payload)
   const token = Fields.optionalText(fields.renewalToken, "renewalToken", 1_024)
   if (token === undefined) throw malformed('"renewalToken" must be the token of a registration')
@@ -86,7 +94,7 @@ export const renew = ({ hub, session, envelope }: Request): Answer => {
     newRenewalToken(registration.address),
     ttlSeconds ?? registration.ttlSeconds,
   )
-  const { payload } = registered(hub.registry.expiresAt(registration, session), registration)
+  const { payload } = registered(hub.registry.expiresAt(registration, session, now), registration)
   return { payload }
 }
 
@@ -98,9 +106,7 @@ export const unregister = ({ hub, session, from, envelope, now }: Request): Answ
   if (registration?.sessionId !== session.id) {
     throw new Refusal("forbidden", '"actorAddress" is not registered by this session')
   }
-  hub.registry.remove(registration, session)
-  hub.terminated(address, "unregistered", now)
-  hub.logSession("actor_unregistered", session, { actorAddress: address })
+  endAddress(hub, registration, "unregistered", now)
   return { payload: { actorAddress: address } }
 }
 
@@ -122,7 +128,7 @@ export const discover = ({ hub, envelope, now }: Request): Answer => {
     ({ address, capabilities }) =>
       pattern.matches(address) && wanted.every((capability) => capabilities.includes(capability)),
   )
-  const actors = found.map((registration) => hub.registry.entry(registration))
+  const actors = found.map((registration) => hub.registry.entry(registration, now))
   const payload: Discovered =
     next === undefined
       ? { actors, hasMore: false }
@@ -138,7 +144,7 @@ export const listActors = ({ hub, envelope, now }: Request): Answer => {
   const total = hub.registry.count()
   const actors = hub.registry
     .slice(offset, limit, now)
-    .map((registration) => hub.registry.entry(registration))
+    .map((registration) => hub.registry.entry(registration, now))
   const payload: ActorList = { actors, total, offset, limit, hasMore: offset + limit < total }
   return { payload }
 }

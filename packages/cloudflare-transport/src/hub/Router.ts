@@ -7,6 +7,7 @@ import { hubEnvelope } from "../protocol/HubEnvelope.ts"
 import { HUB_ADDRESS } from "../protocol/HubMessage.ts"
 import type { Session } from "../session/Session.ts"
 import type { Ask } from "./Asks.ts"
+import { unmarked } from "./Marks.ts"
 import type { HubState } from "./HubState.ts"
 
 /** Whether its time is over. `ttl` is what remained when it was received. */
@@ -41,9 +42,10 @@ export const route = (
   }
 }
 
-/** The envelope as it is delivered. Volatile: the receiver's sequence is not the sender's. */
-const withFrom = (envelope: Envelope.Envelope, from: Address.Address): Envelope.Envelope =>
-  envelope.from === from && envelope.seq === undefined
+/** The envelope as it is delivered: with the sender enforced, unmarked, and not of its sequence. */
+const withFrom = (envelope: Envelope.Envelope, from: Address.Address): Envelope.Envelope => {
+  const metadata = unmarked(envelope.metadata)
+  return envelope.from === from && envelope.metadata === metadata && envelope.seq === undefined
     ? envelope
     : {
         id: envelope.id,
@@ -54,10 +56,11 @@ const withFrom = (envelope: Envelope.Envelope, from: Address.Address): Envelope.
         pattern: envelope.pattern,
         correlationId: envelope.correlationId,
         timestamp: envelope.timestamp,
-        metadata: envelope.metadata,
+        metadata,
         ttl: envelope.ttl,
         signature: envelope.signature,
       }
+}
 
 const ask = (
   hub: HubState,
@@ -135,13 +138,22 @@ const correlated = (
     return
   }
   const open = hub.asks.get(envelope.to, askId)
-  if (open === undefined || open.targetSession !== sender.id) {
-    return hub.deadLetter(envelope, "no_such_ask", now)
-  }
+  const answerer = open?.targetSession === sender.id ? answersFrom(open, envelope, from) : undefined
+  if (open === undefined || answerer === undefined) return hub.deadLetter(envelope, "no_such_ask", now)
   if (isMoreToCome(envelope)) hub.asks.extend(open, now)
   else hub.asks.close(open)
-  toSession(hub, open.askerSession, withFrom(envelope, from), now)
+  toSession(hub, open.askerSession, withFrom(envelope, answerer), now)
 }
+
+/**
+ * The address that the answer comes from: the one that was asked, unless its sender says that it speaks
+ * for another that it holds. From there it is no answer.
+ */
+const answersFrom = (
+  open: Ask,
+  { from: written }: Envelope.Envelope,
+  from: Address.Address,
+): Address.Address | undefined => (written === from && from !== open.target ? undefined : open.target)
 
 const toSession = (hub: HubState, id: string, envelope: Envelope.Envelope, now: number): void => {
   const session = hub.sessions.byId(id)

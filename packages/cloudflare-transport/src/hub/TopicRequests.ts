@@ -3,6 +3,7 @@ import type { Address } from "@signal-hub/actor-core"
 import { nextId } from "../protocol/HubEnvelope.ts"
 import { HUB_ADDRESS, type PresenceMember, type PresenceState } from "../protocol/HubMessage.ts"
 import { addressOf, type Session } from "../session/Session.ts"
+import { unmarked } from "./Marks.ts"
 import * as Fields from "./Fields.ts"
 import type { HubState } from "./HubState.ts"
 import { malformed, Refusal } from "./Refusal.ts"
@@ -14,7 +15,7 @@ export const subscribe = ({ hub, session, envelope }: Request): Answer => {
   const durable = Fields.optionalFlag(fields.durable, "durable")
   const presence = Fields.optionalFlag(fields.presence, "presence")
   const owner = addressOf(session)
-  const before = hub.topics.get(topic, owner)
+  const before = hub.topics.get(topic).get(owner)
   const { maxSubscriptionsPerSession } = hub.host.limits
   if (before === undefined && hub.topics.countOf(session) >= maxSubscriptionsPerSession) {
     const message = `the session has ${maxSubscriptionsPerSession} subscriptions, its most`
@@ -44,14 +45,14 @@ export const unsubscribe = ({ hub, session, envelope }: Request): Answer => {
 }
 
 /** A copy for each subscriber; a slow or absent one holds up nobody and is not waited for. */
-export const publish = ({ hub, from, envelope }: Request): Answer => {
+export const publish = ({ hub, from, envelope, now }: Request): Answer => {
   const fields = Fields.fieldsOf(envelope.payload)
   const topic = Fields.topic(fields.topic)
   const type = Fields.innerType(fields.type)
-  const metadata = { ...envelope.metadata, topic, publication: true, via: HUB_ADDRESS }
+  const metadata = { ...unmarked(envelope.metadata), topic, publication: true, via: HUB_ADDRESS }
   const id = nextId()
   let subscriberCount = 0
-  for (const { owner } of hub.topics.subscribers(topic).values()) {
+  for (const { owner } of hub.topics.get(topic).values()) {
     const session = hub.owner(owner)
     if (session === undefined) continue
     const copy = {
@@ -67,28 +68,23 @@ export const publish = ({ hub, from, envelope }: Request): Answer => {
       ttl: envelope.ttl,
       signature: envelope.signature,
     }
-    if (hub.outbox.offer(session, copy)) subscriberCount++
+    if (hub.deliver(session, copy, now)) subscriberCount++
   }
-  hub.metrics.messagesSent += subscriberCount
   return { payload: { topic, subscriberCount } }
 }
 
 export const presence = ({ hub, envelope }: Request): Answer => {
   const fields = Fields.fieldsOf(envelope.payload)
   const topic = Fields.topic(fields.topic)
-  const after = Fields.cursor(fields.cursor)
   const { maxPageSize } = hub.host.limits
-  const owners = [...hub.topics.subscribers(topic).keys()]
-    .filter((owner) => owner > after)
-    .toSorted() as ReadonlyArray<Address.Address>
-  const page = owners.slice(0, maxPageSize)
-  const members = page.flatMap((owner) => {
+  const owners = hub.topics.page(topic, Fields.cursor(fields.cursor), maxPageSize + 1)
+  const members = owners.slice(0, maxPageSize).flatMap((owner) => {
     const session = hub.owner(owner)
     return session === undefined ? [] : [memberOf(hub, session, owner)]
   })
-  const last = page.at(-1)
+  const last = owners[maxPageSize - 1]
   const payload: PresenceState =
-    owners.length > page.length && last !== undefined
+    owners.length > maxPageSize && last !== undefined
       ? { topic, members, hasMore: true, cursor: Fields.encodeCursor(last) }
       : { topic, members, hasMore: false }
   return { payload }
@@ -102,7 +98,7 @@ const memberOf = (hub: HubState, session: Session, actorAddress: Address.Address
 
 /** Somebody joined: told to those who subscribed with presence. */
 export const joinPresence = (hub: HubState, topic: string, session: Session): void => {
-  if (!hasListener(hub, topic)) return
+  if (!hub.topics.get(topic).hasListeners) return
   hub.presence.note(topic, "joined", memberOf(hub, session, addressOf(session)))
 }
 
@@ -112,11 +108,6 @@ export const leavePresence = (
   session: Session,
   address: Address.Address,
 ): void => {
-  if (!hasListener(hub, topic)) return
+  if (!hub.topics.get(topic).hasListeners) return
   hub.presence.note(topic, "left", memberOf(hub, session, address))
-}
-
-const hasListener = (hub: HubState, topic: string): boolean => {
-  for (const subscription of hub.topics.subscribers(topic).values()) if (subscription.presence) return true
-  return false
 }

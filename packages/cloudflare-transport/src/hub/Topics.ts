@@ -10,9 +10,9 @@ import type { Sql } from "../storage/Sql.ts"
 export interface Subscription {
   readonly id: string
   readonly topic: string
-  owner: Address.Address
-  durable: boolean
-  presence: boolean
+  readonly owner: Address.Address
+  readonly durable: boolean
+  readonly presence: boolean
 }
 
 interface SubscriptionRow {
@@ -23,18 +23,75 @@ interface SubscriptionRow {
   readonly presence: number
 }
 
+/** The subscriptions in use on one topic, by owner. */
+export class Topic {
+  readonly #byOwner = new Map<Address.Address, Subscription>()
+  #listeners = 0
+
+  get size(): number {
+    return this.#byOwner.size
+  }
+
+  /** Whether anybody wants to hear of joins and leaves. */
+  get hasListeners(): boolean {
+    return this.#listeners > 0
+  }
+
+  get(owner: Address.Address): Subscription | undefined {
+    return this.#byOwner.get(owner)
+  }
+
+  values(): IterableIterator<Subscription> {
+    return this.#byOwner.values()
+  }
+
+  set(subscription: Subscription): void {
+    this.delete(subscription.owner)
+    this.#byOwner.set(subscription.owner, subscription)
+    if (subscription.presence) this.#listeners++
+  }
+
+  delete(owner: Address.Address): Subscription | undefined {
+    const subscription = this.#byOwner.get(owner)
+    this.#byOwner.delete(owner)
+    if (subscription?.presence === true) this.#listeners--
+    return subscription
+  }
+}
+
 export class Topics {
   readonly #sql: Sql
-  /** Subscriptions in use, by topic and owner; a topic is loaded whole. */
-  readonly #topics = new Map<string, Map<string, Subscription>>()
+  /** A topic is loaded whole. One without subscribers is not kept: names alone would cost memory. */
+  readonly #topics = new Map<string, Topic>()
 
   constructor(sql: Sql) {
     this.#sql = sql
   }
 
-  /** The subscriptions in use on a topic, by owner. */
-  subscribers(topic: string): ReadonlyMap<string, Subscription> {
-    return this.#load(topic)
+  get(name: string): Topic {
+    const cached = this.#topics.get(name)
+    if (cached !== undefined) return cached
+    const topic = new Topic()
+    const rows = this.#sql.all<SubscriptionRow>(
+      "SELECT * FROM subscription WHERE topic = ? AND unused_since IS NULL ORDER BY owner",
+      name,
+    )
+    for (const row of rows) topic.set(fromRow(row))
+    if (topic.size > 0) this.#topics.set(name, topic)
+    return topic
+  }
+
+  /** Up to `limit` owners of subscriptions on a topic, after an owner, in the order of addresses. */
+  page(name: string, after: string, limit: number): ReadonlyArray<Address.Address> {
+    return this.#sql
+      .all<{ owner: Address.Address }>(
+        `SELECT owner FROM subscription WHERE topic = ? AND owner > ? AND unused_since IS NULL
+         ORDER BY owner LIMIT ?`,
+        name,
+        after,
+        limit,
+      )
+      .map(({ owner }) => owner)
   }
 
   /** How many the session has. */
@@ -44,10 +101,6 @@ export class Topics {
       addressOf(session),
     )[0]!.n
     return session.subscriptions
-  }
-
-  get(topic: string, owner: Address.Address): Subscription | undefined {
-    return this.#load(topic).get(owner)
   }
 
   /** The topic of a subscription of this owner by its id. */
@@ -60,8 +113,10 @@ export class Topics {
   }
 
   put(subscription: Subscription, session: Session): void {
-    const topic = this.#load(subscription.topic)
-    if (!topic.has(subscription.owner) && session.subscriptions !== undefined) session.subscriptions++
+    const topic = this.get(subscription.topic)
+    if (topic.get(subscription.owner) === undefined && session.subscriptions !== undefined) {
+      session.subscriptions++
+    }
     this.#sql.run(
       "INSERT OR REPLACE INTO subscription (topic, owner, id, durable, presence) VALUES (?, ?, ?, ?, ?)",
       subscription.topic,
@@ -70,68 +125,63 @@ export class Topics {
       Number(subscription.durable),
       Number(subscription.presence),
     )
-    topic.set(subscription.owner, subscription)
+    topic.set(subscription)
     this.#topics.set(subscription.topic, topic)
   }
 
-  remove(topic: string, owner: Address.Address, session: Session): boolean {
-    const subscribers = this.#load(topic)
-    if (!subscribers.delete(owner)) return false
-    if (subscribers.size === 0) this.#topics.delete(topic)
-    this.#sql.run("DELETE FROM subscription WHERE topic = ? AND owner = ?", topic, owner)
+  /** Ends a subscription; gives whether there was one. */
+  remove(name: string, owner: Address.Address, session: Session): boolean {
+    if (this.get(name).get(owner) === undefined) return false
+    this.#forget(name, owner)
+    this.#sql.run("DELETE FROM subscription WHERE topic = ? AND owner = ?", name, owner)
     if (session.subscriptions !== undefined) session.subscriptions--
     return true
   }
 
-  /** All in use of this owner. */
-  of(owner: Address.Address): ReadonlyArray<Subscription> {
-    return this.#sql
-      .all<SubscriptionRow>("SELECT * FROM subscription WHERE owner = ? AND unused_since IS NULL", owner)
-      .map(fromRow)
-  }
-
   /** A session got its identity: what it subscribed to before moves there. Gives the topics moved. */
   move(from: Address.Address, to: Address.Address): ReadonlyArray<string> {
-    const moved = this.of(from)
-    for (const { topic } of moved) {
-      const subscribers = this.#load(topic)
-      const subscription = subscribers.get(from)!
+    const moved = this.#of(from, true)
+    for (const subscription of moved) {
+      const { topic } = subscription
       this.#sql.run(
         "UPDATE OR REPLACE subscription SET owner = ? WHERE topic = ? AND owner = ?",
         to,
         topic,
         from,
       )
-      subscribers.delete(from)
-      subscription.owner = to
-      subscribers.set(to, subscription)
+      const cached = this.#topics.get(topic)
+      cached?.delete(from)
+      cached?.set({ ...subscription, owner: to })
     }
     return moved.map(({ topic }) => topic)
   }
 
-  /** The owner is gone: durable subscriptions wait for it, the others end. Gives what left. */
-  release(owner: Address.Address, now: number): ReadonlyArray<Subscription> {
-    const left = this.of(owner)
+  /**
+   * The session is over: the durable subscriptions of its identity wait for that to come back, others
+   * end. Gives what left.
+   */
+  release(session: Session, now: number): ReadonlyArray<Subscription> {
+    const owner = addressOf(session)
+    const left = this.#of(owner, true)
     if (left.length === 0) return left
-    this.#sql.run("DELETE FROM subscription WHERE owner = ? AND durable = 0", owner)
-    this.#sql.run("UPDATE subscription SET unused_since = ? WHERE owner = ?", now, owner)
-    for (const { topic } of left) {
-      const subscribers = this.#topics.get(topic)
-      subscribers?.delete(owner)
-      if (subscribers?.size === 0) this.#topics.delete(topic)
+    if (session.identity === null) {
+      // Nobody can come back to a provisional address.
+      this.#sql.run("DELETE FROM subscription WHERE owner = ?", owner)
+    } else {
+      this.#sql.run("DELETE FROM subscription WHERE owner = ? AND durable = 0", owner)
+      this.#sql.run("UPDATE subscription SET unused_since = ? WHERE owner = ?", now, owner)
     }
+    for (const { topic } of left) this.#forget(topic, owner)
     return left
   }
 
-  /** The owner is back: its durable subscriptions are in use again. Gives them. */
-  revive(owner: Address.Address): ReadonlyArray<Subscription> {
-    const waiting = this.#sql
-      .all<SubscriptionRow>("SELECT * FROM subscription WHERE owner = ? AND unused_since IS NOT NULL", owner)
-      .map(fromRow)
-    if (waiting.length === 0) return waiting
+  /** The owner is back: its durable subscriptions are in use again. Gives their topics. */
+  revive(owner: Address.Address): ReadonlyArray<string> {
+    const waiting = this.#of(owner, false)
+    if (waiting.length === 0) return []
     this.#sql.run("UPDATE subscription SET unused_since = NULL WHERE owner = ?", owner)
-    for (const subscription of waiting) this.#topics.get(subscription.topic)?.set(owner, subscription)
-    return waiting
+    for (const subscription of waiting) this.#topics.get(subscription.topic)?.set(subscription)
+    return waiting.map(({ topic }) => topic)
   }
 
   /** Ends durable subscriptions unused since before then. */
@@ -139,18 +189,18 @@ export class Topics {
     this.#sql.run("DELETE FROM subscription WHERE unused_since <= ?", before)
   }
 
-  #load(topic: string): Map<string, Subscription> {
-    const cached = this.#topics.get(topic)
-    if (cached !== undefined) return cached
-    const subscribers = new Map<string, Subscription>()
-    const rows = this.#sql.all<SubscriptionRow>(
-      "SELECT * FROM subscription WHERE topic = ? AND unused_since IS NULL ORDER BY owner",
-      topic,
-    )
-    for (const row of rows) subscribers.set(row.owner, fromRow(row))
-    // A topic without subscribers is not remembered: its name alone would cost memory for ever.
-    if (rows.length > 0) this.#topics.set(topic, subscribers)
-    return subscribers
+  /** Those of an owner that are in use, or those that wait for it. */
+  #of(owner: Address.Address, used: boolean): ReadonlyArray<Subscription> {
+    const unused = used ? "IS NULL" : "IS NOT NULL"
+    return this.#sql
+      .all<SubscriptionRow>(`SELECT * FROM subscription WHERE owner = ? AND unused_since ${unused}`, owner)
+      .map(fromRow)
+  }
+
+  #forget(name: string, owner: Address.Address): void {
+    const topic = this.#topics.get(name)
+    topic?.delete(owner)
+    if (topic?.size === 0) this.#topics.delete(name)
   }
 }
 

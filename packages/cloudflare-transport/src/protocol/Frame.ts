@@ -1,5 +1,5 @@
 /** What is agreed about frames beside their codec: subprotocols and the heartbeat. */
-import { JsonCodec } from "@signal-hub/actor-core"
+import { Envelope, JsonCodec } from "@signal-hub/actor-core"
 
 export const SUBPROTOCOL_JSON: string = JsonCodec.subprotocol
 export const SUBPROTOCOL_MSGPACK = "signal-hub.msgpack"
@@ -12,3 +12,9 @@ export const PONG = '{"type":"pong"}'
 /** The bridge's form of the heartbeat, answered `{"type":"PONG","timestamp":<ms>}`. */
 export const BRIDGE_PING = '{"type":"PING"}'
 export const bridgePong = (now: number): string => `{"type":"PONG","timestamp":${now}}`
+
+/** The frame's bytes on the wire; a text is only counted where its length leaves open if `max` is kept. */
+export const frameBytes = (frame: string | ArrayBuffer | Uint8Array, max: number): number => {
+  if (typeof frame !== "string") return frame.byteLength
+  return frame.length > max || frame.length * 3 <= max ? frame.length : Envelope.utf8Length(frame)
+}

@@ -39,6 +39,8 @@ export interface Limits {
   readonly maxAskTimeout: number
   /** Age at which an open ask becomes a row, in milliseconds. */
   readonly askVolatileFor: number
+  /** Envelopes of a session that may wait while an earlier one is worked on. */
+  readonly maxParked: number
   /** Envelopes of a broadcast that are sent before others are served. */
   readonly broadcastSlice: number
   /** How long a durable subscription lives unused, in milliseconds. */
@@ -74,6 +76,7 @@ export const DEFAULT_LIMITS: Limits = {
   defaultAskTimeout: 30_000,
   maxAskTimeout: 24 * 3_600_000,
   askVolatileFor: 1_000,
+  maxParked: 1_000,
   broadcastSlice: 1_000,
   durableSubscriptionFor: 7 * 24 * 3_600_000,
   presenceWindow: 50,

@@ -14,9 +14,14 @@ export const lastHeard = (connection: Connection): number =>
 export const isSilent = (connection: Connection, limits: Limits, now: number): boolean =>
   now - lastHeard(connection) >= silenceAllowed(limits)
 
-/** When the session was last heard, through its connection or, without one, before it went. */
-export const sessionHeard = (session: Session, connection: Connection | undefined): number =>
-  connection === undefined ? session.heardAt : lastHeard(connection)
+/**
+ * When the session was last heard: through its connection or, without one, before it went. One whose
+ * socket went unnoticed is not yet known to be silent.
+ */
+export const sessionHeard = (session: Session, connection: Connection | undefined, now: number): number => {
+  if (connection !== undefined) return lastHeard(connection)
+  return session.connectionId === null ? session.heardAt : now
+}
 
 /** Until when a registration of this TTL holds, if nothing more is heard. Epoch milliseconds. */
 export const leaseUntil = (heardAt: number, ttlSeconds: number, limits: Limits): number =>

@@ -25,7 +25,8 @@ export const hubWorker: ExportedHandler<HubEnv> = {
         headers: { Upgrade: "websocket" },
       })
     }
-    if (env.AUTH_MODE !== "open") return refuseUnconfigured(request, env)
+    if (env.AUTH_MODE !== "open") return refuseUnconfigured(env)
+    warnOpen(env)
     return env.SIGNAL_HUB.getByName(hub).fetch(toHub(request))
   },
 }
@@ -46,11 +47,21 @@ const toHub = (request: Request): Request => {
   return new Request("https://hub/ws", { headers })
 }
 
+let warnedOpen = false
+
+/** An open hub says so, once in each isolate. */
+const warnOpen = (env: HubEnv): void => {
+  if (warnedOpen) return
+  warnedOpen = true
+  const message = "AUTH_MODE is open: everybody may connect as anybody; for local development only"
+  makeLog(env.LOG_LEVEL)("warn", "auth_mode_open", { message })
+}
+
 /**
  * Nobody gets in before somebody said who may. Accepted first, then refused: a browser can't see the
  * HTTP status of a failed upgrade, and would retry for ever.
  */
-const refuseUnconfigured = (_request: Request, env: HubEnv): Response => {
+const refuseUnconfigured = (env: HubEnv): Response => {
   makeLog(env.LOG_LEVEL)("error", "connection_rejected", {
     code: CloseCode.Unauthorized,
     reason: "authentication is on and not configured: set AUTH_MODE=open for local development",

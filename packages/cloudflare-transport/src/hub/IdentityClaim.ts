@@ -1,0 +1,92 @@
+/**
+ * How a session comes by its identity, and whom it takes it from: the takeover, carried out as
+ * `Takeover` decides it. One synchronous step, or nothing.
+ */
+import type { Address } from "@signal-hub/actor-core"
+import { CloseCode } from "../protocol/CloseCode.ts"
+import { hubEnvelope } from "../protocol/HubEnvelope.ts"
+import { addressOf, type Session } from "../session/Session.ts"
+import { planTakeover } from "../session/Takeover.ts"
+import type { HubState } from "./HubState.ts"
+import { disconnect, endAddress, endAsks, logEnd } from "./Lifecycle.ts"
+import type { Registration } from "./Registry.ts"
+import { joinPresence, leavePresence } from "./TopicRequests.ts"
+
+/**
+ * Makes the session the one that speaks for the identity. Who held it is told and closed 4409; what
+ * goes by the identity (subscriptions, watches, its registration) is the winner's by that.
+ */
+export const claimIdentity = (
+  hub: HubState,
+  session: Session,
+  identity: Address.Address,
+  now: number,
+): void => {
+  const { sessions } = hub
+  hub.atomically(() => {
+    const provisional = addressOf(session)
+    const plan = planTakeover(session, sessions.byIdentity(identity), sessions.epochOf(identity))
+    const { superseded } = plan
+    if (superseded === undefined) takeRegistration(hub, session, identity, now)
+    else supersede(hub, superseded, session, identity, plan.registrationsPass, now)
+    sessions.setIdentity(session, identity, plan.epoch)
+    const moved = hub.topics.move(provisional, identity)
+    const revived = hub.topics.revive(identity)
+    hub.watches.move(provisional, identity)
+    session.subscriptions = undefined
+    session.watches = undefined
+    hub.announce(() => {
+      for (const topic of moved) leavePresence(hub, topic, session, provisional)
+      for (const topic of [...moved, ...revived]) joinPresence(hub, topic, session)
+    })
+  })
+}
+
+/** The loser's registrations pass or end, then the loser itself ends. */
+const supersede = (
+  hub: HubState,
+  loser: Session,
+  winner: Session,
+  identity: Address.Address,
+  registrationsPass: boolean,
+  now: number,
+): void => {
+  const connection = hub.sessions.connectionOf(loser)
+  if (connection !== undefined) connection.session = loser
+  const held = hub.registry.heldBy(loser)
+  const passes = ({ address }: Registration): boolean => registrationsPass || address === identity
+  for (const registration of held) {
+    if (passes(registration)) hub.registry.pass(registration, winner)
+    else endAddress(hub, registration, "superseded", now)
+  }
+  hub.sessions.remove(loser)
+  hub.announce(() => {
+    hub.logSession("duplicate_connection_detected", winner, { supersededSessionId: loser.id })
+    endAsks(hub, loser, now)
+    if (connection !== undefined) {
+      const message = "another connection took over this identity"
+      disconnect(hub, connection, "duplicate_connection", CloseCode.Superseded, message, now)
+      hub.logSession("old_session_closed", loser, { connectionId: connection.id })
+    }
+    logEnd(hub, loser, "superseded", held.filter((registration) => !passes(registration)).length, now)
+  })
+}
+
+/** An address that another session had registered becomes an identity: it moves, like any address. */
+const takeRegistration = (hub: HubState, session: Session, identity: Address.Address, now: number): void => {
+  const registration = hub.registry.get(identity)
+  if (registration !== undefined && registration.sessionId !== session.id) moveAway(hub, registration, now)
+}
+
+/** Takes a registration from its holder, who is told and stays. */
+export const moveAway = (hub: HubState, registration: Registration, now: number): void => {
+  const { address, sessionId } = registration
+  const holder = hub.sessions.byId(sessionId)
+  const isLive = holder !== undefined && hub.registry.expiresAt(registration, holder, now) > now
+  endAddress(hub, registration, isLive ? "superseded" : "expired", now)
+  if (holder === undefined) return
+  const payload = { actorAddress: address, reason: "superseded" }
+  hub.announce(() => {
+    hub.deliver(holder, hubEnvelope("hub:unregistered", addressOf(holder), payload, now), now)
+  })
+}
