@@ -29,6 +29,7 @@ export class BridgeTransport implements Transport {
       },
       received: (connection: Connection, envelope: Envelope.Envelope): void =>
         this.#received(connection, envelope),
+      addressOf: ({ id }: Connection) => provisionalAddress(id),
       closed: (): void => {},
       violated: (): void => {},
       failed: (error: unknown): void => console.error(error),

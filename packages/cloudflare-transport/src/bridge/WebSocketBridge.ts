@@ -3,7 +3,7 @@
  * subprotocol, tags, the heartbeat that wakes nothing, frames to envelopes and back, the closing
  * handshake. Usable alone in any Durable Object; what the envelopes mean is its handler's.
  */
-import { Envelope, UndecodableFrame } from "@signal-hub/actor-core"
+import { type Address, Envelope, UndecodableFrame } from "@signal-hub/actor-core"
 import { CloseCode, closeCodeToEcho } from "../protocol/CloseCode.ts"
 import {
   BRIDGE_PING,
@@ -16,10 +16,8 @@ import {
 } from "../protocol/Frame.ts"
 import { errorEnvelope } from "../protocol/HubEnvelope.ts"
 import type { HubErrorCode } from "../protocol/HubError.ts"
-import { provisionalAddress } from "../protocol/HubMessage.ts"
 import { DEFAULT_LIMITS, type Limits } from "../protocol/Limits.ts"
 import type { Connection } from "../session/Connection.ts"
-import { addressOf } from "../session/Session.ts"
 import { readAttachment } from "./Attachment.ts"
 import { SocketConnection } from "./SocketConnection.ts"
 
@@ -29,6 +27,8 @@ export interface BridgeHandler {
   readonly opened: (connection: Connection) => void
   /** A well-formed envelope arrived: `from` is what the client wrote, to be enforced or ignored. */
   readonly received: (connection: Connection, envelope: Envelope.Envelope, receivedAt: number) => void
+  /** The address that the bridge answers a connection at, where it refuses a frame. */
+  readonly addressOf: (connection: Connection) => Address.Address
   /** The socket closed or failed. May be told more than once. */
   readonly closed: (connection: Connection, cause: string) => void
   /** The handler threw. The envelope was answered `internal_error`; what memory holds is in doubt. */
@@ -231,9 +231,7 @@ export class WebSocketBridge {
     now: number,
     details?: { readonly [key: string]: unknown },
   ): void {
-    const { session } = connection
-    const to =
-      session === undefined ? provisionalAddress(connection.sessionId ?? connection.id) : addressOf(session)
+    const to = this.#handler.addressOf(connection)
     connection.send(errorEnvelope(connection.major, to, code, message, now, id, details))
   }
 

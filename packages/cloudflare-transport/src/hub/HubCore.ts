@@ -3,12 +3,13 @@
  * closed, stored and armed goes out through its host. The same code runs in a Durable Object, in Node
  * and in a simulation.
  */
-import type { Envelope } from "@signal-hub/actor-core"
+import type { Address, Envelope } from "@signal-hub/actor-core"
 import { CloseCode } from "../protocol/CloseCode.ts"
 import { errorEnvelope } from "../protocol/HubEnvelope.ts"
 import { provisionalAddress } from "../protocol/HubMessage.ts"
 import type { Connection } from "../session/Connection.ts"
 import { isSilent } from "../session/Liveness.ts"
+import { addressOf } from "../session/Session.ts"
 import { connect } from "./ConnectRequest.ts"
 import type { HubHost } from "./HubHost.ts"
 import { HubState } from "./HubState.ts"
@@ -72,6 +73,12 @@ export class HubCore {
     // Nobody is left to look after: an alarm would only wake the object.
     this.state.sessions.forgetIdentities(now - this.#host.limits.durableSubscriptionFor)
     this.state.alarm.rearm(undefined)
+  }
+
+  /** The address that the connection's client is known by. */
+  addressOf(connection: Connection): Address.Address {
+    const session = this.state.sessions.of(connection)
+    return session === undefined ? provisionalAddress(connection.id) : addressOf(session)
   }
 
   /** The connection sent what is no envelope again and again. */

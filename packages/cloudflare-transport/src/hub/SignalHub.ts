@@ -25,6 +25,7 @@ export class SignalHub extends DurableObject<HubEnv> {
       {
         opened: (connection) => this.#core.opened(connection),
         received: (connection, envelope, receivedAt) => this.#core.received(connection, envelope, receivedAt),
+        addressOf: (connection) => this.#core.addressOf(connection),
         closed: (connection, cause) => this.#core.closed(connection, cause),
         violated: (connection) => this.#core.violated(connection),
         failed: (error, connection) => this.#failed(error, connection.id),
