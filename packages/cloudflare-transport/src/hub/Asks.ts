@@ -137,7 +137,8 @@ export class Asks {
         if (row.target_session === session.id) session.answering.add(key)
       }
     }
-    const asks = (keys: ReadonlySet<string>) => [...keys].map((key) => this.#open.get(key)!)
+    // A session that is over is not told of each ask that ended since.
+    const asks = (keys: ReadonlySet<string>) => [...keys].flatMap((key) => this.#open.get(key) ?? [])
     return { asked: asks(session.asked), answering: asks(session.answering) }
   }
 

@@ -82,8 +82,12 @@ describe("liveness", () => {
   })
 
   it("a session without a connection was last heard when it lost it", () => {
-    expect(sessionHeard(session({ heardAt: 7 }), undefined)).toBe(7)
-    expect(sessionHeard(session({ heardAt: 7 }), connection({ heardAt: 9 }))).toBe(9)
+    expect(sessionHeard(session({ heardAt: 7, connectionId: null }), undefined, 20)).toBe(7)
+    expect(sessionHeard(session({ heardAt: 7 }), connection({ heardAt: 9 }), 20)).toBe(9)
+  })
+
+  it("a session whose socket went unnoticed is not yet known to be silent", () => {
+    expect(sessionHeard(session({ heardAt: 7 }), undefined, 20)).toBe(20)
   })
 
   it("a lease holds for its TTL, but never less than three intervals", () => {

@@ -1,0 +1,8 @@
+declare namespace Cloudflare {
+  interface Env {
+    readonly SIGNAL_HUB: DurableObjectNamespace<import("./worker.ts").SignalHub>
+    readonly IMPATIENT_HUB: DurableObjectNamespace<import("./worker.ts").ImpatientHub>
+    readonly ECHO: DurableObjectNamespace<import("./worker.ts").Echo>
+    readonly AUTH_MODE: string
+  }
+}

@@ -1,0 +1,16 @@
+/** The Worker under test: the hub as it is shipped, one whose times are short, and the bridge alone. */
+import { SignalHub } from "../../src/hub/SignalHub.ts"
+import type { HubEnv } from "../../src/worker/HubEnv.ts"
+import { hubWorker } from "../../src/worker/HubWorker.ts"
+
+export { Echo } from "./Echo.ts"
+export { SignalHub } from "../../src/hub/SignalHub.ts"
+
+/** Finds the silent within milliseconds, and makes a row of every ask at once. */
+export class ImpatientHub extends SignalHub {
+  constructor(ctx: DurableObjectState, env: HubEnv) {
+    super(ctx, { ...env, LIMITS: { heartbeatInterval: 50, sweepInterval: 20, askVolatileFor: 0 } })
+  }
+}
+
+export default hubWorker
