@@ -3,6 +3,7 @@ declare namespace Cloudflare {
     readonly SIGNAL_HUB: DurableObjectNamespace<import("./worker.ts").SignalHub>
     readonly IMPATIENT_HUB: DurableObjectNamespace<import("./worker.ts").ImpatientHub>
     readonly ECHO: DurableObjectNamespace<import("./worker.ts").Echo>
+    readonly HOST: DurableObjectNamespace<import("./worker.ts").Host>
     readonly AUTH_MODE: string
   }
 }

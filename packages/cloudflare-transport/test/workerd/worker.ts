@@ -4,6 +4,7 @@ import type { HubEnv } from "../../src/worker/HubEnv.ts"
 import { hubWorker } from "../../src/worker/HubWorker.ts"
 
 export { Echo } from "./Echo.ts"
+export { Host } from "./Host.ts"
 export { SignalHub } from "../../src/hub/SignalHub.ts"
 
 /** Finds the silent within milliseconds, and makes a row of every ask at once. */
