@@ -23,14 +23,21 @@ const bytesAsBase64 = function (this: { readonly [key: string]: unknown }, key: 
   return held instanceof Uint8Array ? Base64.encode(held) : value
 }
 
+/** The value as JSON; `envelopes` are those that it is made of. */
+const stringify = (value: unknown, envelopes: ReadonlyArray<Envelope>): string =>
+  envelopes.some(({ payload, metadata }) => holdsBytes(payload) || holdsBytes(metadata))
+    ? JSON.stringify(value, bytesAsBase64)
+    : JSON.stringify(value)
+
 /** The JSON codec. A batch of one is a plain object, which a peer without batches can read too. */
 export const JsonCodec: Codec = {
   subprotocol: "signal-hub.json",
-  encode: (batch: ReadonlyArray<Envelope>) => {
-    const value = batch.length === 1 ? batch[0] : batch
-    return batch.some((envelope) => holdsBytes(envelope.payload) || holdsBytes(envelope.metadata))
-      ? JSON.stringify(value, bytesAsBase64)
-      : JSON.stringify(value)
+  encode: (batch) => stringify(batch.length === 1 ? batch[0] : batch, batch),
+  encodeFor: (envelope) => {
+    const { to: _, ...rest } = envelope
+    const after = stringify(rest, [envelope]).slice(1)
+    // Of an address, nothing needs escaping.
+    return (to) => `{"to":"${to}",${after}`
   },
   decode: (frame) => {
     if (typeof frame !== "string") {

@@ -60,6 +60,20 @@ const fromPositional = (f: unknown): unknown =>
 export const MsgPackCodec: Codec = {
   subprotocol: "signal-hub.msgpack",
   encode: (batch) => packr.pack(batch.length === 1 ? [toPositional(batch[0]!)] : batch.map(toPositional)),
+  encodeFor: (envelope) => {
+    const fields = toPositional(envelope).with(2, "")
+    const whole = packr.pack([fields])
+    // Two arrays of less than 16 begin with a byte each; the empty string is one byte.
+    const at = 2 + packr.pack(fields[0]).length + packr.pack(fields[1]).length
+    return (to) => {
+      const address = packr.pack(to)
+      const frame = new Uint8Array(whole.length - 1 + address.length)
+      frame.set(whole.subarray(0, at))
+      frame.set(address, at)
+      frame.set(whole.subarray(at + 1), at + address.length)
+      return frame
+    }
+  },
   decode: (frame) => {
     if (typeof frame === "string") {
       throw new UndecodableFrame({

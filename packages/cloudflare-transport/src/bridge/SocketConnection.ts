@@ -5,6 +5,7 @@ import { frameBytes } from "../protocol/Frame.ts"
 import type { ProtocolMajor } from "../protocol/Version.ts"
 import type { Connection } from "../session/Connection.ts"
 import type { ConnectionState } from "../session/ConnectionState.ts"
+import type { Multicast } from "../session/Multicast.ts"
 import type { Session } from "../session/Session.ts"
 import type { Attachment } from "./Attachment.ts"
 
@@ -28,6 +29,8 @@ export class SocketConnection implements Connection {
   readonly #ctx: DurableObjectState
   readonly #markDirty: (connection: SocketConnection) => void
   #savedHeardAt: number
+  /** Where one envelope is in line: what it is a copy of. */
+  #copyOf: Multicast | undefined
 
   /** `markDirty` is called when there is something to flush and was not before. */
   constructor(
@@ -61,8 +64,9 @@ export class SocketConnection implements Connection {
     return this.#ctx.getWebSocketAutoResponseTimestamp(this.socket)?.getTime() ?? 0
   }
 
-  send(envelope: Envelope.Envelope): void {
+  send(envelope: Envelope.Envelope, copyOf?: Multicast): void {
     if (this.outgoing.length === 0) this.#markDirty(this)
+    this.#copyOf = this.outgoing.length === 0 ? copyOf : undefined
     this.outgoing.push(envelope)
   }
 
@@ -74,10 +78,13 @@ export class SocketConnection implements Connection {
     const { outgoing } = this
     if (outgoing.length === 0) return
     const batch = outgoing.splice(0)
-    if (this.socket.readyState !== OPEN) return
-    const batched = this.major === 1 || this.codec === MsgPackCodec
-    if (batched) this.#sendBatch(batch, maxFrameBytes)
-    else for (const envelope of batch) this.socket.send(this.codec.encode([envelope]))
+    if (batch.length > 1 && (this.major === 1 || this.codec === MsgPackCodec)) {
+      this.#sendBatch(batch, maxFrameBytes)
+    } else {
+      for (const envelope of batch) {
+        this.#sendFrame(this.#copyOf?.frameFor(envelope.to, this.codec) ?? this.codec.encode([envelope]))
+      }
+    }
   }
 
   save(): void {
@@ -105,11 +112,20 @@ export class SocketConnection implements Connection {
     if (this.socket.readyState === OPEN) this.socket.close(code, reason)
   }
 
+  /** Asking the socket first whether it is open would cost as much as sending. */
+  #sendFrame(frame: string | Uint8Array): void {
+    try {
+      this.socket.send(frame)
+    } catch {
+      // Closed meanwhile: its close event is on its way.
+    }
+  }
+
   /** One frame, or as many as it takes to keep each within the limit that the receiver was told. */
   #sendBatch(batch: ReadonlyArray<Envelope.Envelope>, maxFrameBytes: number): void {
     const frame = this.codec.encode(batch)
     if (batch.length === 1 || frameBytes(frame, maxFrameBytes) <= maxFrameBytes) {
-      this.socket.send(frame)
+      this.#sendFrame(frame)
       return
     }
     const half = batch.length >> 1

@@ -112,8 +112,8 @@ const accept = (
     watches: 0,
   }
   hub.atomically(() => {
-    hub.sessions.add(session)
-    if (claim.identity !== undefined) claimIdentity(hub, session, claim.identity, now)
+    if (claim.identity === undefined) hub.sessions.save(session)
+    else claimIdentity(hub, session, claim.identity, now)
   })
   connection.sessionId = session.id
   connection.session = session

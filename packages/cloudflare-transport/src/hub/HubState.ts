@@ -9,6 +9,7 @@ import type { HubErrorCode } from "../protocol/HubError.ts"
 import type { TerminatedReason } from "../protocol/HubMessage.ts"
 import type { Connection } from "../session/Connection.ts"
 import { canGo } from "../session/ConnectionState.ts"
+import type { Multicast } from "../session/Multicast.ts"
 import { type Outbox, volatileOutbox } from "../session/Outbox.ts"
 import { addressOf, type Session } from "../session/Session.ts"
 import { Sessions } from "../session/Sessions.ts"
@@ -100,8 +101,8 @@ export class HubState {
   }
 
   /** Sends to the session; what can't be sent is a dead letter. Gives whether it is on its way. */
-  deliver(session: Session, envelope: Envelope.Envelope, now: number): boolean {
-    if (this.outbox.offer(session, envelope)) {
+  deliver(session: Session, envelope: Envelope.Envelope, now: number, copyOf?: Multicast): boolean {
+    if (this.outbox.offer(session, envelope, copyOf)) {
       this.metrics.messagesSent++
       return true
     }

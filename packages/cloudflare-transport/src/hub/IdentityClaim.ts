@@ -25,14 +25,16 @@ export const claimIdentity = (
   const { sessions } = hub
   hub.atomically(() => {
     const provisional = addressOf(session)
-    const plan = planTakeover(session, sessions.byIdentity(identity), sessions.epochOf(identity))
+    const { holder, epoch } = sessions.claimOf(identity)
+    const plan = planTakeover(session, holder, epoch)
     const { superseded } = plan
     if (superseded === undefined) takeRegistration(hub, session, identity, now)
     else supersede(hub, superseded, session, identity, plan.registrationsPass, now)
     sessions.setIdentity(session, identity, plan.epoch)
-    const moved = hub.topics.move(provisional, identity)
+    // A session that begins with its identity had no time to subscribe or watch without it.
+    const moved = session.subscriptions === 0 ? [] : hub.topics.move(provisional, identity)
+    if (session.watches !== 0) hub.watches.move(provisional, identity)
     const revived = hub.topics.revive(identity)
-    hub.watches.move(provisional, identity)
     session.subscriptions = undefined
     session.watches = undefined
     hub.announce(() => {

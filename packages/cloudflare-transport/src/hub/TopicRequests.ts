@@ -2,6 +2,7 @@
 import type { Address } from "@signal-hub/actor-core"
 import { nextId } from "../protocol/HubEnvelope.ts"
 import { HUB_ADDRESS, type PresenceMember, type PresenceState } from "../protocol/HubMessage.ts"
+import { Multicast } from "../session/Multicast.ts"
 import { addressOf, type Session } from "../session/Session.ts"
 import { unmarked } from "./Marks.ts"
 import * as Fields from "./Fields.ts"
@@ -50,25 +51,23 @@ export const publish = ({ hub, from, envelope, now }: Request): Answer => {
   const topic = Fields.topic(fields.topic)
   const type = Fields.innerType(fields.type)
   const metadata = { ...unmarked(envelope.metadata), topic, publication: true, via: HUB_ADDRESS }
-  const id = nextId()
+  const copies = new Multicast({
+    id: nextId(),
+    from,
+    to: HUB_ADDRESS,
+    type,
+    payload: fields.data ?? null,
+    pattern: "tell",
+    correlationId: null,
+    timestamp: envelope.timestamp,
+    metadata,
+    ttl: envelope.ttl,
+    signature: envelope.signature,
+  })
   let subscriberCount = 0
   for (const { owner } of hub.topics.get(topic).values()) {
     const session = hub.owner(owner)
-    if (session === undefined) continue
-    const copy = {
-      id,
-      from,
-      to: owner,
-      type,
-      payload: fields.data ?? null,
-      pattern: "tell" as const,
-      correlationId: null,
-      timestamp: envelope.timestamp,
-      metadata,
-      ttl: envelope.ttl,
-      signature: envelope.signature,
-    }
-    if (hub.deliver(session, copy, now)) subscriberCount++
+    if (session !== undefined && hub.deliver(session, copies.copyFor(owner), now, copies)) subscriberCount++
   }
   return { payload: { topic, subscriberCount } }
 }

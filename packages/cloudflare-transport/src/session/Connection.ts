@@ -5,6 +5,7 @@
 import type { Envelope } from "@signal-hub/actor-core"
 import type { ProtocolMajor } from "../protocol/Version.ts"
 import type { ConnectionState } from "./ConnectionState.ts"
+import type { Multicast } from "./Multicast.ts"
 import type { Session } from "./Session.ts"
 
 export interface Connection {
@@ -30,8 +31,8 @@ export interface Connection {
   parked: Array<{ readonly envelope: Envelope.Envelope; readonly receivedAt: number }> | null
   /** When the runtime last answered a ping for it, epoch milliseconds; 0 where never. */
   readonly pingedAt: () => number
-  /** Puts an envelope in line for the next flush. */
-  readonly send: (envelope: Envelope.Envelope) => void
+  /** Puts an envelope in line for the next flush. It may be one of many copies. */
+  readonly send: (envelope: Envelope.Envelope, copyOf?: Multicast) => void
   /** Writes what is to outlive hibernation to the socket's attachment. */
   readonly save: () => void
   /** Flushes, then closes the socket. */

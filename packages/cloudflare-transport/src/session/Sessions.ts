@@ -76,29 +76,35 @@ export class Sessions {
     return (session.connection ??= this.#storage.connection(session.connectionId))
   }
 
-  /** Stores a new session, without an identity yet. */
-  add(session: Session): void {
+  /** Stores a session as it is now. */
+  save(session: Session): void {
     this.#storage.sql.run(
-      `INSERT INTO session (id, connection, identity, epoch, major, metadata, connected_at, expiry_seconds, heard_at)
-       VALUES (?, ?, NULL, 0, ?, ?, ?, ?, ?)`,
+      `INSERT OR REPLACE INTO session
+       (id, connection, identity, epoch, major, metadata, connected_at, expiry_seconds, heard_at, grace_until)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       session.id,
       session.connectionId,
+      session.identity,
+      session.epoch,
       session.major,
       JSON.stringify(session.metadata),
       session.connectedAt,
       session.expirySeconds,
       session.heardAt,
+      session.graceUntil,
     )
+    if (this.#count !== undefined && !this.#byId.has(session.id)) this.#count++
     this.#byId.set(session.id, session)
-    if (this.#count !== undefined) this.#count++
   }
 
-  /** The last epoch of the identity; 0 where it was never claimed. */
-  epochOf(identity: Address.Address): number {
-    return (
-      this.#storage.sql.all<{ epoch: number }>("SELECT epoch FROM identity WHERE address = ?", identity)[0]
-        ?.epoch ?? 0
-    )
+  /** Who holds the identity, and the last epoch in which it was claimed; 0 where it never was. */
+  claimOf(identity: Address.Address): { readonly holder: Session | undefined; readonly epoch: number } {
+    const row = this.#storage.sql.all<{ epoch: number; session: string | null }>(
+      "SELECT epoch, session FROM identity WHERE address = ?",
+      identity,
+    )[0]
+    if (row === undefined) return { holder: undefined, epoch: 0 }
+    return { holder: row.session === null ? undefined : this.byId(row.session), epoch: row.epoch }
   }
 
   /** Makes the session the one that speaks for the identity, from this epoch on. */
@@ -110,14 +116,9 @@ export class Sessions {
       epoch,
       session.id,
     )
-    this.#storage.sql.run(
-      "UPDATE session SET identity = ?, epoch = ? WHERE id = ?",
-      identity,
-      epoch,
-      session.id,
-    )
     session.identity = identity
     session.epoch = epoch
+    this.save(session)
     this.#byIdentity.set(identity, session)
   }
 

@@ -156,7 +156,7 @@ describe("connecting", () => {
     // The step's last write fails: nothing of it may remain.
     const { run } = hub.sql
     hub.sql.run = (query, ...bindings) => {
-      if (query.startsWith("UPDATE session SET identity")) throw new Error("disk full")
+      if (query.startsWith("INSERT OR REPLACE INTO session")) throw new Error("disk full")
       run.call(hub.sql, query, ...bindings)
     }
     expect(() => rival.connect("@(node/a)")).toThrow("disk full")
