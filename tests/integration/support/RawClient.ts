@@ -35,7 +35,7 @@ export interface Closed {
 export interface OpenOptions {
   /** Offered subprotocols. */
   readonly protocols?: ReadonlyArray<string>
-  /** Called before each frame leaves. */
+  /** Called before each frame of a connected client leaves. */
   readonly beforeSend?: () => Promise<void>
 }
 
@@ -163,7 +163,7 @@ export class RawClient {
 
   /** Sends frames as they are, in one go. */
   async raw(...frames: ReadonlyArray<string | Uint8Array>): Promise<void> {
-    await this.beforeSend()
+    if (this.sessionId !== "") await this.beforeSend()
     for (const frame of frames) this.socket.send(frame)
   }
 

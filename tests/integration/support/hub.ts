@@ -83,17 +83,22 @@ export const useHub = (
     options.limits === undefined && options.own !== true && !inject("evicting")
       ? process.env.HUB_URL
       : undefined
+  // An eviction waits for running timers. So that it needn't for each ask, asks become rows at once; a
+  // socket that isn't connected has one too, so that evictions begin with the first frame after it.
+  const faster = inject("evicting") ? { askVolatileFor: 20 } : {}
   const clients: Array<RawClient> = []
   let server: HubServer | undefined
+  /** Tests of which a connected client sent a frame: each must have met an eviction. */
   let tests = 0
   let evictions = 0
+  let counted = false
 
   beforeAll(async () => {
-    if (shared === undefined) server = await startHub(options.limits)
+    if (shared === undefined) server = await startHub({ ...faster, ...options.limits })
   }, 60_000)
 
   beforeEach(() => {
-    tests++
+    counted = false
   })
 
   afterEach(() => {
@@ -102,7 +107,7 @@ export const useHub = (
 
   afterAll(async () => {
     await server?.close()
-    if (inject("evicting")) expect(evictions).toBeGreaterThanOrEqual(tests)
+    if (inject("evicting")) expect(evictions).toBeGreaterThanOrEqual(Math.max(tests, 1))
   }, 60_000)
 
   const url = (name?: string): string => {
@@ -112,6 +117,8 @@ export const useHub = (
   const evictBefore = (name = "default") =>
     inject("evicting")
       ? async () => {
+          if (!counted) tests++
+          counted = true
           if (await server?.evict(name)) evictions++
         }
       : undefined
