@@ -7,16 +7,16 @@
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
+import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import * as Scheduler from "effect/Scheduler"
-import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { ActorCell, type Message } from "./ActorCell.ts"
 import type { ActorRef } from "./ActorRef.ts"
-import { AddressSchema, type Address } from "./Address.ts"
+import type { Address } from "./Address.ts"
 import { DeadLetterOffice, type DeadLetters } from "./DeadLetters.ts"
 import { Dispatcher } from "./Dispatcher.ts"
 import type { ActorContext, AnyHandlers, NoOthers, ServicesOf } from "./Handlers.ts"
@@ -27,10 +27,10 @@ import { Runtime, type Served } from "./Runtime.ts"
 import type { RegisterOptions, Transport, TransportError } from "./Transport.ts"
 
 /** The address is served by this system already. */
-export class AddressInUse extends Schema.TaggedError<AddressInUse>()("AddressInUse", {
-  address: AddressSchema,
-  message: Schema.String,
-}) {}
+export class AddressInUse extends Data.TaggedError("AddressInUse")<{
+  readonly address: Address
+  readonly message: string
+}> {}
 
 /** How long an ask waits unless told otherwise. */
 export const DEFAULT_ASK_TIMEOUT: Duration.Duration = Duration.seconds(30)

@@ -4,7 +4,7 @@
  * An address is a string and stays one: it is compared with `===`, used as a map key and sent as it
  * is. What parts it has is asked here. Patterns over addresses are in `AddressPattern`.
  */
-import * as Schema from "effect/Schema"
+import * as Data from "effect/Data"
 
 /** The address of an actor, e.g. `@(browser/ada)`. Case-sensitive, at most 256 bytes. */
 export type Address = `@(${string}/${string})`
@@ -17,10 +17,14 @@ const MAX_SEGMENT_BYTES = 100
 export const HUB_ADDRESS: Address = "@(cloudflare/signal-hub)"
 
 /** An address that breaks the grammar. The message names the rule. */
-export class InvalidAddress extends Schema.TaggedError<InvalidAddress>()("InvalidAddress", {
-  address: Schema.String,
-  message: Schema.String,
-}) {}
+export class InvalidAddress extends Data.TaggedError("InvalidAddress")<{
+  readonly address: string
+  readonly message: string
+}> {}
+
+/** Whether the address is the platform's to give: nobody may claim it. */
+export const isReserved = (address: string): boolean =>
+  address.startsWith("@(cloudflare/") || address.startsWith("@(session/")
 
 const SEGMENT_CHARACTER = new Uint8Array(128)
 for (const c of "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~:-") {
@@ -80,8 +84,3 @@ export const segments = (address: Address): ReadonlyArray<string> => address.sli
 /** Whether `address` is `ancestor` or lies below it: `@(a/b/c)` is within `@(a/b)`. */
 export const isWithin = (address: Address, ancestor: Address): boolean =>
   address === ancestor || address.startsWith(`${ancestor.slice(0, -1)}/`)
-
-/** An address, as a schema. */
-export const AddressSchema: Schema.Codec<Address, string> = Schema.String.pipe(
-  Schema.refine(isAddress, { identifier: "Address" }),
-)

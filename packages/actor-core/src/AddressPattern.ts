@@ -6,16 +6,16 @@
  * costs at most (length of its pattern + 1) × (length of its text + 1) steps, however many stars there
  * are: for a given pattern that is linear in the address, with a factor of at most `MAX_PATTERN_BYTES`.
  */
-import * as Schema from "effect/Schema"
+import * as Data from "effect/Data"
 import { isSegmentCharacter } from "./Address.ts"
 
 /** Most bytes that a pattern may have. */
 export const MAX_PATTERN_BYTES = 256
 
 /** A pattern that breaks the grammar. The message names the rule. */
-export class InvalidPattern extends Schema.TaggedError<InvalidPattern>()("InvalidPattern", {
-  message: Schema.String,
-}) {}
+export class InvalidPattern extends Data.TaggedError("InvalidPattern")<{
+  readonly message: string
+}> {}
 
 /** A pattern, ready to match. */
 export interface AddressPattern {

@@ -2,41 +2,41 @@
  * How an ask may fail, and how those failures are read off envelopes. An ask ends exactly once: with
  * its answer or with one of these.
  */
-import * as Schema from "effect/Schema"
-import { AddressSchema, HUB_ADDRESS, isAddress } from "./Address.ts"
+import * as Data from "effect/Data"
+import { HUB_ADDRESS, isAddress, type Address } from "./Address.ts"
 import type { Envelope } from "./Envelope.ts"
 
 /** Nobody is at the address. */
-export class UnknownActor extends Schema.TaggedError<UnknownActor>()("UnknownActor", {
-  address: AddressSchema,
-  message: Schema.String,
-}) {}
+export class UnknownActor extends Data.TaggedError("UnknownActor")<{
+  readonly address: Address
+  readonly message: string
+}> {}
 
 /** The actor went away with the ask open; it may have acted on it. */
-export class ActorTerminated extends Schema.TaggedError<ActorTerminated>()("ActorTerminated", {
-  message: Schema.String,
-}) {}
+export class ActorTerminated extends Data.TaggedError("ActorTerminated")<{
+  readonly message: string
+}> {}
 
 /** No answer within the time limit. */
-export class AskTimeout extends Schema.TaggedError<AskTimeout>()("AskTimeout", {
-  message: Schema.String,
-}) {}
+export class AskTimeout extends Data.TaggedError("AskTimeout")<{
+  readonly message: string
+}> {}
 
 /** The actor failed: its code, and its typed error, still encoded, where it had one. */
-export class ActorFailed extends Schema.TaggedError<ActorFailed>()("ActorFailed", {
-  code: Schema.String,
-  message: Schema.String,
-  data: Schema.optional(Schema.Unknown),
-  retryable: Schema.Boolean,
-}) {}
+export class ActorFailed extends Data.TaggedError("ActorFailed")<{
+  readonly code: string
+  readonly message: string
+  readonly data?: unknown
+  readonly retryable: boolean
+}> {}
 
 /** The ask was refused on its way, with an error code of the hub. */
-export class AskRefused extends Schema.TaggedError<AskRefused>()("AskRefused", {
-  code: Schema.String,
-  message: Schema.String,
-  retryable: Schema.Boolean,
-  details: Schema.optional(Schema.Unknown),
-}) {}
+export class AskRefused extends Data.TaggedError("AskRefused")<{
+  readonly code: string
+  readonly message: string
+  readonly retryable: boolean
+  readonly details?: unknown
+}> {}
 
 export type AskError = UnknownActor | ActorTerminated | AskTimeout | ActorFailed | AskRefused
 

@@ -1,12 +1,11 @@
 /**
  * The envelope: what travels between actors, in whatever process they are.
  *
- * `Envelope` is the schema, for documentation and tools; `check` is the hand-written fast path for
- * what comes off a wire, and a property test shows that the two agree. `check` also normalizes: what
- * may be absent is filled in, what is unknown is left behind, and the object has always one shape.
+ * `check` is the hand-written fast path for what comes off a wire; a property test shows that it agrees
+ * with the schema, `WireEnvelope` of `WireSchema`. `check` also normalizes: what may be absent is filled
+ * in, what is unknown is left behind, and the object has always one shape.
  */
-import * as Schema from "effect/Schema"
-import { AddressSchema, isAddress, type Address } from "./Address.ts"
+import { isAddress, type Address } from "./Address.ts"
 
 /** Deepest nesting of an envelope, the envelope itself being level 1. */
 export const MAX_DEPTH = 128
@@ -45,35 +44,6 @@ export interface Envelope {
 
 /** The metadata of an envelope that has none. */
 export const NO_METADATA: Metadata = Object.freeze({})
-
-const boundedString = (min: number, max: number) =>
-  Schema.String.check(Schema.isMinLength(min), Schema.isMaxLength(max))
-// A guard, not a record: a record schema takes any object, an instance of a class too.
-const MetadataSchema = Schema.Unknown.pipe(
-  Schema.refine(
-    (value: unknown): value is Metadata => isPlainObject(value) && isPlain(value, 2) && metadataFits(value),
-    { identifier: "Metadata" },
-  ),
-)
-const PayloadSchema = Schema.Unknown.check(Schema.makeFilter((payload: unknown) => isPlain(payload, 2)))
-
-/** The envelope as a schema of what may come off a wire, before `check` has normalized it. */
-export const WireEnvelope = Schema.Struct({
-  id: boundedString(1, MAX_ID_LENGTH),
-  from: Schema.optional(Schema.NullOr(Schema.String)),
-  to: AddressSchema,
-  type: boundedString(1, MAX_TYPE_LENGTH),
-  payload: Schema.optional(PayloadSchema),
-  pattern: Schema.Literals(["tell", "ask"]),
-  correlationId: Schema.optional(Schema.NullOr(boundedString(1, MAX_ID_LENGTH))),
-  timestamp: Schema.Number.check(Schema.isFinite()),
-  metadata: Schema.optional(Schema.NullOr(MetadataSchema)),
-  ttl: Schema.optional(
-    Schema.NullOr(Schema.Number.check(Schema.isFinite(), Schema.isGreaterThanOrEqualTo(0))),
-  ),
-  signature: Schema.optional(Schema.NullOr(Schema.String)),
-  seq: Schema.optional(Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))),
-})
 
 /** Why a value is no envelope, and its `id` where one could be read. */
 export class Malformed {
@@ -187,7 +157,7 @@ export const isPlainObject = (value: unknown): value is { readonly [key: string]
  * Whether the value, at this level of nesting, is data that every codec can carry and not too deep.
  * A `bigint`, which msgpack can hold, is not: JSON throws on it.
  */
-const isPlain = (value: unknown, level: number): boolean => {
+export const isPlain = (value: unknown, level: number): boolean => {
   switch (typeof value) {
     case "bigint":
     case "symbol":

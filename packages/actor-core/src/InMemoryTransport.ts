@@ -112,7 +112,7 @@ class Switchboard {
 
   #register(member: Member, address: Address.Address): Effect.Effect<void, TransportError> {
     if (!member.open) return Effect.fail(CLOSED)
-    if (address.startsWith("@(cloudflare/") || address.startsWith("@(session/")) {
+    if (Address.isReserved(address)) {
       return Effect.fail(refusal("forbidden", `${address} is reserved`))
     }
     const holder = this.#holders.get(address)

@@ -6,6 +6,7 @@
  * actors of one process they pass as they are. Who sends and who serves is in `ActorRef` and
  * `ActorSystem`.
  */
+import * as Data from "effect/Data"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { MAX_TYPE_LENGTH } from "./Envelope.ts"
@@ -131,9 +132,9 @@ export const find = (protocol: Any, name: string): Tell | Ask | undefined =>
   Object.hasOwn(protocol.messages, name) ? protocol.messages[name] : undefined
 
 /** A value that a schema refuses, with the schema's own words. */
-export class InvalidValue extends Schema.TaggedError<InvalidValue>()("InvalidValue", {
-  message: Schema.String,
-}) {}
+export class InvalidValue extends Data.TaggedError("InvalidValue")<{
+  readonly message: string
+}> {}
 
 /** The value as it goes over a wire: JSON-safe. */
 export const encode = (schema: AnyCodec, value: unknown): Result.Result<unknown, InvalidValue> =>

@@ -5,19 +5,19 @@
  * `ActorSystem` knows nothing of sockets.
  */
 import type * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
+import * as Data from "effect/Data"
 import type * as Scope from "effect/Scope"
 import type { Address } from "./Address.ts"
 import type { Envelope } from "./Envelope.ts"
 
 /** Why a transport did not take what it was given. */
-export class TransportError extends Schema.TaggedError<TransportError>()("TransportError", {
+export class TransportError extends Data.TaggedError("TransportError")<{
   /** `closed` for good; `queue_full` for now; `refused` by the other side; `too_large` for any frame. */
-  reason: Schema.Literals(["closed", "queue_full", "refused", "too_large"]),
+  readonly reason: "closed" | "queue_full" | "refused" | "too_large"
   /** The other side's error code, where it refused. */
-  code: Schema.optional(Schema.String),
-  message: Schema.String,
-}) {}
+  readonly code?: string | undefined
+  readonly message: string
+}> {}
 
 export interface RegisterOptions {
   /** Tags for discovery. */

@@ -1,7 +1,8 @@
 import * as Schema from "effect/Schema"
 import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { check, Malformed, MAX_METADATA_BYTES, utf8Length, WireEnvelope } from "../src/Envelope.ts"
+import { check, Malformed, MAX_METADATA_BYTES, utf8Length } from "../src/Envelope.ts"
+import { WireEnvelope } from "../src/WireSchema.ts"
 
 const minimal = { id: "1", to: "@(a/b)", type: "t", pattern: "tell", timestamp: 0 }
 const bySchema = Schema.is(WireEnvelope)

@@ -4,7 +4,6 @@
  * JSON has neither bytes nor dates: a `Uint8Array`, which came in by another codec, is written as
  * base64, a `Date` in its ISO form; both are strings to who reads them.
  */
-import * as Base64 from "effect/encoding/Base64"
 import type { Envelope } from "../Envelope.ts"
 import { UndecodableFrame, type Codec } from "./Codec.ts"
 
@@ -20,7 +19,17 @@ const holdsBytes = (value: unknown): boolean => {
 // The holder is asked, not the value: a Buffer has turned itself into an object by now.
 const bytesAsBase64 = function (this: { readonly [key: string]: unknown }, key: string, value: unknown) {
   const held = this[key]
-  return held instanceof Uint8Array ? Base64.encode(held) : value
+  return held instanceof Uint8Array ? base64(held) : value
+}
+
+/** A global of browsers, Node and Workers alike. */
+declare const btoa: (binary: string) => string
+
+// Effect's module would bring its decoder to every client as well.
+const base64 = (bytes: Uint8Array): string => {
+  let binary = ""
+  for (const byte of bytes) binary += String.fromCharCode(byte)
+  return btoa(binary)
 }
 
 /** The value as JSON; `envelopes` are those that it is made of. */

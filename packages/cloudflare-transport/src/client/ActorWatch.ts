@@ -1,5 +1,5 @@
 /** Watching an actor elsewhere: its end is heard once, even where it came while there was no connection. */
-import { TransportError, type Address } from "@signal-hub/actor-core"
+import { TransportError, type Address } from "@signal-hub/actor-core/vocabulary"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"

@@ -3,7 +3,7 @@
  * fiber a message. What comes in is for `Inbox`; which socket is the one, and for how long, is decided in
  * `Connection`.
  */
-import { AskError, TransportError, type Address, type Envelope } from "@signal-hub/actor-core"
+import { AskError, TransportError, type Address, type Envelope } from "@signal-hub/actor-core/vocabulary"
 import { HUB_ADDRESS } from "../protocol/HubMessage.ts"
 import { DEFAULT_LIMITS } from "../protocol/Limits.ts"
 import type { RequestError } from "./ClientError.ts"

@@ -1,6 +1,6 @@
 /** The client as Effects: the connection lives in a `Scope`, what comes is a `Stream`. */
-import type { Address, Envelope, Transport } from "@signal-hub/actor-core"
-import type { TransportError } from "@signal-hub/actor-core"
+import type { Address, Envelope, Transport } from "@signal-hub/actor-core/vocabulary"
+import type { TransportError } from "@signal-hub/actor-core/vocabulary"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

@@ -1,21 +1,21 @@
 /** How the client fails: to connect, and with what was on its way when a connection was lost. */
-import * as Schema from "effect/Schema"
-import type { AskError, TransportError } from "@signal-hub/actor-core"
+import * as Data from "effect/Data"
+import type { AskError, TransportError } from "@signal-hub/actor-core/vocabulary"
 
 /** No connection came about, or none may: `code` is the close code, where there was a close. */
-export class ConnectFailed extends Schema.TaggedError<ConnectFailed>()("ConnectFailed", {
-  code: Schema.NullOr(Schema.Number),
-  message: Schema.String,
-}) {}
+export class ConnectFailed extends Data.TaggedError("ConnectFailed")<{
+  readonly code: number | null
+  readonly message: string
+}> {}
 
 /**
  * The connection went with this ask on its way. Whether the actor acted on it is not known: ask again
  * only what is safe to repeat.
  */
-export class ConnectionLost extends Schema.TaggedError<ConnectionLost>()("ConnectionLost", {
-  code: Schema.Number,
-  message: Schema.String,
-}) {}
+export class ConnectionLost extends Data.TaggedError("ConnectionLost")<{
+  readonly code: number
+  readonly message: string
+}> {}
 
 /**
  * How an ask or a request to the hub fails: answered by a failure or not in time (`AskError`), lost

@@ -2,7 +2,7 @@
  * The connection over all its sockets: one attempt after another, never two at once, as the verdicts on
  * their ends say. One fiber, so that nothing can open a second socket beside the first.
  */
-import type { Envelope } from "@signal-hub/actor-core"
+import type { Envelope } from "@signal-hub/actor-core/vocabulary"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"

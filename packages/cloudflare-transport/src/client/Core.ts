@@ -2,8 +2,8 @@
  * What both APIs of the client are made of: a channel, the connection that it is attached to, and the
  * few things to be done with them.
  */
-import type { Address, Envelope } from "@signal-hub/actor-core"
-import { AskError } from "@signal-hub/actor-core"
+import type { Address, Envelope } from "@signal-hub/actor-core/vocabulary"
+import { AskError } from "@signal-hub/actor-core/vocabulary"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import { HUB_ADDRESS, type HubRequests, type HubRequestType } from "../protocol/HubMessage.ts"

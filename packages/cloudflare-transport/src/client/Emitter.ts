@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { TransportError } from "@signal-hub/actor-core"
+import { TransportError } from "@signal-hub/actor-core/vocabulary"
 
 /** Items that a reader may fall behind before its reading ends with `queue_full`. */
 export const READER_LIMIT = 10_000

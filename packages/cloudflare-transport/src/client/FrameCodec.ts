@@ -3,7 +3,7 @@
  * its sender changes later changes nothing. Encoded envelopes join into one frame without a second
  * encoding. The msgpack codec is loaded when it is asked for.
  */
-import { JsonCodec, type Codec, type Envelope } from "@signal-hub/actor-core"
+import { JsonCodec, type Codec, type Envelope } from "@signal-hub/actor-core/vocabulary"
 import * as Effect from "effect/Effect"
 
 /** One encoded envelope, which is a frame of one. */

@@ -2,7 +2,7 @@
  * The client as the transport of an actor system. An ask that the system sends through it ends as any
  * ask does: lost with its connection, or refused by the hub, it is answered by an error envelope.
  */
-import { AskError, TransportError, type Address, type Envelope, type Transport } from "@signal-hub/actor-core"
+import { AskError, TransportError, type Address, type Envelope, type Transport } from "@signal-hub/actor-core/vocabulary"
 import * as Effect from "effect/Effect"
 import { HUB_ADDRESS } from "../protocol/HubMessage.ts"
 import type { RequestError } from "./ClientError.ts"

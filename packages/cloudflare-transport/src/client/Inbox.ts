@@ -2,7 +2,7 @@
  * What comes in: frames to envelopes, and each envelope to the one place that it is for: the ask that
  * it answers, the readers of its topic, this client's actors, or, said by the hub itself, the events.
  */
-import { AskError, Envelope, type Codec } from "@signal-hub/actor-core"
+import { AskError, Envelope, type Codec } from "@signal-hub/actor-core/vocabulary"
 import { HUB_ADDRESS, type HubEvents } from "../protocol/HubMessage.ts"
 import { Emitter } from "./Emitter.ts"
 import type { PendingAsks } from "./PendingAsks.ts"

@@ -1,5 +1,5 @@
 /** Envelopes as a client makes them. */
-import type { Address, Envelope } from "@signal-hub/actor-core"
+import type { Address, Envelope } from "@signal-hub/actor-core/vocabulary"
 
 /** What may be said of a message beside its type and payload. */
 export interface MessageOptions {

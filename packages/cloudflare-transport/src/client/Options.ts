@@ -1,5 +1,5 @@
 /** What a client is made of: everything that may be said when one is made. */
-import type { Address } from "@signal-hub/actor-core"
+import type { Address } from "@signal-hub/actor-core/vocabulary"
 import type * as Schedule from "effect/Schedule"
 import type { OpenSocket } from "./Socket.ts"
 import type { Wakeup } from "./Wakeups.ts"

@@ -2,7 +2,7 @@
  * Asks that have no answer yet. Each ends exactly once: by an answer, by its deadline, with the
  * connection that it went out on, with the client, or as its asker gives up. One timer serves them all.
  */
-import { AskError, type Envelope } from "@signal-hub/actor-core"
+import { AskError, type Envelope } from "@signal-hub/actor-core/vocabulary"
 import type { Timers } from "./Timers.ts"
 import { ConnectionLost, type RequestError } from "./ClientError.ts"
 

@@ -1,5 +1,5 @@
 /** Requests to the hub that are more than one message of the protocol as it is. */
-import type { Envelope } from "@signal-hub/actor-core"
+import type { Envelope } from "@signal-hub/actor-core/vocabulary"
 import * as Effect from "effect/Effect"
 import type { BroadcastAck, PresenceMember, Register, Registered } from "../protocol/HubMessage.ts"
 import type { RequestError } from "./ClientError.ts"

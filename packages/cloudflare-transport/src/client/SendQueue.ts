@@ -1,5 +1,5 @@
 /** What was sent while there was no connection, in order, until there is one. Bounded. */
-import type { Envelope } from "@signal-hub/actor-core"
+import type { Envelope } from "@signal-hub/actor-core/vocabulary"
 import type { Part } from "./FrameCodec.ts"
 
 /** An envelope that waits. */

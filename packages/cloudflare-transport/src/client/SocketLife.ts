@@ -2,7 +2,7 @@
  * The life of one socket, from its opening to its end: `hub:connect`, the heartbeat, what it says as it
  * goes. Once ended, nothing that the socket does counts any more.
  */
-import { AskError, type Envelope } from "@signal-hub/actor-core"
+import { AskError, type Envelope } from "@signal-hub/actor-core/vocabulary"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Option from "effect/Option"

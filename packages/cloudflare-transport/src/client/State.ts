@@ -1,5 +1,5 @@
 /** What a client tells about its connection: the state, and how well the connection is. */
-import type { Address, Envelope } from "@signal-hub/actor-core"
+import type { Address, Envelope } from "@signal-hub/actor-core/vocabulary"
 import type { Connected } from "../protocol/HubMessage.ts"
 
 /** What the hub said when it accepted the connection. */

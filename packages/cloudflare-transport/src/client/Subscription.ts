@@ -1,5 +1,5 @@
 /** A subscription as an async iterable. */
-import type { Envelope } from "@signal-hub/actor-core"
+import type { Envelope } from "@signal-hub/actor-core/vocabulary"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"

@@ -3,7 +3,7 @@
  * Each is asked for when it is first held, again on every new connection, and undone when its last
  * holder lets go.
  */
-import { AskError } from "@signal-hub/actor-core"
+import { AskError } from "@signal-hub/actor-core/vocabulary"
 import { ConnectionLost, type RequestError } from "./ClientError.ts"
 import type { Timers } from "./Timers.ts"
 

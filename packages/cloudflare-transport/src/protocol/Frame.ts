@@ -1,5 +1,5 @@
 /** What is agreed about frames beside their codec: subprotocols and the heartbeat. */
-import { Envelope, JsonCodec } from "@signal-hub/actor-core"
+import { Envelope, JsonCodec } from "@signal-hub/actor-core/vocabulary"
 
 export const SUBPROTOCOL_JSON: string = JsonCodec.subprotocol
 export const SUBPROTOCOL_MSGPACK = "signal-hub.msgpack"

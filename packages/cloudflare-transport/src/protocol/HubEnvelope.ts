@@ -1,6 +1,6 @@
 /** Envelopes that the hub itself sends. */
-import type { Address } from "@signal-hub/actor-core"
-import { Envelope } from "@signal-hub/actor-core"
+import type { Address } from "@signal-hub/actor-core/vocabulary"
+import { Envelope } from "@signal-hub/actor-core/vocabulary"
 import { HUB_ADDRESS } from "./HubMessage.ts"
 import { type HubErrorCode, hubErrorPayload, OWN_TYPE } from "./HubError.ts"
 import type { ProtocolMajor } from "./Version.ts"

@@ -2,7 +2,7 @@
  * The messages between a client and the hub: their types and payloads, in and out. Types only; what
  * comes off a wire is judged field by field where it is used.
  */
-import type { Address } from "@signal-hub/actor-core"
+import type { Address } from "@signal-hub/actor-core/vocabulary"
 import type { HubErrorPayload } from "./HubError.ts"
 import type { Limits } from "./Limits.ts"
 
