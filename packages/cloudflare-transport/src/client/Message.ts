@@ -1,5 +1,6 @@
 /** Envelopes as a client makes them. */
-import type { Address, Envelope } from "@signal-hub/actor-core/vocabulary"
+import { Envelope, type Address } from "@signal-hub/actor-core/vocabulary"
+import { messageId } from "../protocol/MessageId.ts"
 
 /** What may be said of a message beside its type and payload. */
 export interface MessageOptions {
@@ -10,18 +11,6 @@ export interface MessageOptions {
   /** Another address that this client has registered, to speak for. The identity by default. */
   readonly from?: Address.Address
 }
-
-let prefix: string | undefined
-let count = 0
-
-/** A short id, unique: random once for each process, then counted. */
-export const messageId = (): string => {
-  // Not at the top level: Workers give no randomness while a module is loaded.
-  prefix ??= crypto.randomUUID().slice(0, 8)
-  return `${prefix}-${(count++).toString(36)}`
-}
-
-const NO_METADATA: Envelope.Metadata = {}
 
 /** A message, sent at `now`. `from` is left to the hub unless it is said. */
 export const message = (
@@ -41,7 +30,7 @@ export const message = (
   pattern,
   correlationId,
   timestamp: now,
-  metadata: options.metadata ?? NO_METADATA,
+  metadata: options.metadata ?? Envelope.NO_METADATA,
   ttl: options.ttl ?? null,
   signature: null,
 })

@@ -1,6 +1,6 @@
 /** Requests that have the hub deliver: `hub:send` to one address, `hub:broadcast` to all registered. */
 import type { Address, Envelope } from "@signal-hub/actor-core"
-import { nextId } from "../protocol/HubEnvelope.ts"
+import { messageId } from "../protocol/MessageId.ts"
 import { type BroadcastAck, type DeliveryAck, HUB_ADDRESS } from "../protocol/HubMessage.ts"
 import { unmarked } from "./Marks.ts"
 import * as Fields from "./Fields.ts"
@@ -17,7 +17,7 @@ const copyFor = (
   payload: unknown,
   metadata: Envelope.Metadata,
 ): Envelope.Envelope => ({
-  id: nextId(),
+  id: messageId(),
   from,
   to,
   type,

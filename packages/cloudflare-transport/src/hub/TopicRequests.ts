@@ -1,6 +1,6 @@
 /** Requests about topics: subscribe, unsubscribe, publish, presence. */
 import type { Address } from "@signal-hub/actor-core"
-import { nextId } from "../protocol/HubEnvelope.ts"
+import { messageId } from "../protocol/MessageId.ts"
 import { HUB_ADDRESS, type PresenceMember, type PresenceState } from "../protocol/HubMessage.ts"
 import { Multicast } from "../session/Multicast.ts"
 import { addressOf, type Session } from "../session/Session.ts"
@@ -52,7 +52,7 @@ export const publish = ({ hub, from, envelope, now }: Request): Answer => {
   const type = Fields.innerType(fields.type)
   const metadata = { ...unmarked(envelope.metadata), topic, publication: true, via: HUB_ADDRESS }
   const copies = new Multicast({
-    id: nextId(),
+    id: messageId(),
     from,
     to: HUB_ADDRESS,
     type,

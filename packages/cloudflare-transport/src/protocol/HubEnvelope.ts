@@ -1,18 +1,9 @@
 /** Envelopes that the hub itself sends. */
-import type { Address } from "@signal-hub/actor-core/vocabulary"
-import { Envelope } from "@signal-hub/actor-core/vocabulary"
+import { Envelope, type Address } from "@signal-hub/actor-core/vocabulary"
 import { HUB_ADDRESS } from "./HubMessage.ts"
 import { type HubErrorCode, hubErrorPayload, OWN_TYPE } from "./HubError.ts"
+import { messageId } from "./MessageId.ts"
 import type { ProtocolMajor } from "./Version.ts"
-
-/** Short ids, unique to this process: random enough once, then counted. */
-const idPrefix: { value: string | undefined } = { value: undefined }
-let idCount = 0
-export const nextId = (): string => {
-  // Workers give no randomness while a module is loaded, only when an event is handled.
-  idPrefix.value ??= crypto.randomUUID().slice(0, 8)
-  return `${idPrefix.value}-${(idCount++).toString(36)}`
-}
 
 /** An envelope from the hub. */
 export const hubEnvelope = (
@@ -23,7 +14,7 @@ export const hubEnvelope = (
   correlationId: string | null = null,
   metadata: Envelope.Metadata = Envelope.NO_METADATA,
 ): Envelope.Envelope => ({
-  id: nextId(),
+  id: messageId(),
   from: HUB_ADDRESS,
   to,
   type,
