@@ -1,6 +1,7 @@
 /**
- * The asks of this process that wait for an answer from elsewhere. Each ends once: an answer counts only
- * if it comes from the address that was asked, or is a failure told by the hub.
+ * The asks of this process that wait for an answer from elsewhere. Each ends once: by a failure told by the
+ * hub, or by an answer of who may give it. Who that is, the transport says where it knows; otherwise it is
+ * the address that was asked.
  */
 import * as Result from "effect/Result"
 import { HUB_ADDRESS, type Address } from "./Address.ts"
@@ -18,6 +19,12 @@ export type Verdict = "settled" | "late_answer" | "unexpected_answer" | "refused
 
 export class Asks {
   readonly #open = new Map<string, OpenAsk>()
+  readonly #guarded: boolean
+
+  /** `guarded`: only those answers arrive that come from who holds the ask, forwarded or not. */
+  constructor(guarded: boolean) {
+    this.#guarded = guarded
+  }
 
   open(id: string, address: Address, settle: OpenAsk["settle"]): void {
     this.#open.set(id, { address, settle })
@@ -35,10 +42,15 @@ export class Asks {
     const failure = AskError.fromEnvelope(envelope)
     const fromHub = failure !== undefined && envelope.from === HUB_ADDRESS
     if (open === undefined) return fromHub ? "refused" : "late_answer"
-    if (!fromHub && envelope.from !== open.address) return "unexpected_answer"
+    if (!fromHub && !this.#mayAnswer(open, envelope)) return "unexpected_answer"
     this.#open.delete(id)
     open.settle(failure === undefined ? Result.succeed(envelope.payload) : Result.fail(failure))
     return "settled"
+  }
+
+  #mayAnswer(open: OpenAsk, { from, type }: Envelope): boolean {
+    if (from === open.address) return true
+    return this.#guarded && from !== HUB_ADDRESS && !type.startsWith("hub:")
   }
 
   /** Ends all with this failure. */

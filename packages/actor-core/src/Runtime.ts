@@ -31,7 +31,7 @@ export interface RuntimeOptions {
 
 export class Runtime {
   readonly served = new Map<Address, Served>()
-  readonly asks = new Asks()
+  readonly asks: Asks
   readonly transport: Transport | undefined
   readonly deadLetters: DeadLetterOffice
   readonly clock: Clock.Clock
@@ -42,6 +42,7 @@ export class Runtime {
 
   constructor(options: RuntimeOptions) {
     this.transport = options.transport
+    this.asks = new Asks(options.transport?.guardsAnswers === true)
     this.deadLetters = options.deadLetters
     this.clock = options.clock
     this.askTimeout = options.askTimeout

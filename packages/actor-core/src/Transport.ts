@@ -27,6 +27,11 @@ export interface RegisterOptions {
 
 export interface Transport {
   /**
+   * Whether an answer arrives only from the actor that holds the ask: the one that was asked, or that it
+   * was forwarded to. Without it, answers from any other address than the asked one are left out.
+   */
+  readonly guardsAnswers?: boolean
+  /**
    * Takes an envelope for an actor elsewhere, in order, or says why it does not. Plain and
    * synchronous: what is sent in one turn may leave in one frame.
    */

@@ -14,16 +14,18 @@ import { ScriptedTransport } from "./support/ScriptedTransport.ts"
 const PEER: Address = "@(node/peer)"
 const settled = Effect.promise(() => new Promise<void>((resolve) => void setImmediate(resolve)))
 
-const makeSystem = Effect.fnUntraced(function* (own: Partial<Handlers<typeof Greeter>> = {}) {
-  const wire = new ScriptedTransport()
+const makeSystem = Effect.fnUntraced(function* (
+  own: Partial<Handlers<typeof Greeter>> = {},
+  wire: ScriptedTransport = new ScriptedTransport(),
+) {
   const system = yield* ActorSystem.make({ transport: wire })
   yield* system.serve(Greeter, GREETER, greeter(own))
   return { system, wire }
 })
 
 /** A system that has just asked the peer to count, and the ask as it went out. */
-const asking = Effect.fnUntraced(function* () {
-  const { system, wire } = yield* makeSystem()
+const asking = Effect.fnUntraced(function* (wire: ScriptedTransport = new ScriptedTransport()) {
+  const { system } = yield* makeSystem({}, wire)
   const fiber = yield* Effect.forkChild(Effect.result(system.ref(Greeter, PEER).ask("count", 1)), {
     startImmediately: true,
   })
@@ -213,6 +215,18 @@ describe("an ask that goes out", () => {
       wire.arrive({ type: "whatever", correlationId: id, payload: 2 })
       expect(yield* Fiber.join(fiber)).toMatchObject({ _tag: "Success", success: 2 })
       expect(system.deadLetters.counts).toEqual({ unexpected_answer: 4 })
+    }),
+  )
+
+  it.effect("may be answered by who it was forwarded to, where the transport guards answers", () =>
+    Effect.gen(function* () {
+      const { fiber, id, system, wire } = yield* asking(new ScriptedTransport(true))
+      wire.arrive({ type: "hub:error", correlationId: id, payload: { code: "timeout" }, from: "@(node/eve)" })
+      wire.arrive({ type: "hub:pong", correlationId: id, payload: 666, from: HUB_ADDRESS })
+      expect(fiber.pollUnsafe()).toBeUndefined()
+      wire.arrive({ type: "whatever", correlationId: id, payload: 2, from: "@(node/deputy)" })
+      expect(yield* Fiber.join(fiber)).toMatchObject({ _tag: "Success", success: 2 })
+      expect(system.deadLetters.counts).toEqual({ unexpected_answer: 2 })
     }),
   )
 

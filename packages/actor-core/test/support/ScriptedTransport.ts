@@ -4,10 +4,15 @@ import { check, Malformed, type Envelope } from "../../src/Envelope.ts"
 import type { Transport, TransportError } from "../../src/Transport.ts"
 
 export class ScriptedTransport implements Transport {
+  readonly guardsAnswers: boolean
   readonly sent: Array<Envelope> = []
   /** What the next sends are refused with, for as long as it is set. */
   refusal: ((envelope: Envelope) => TransportError | undefined) | undefined
   #receiver: ((envelope: Envelope) => void) | undefined
+
+  constructor(guardsAnswers = false) {
+    this.guardsAnswers = guardsAnswers
+  }
 
   readonly send: Transport["send"] = (envelope) => {
     const refused = this.refusal?.(envelope)

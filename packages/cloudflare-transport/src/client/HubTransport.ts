@@ -2,15 +2,20 @@
  * The client as the transport of an actor system. An ask that the system sends through it ends as any
  * ask does: lost with its connection, or refused by the hub, it is answered by an error envelope.
  */
-import { AskError, TransportError, type Address, type Envelope, type Transport } from "@signal-hub/actor-core/vocabulary"
+import {
+  AskError,
+  TransportError,
+  type Address,
+  type Envelope,
+  type Transport,
+} from "@signal-hub/actor-core/vocabulary"
 import * as Effect from "effect/Effect"
+import { isMoreToCome } from "../protocol/AnswerStream.ts"
 import { HUB_ADDRESS } from "../protocol/HubMessage.ts"
+import { DEFAULT_LIMITS } from "../protocol/Limits.ts"
 import type { RequestError } from "./ClientError.ts"
 import type { Core } from "./Core.ts"
 import { message } from "./Message.ts"
-
-/** Milliseconds that an ask without `ttl` may stay unanswered: the hub's own limit. */
-const ASK_TIMEOUT = 30_000
 
 /** The transport of a client. */
 export const makeHubTransport = (core: Core): Transport => {
@@ -39,17 +44,18 @@ export const makeHubTransport = (core: Core): Transport => {
     }
     // A forwarded ask is its asker's: who passes it on awaits no answer.
     if (envelope.pattern !== "ask" || envelope.metadata.forwardOf !== undefined) return channel.send(envelope)
-    return channel.ask(envelope, envelope.ttl ?? ASK_TIMEOUT, (outcome) => {
+    return channel.ask(envelope, envelope.ttl ?? DEFAULT_LIMITS.defaultAskTimeout, (outcome) => {
       if ("_tag" in outcome) {
         fail(envelope, outcome)
         return false
       }
       receiver?.(outcome)
-      return isStreaming(outcome)
+      return isMoreToCome(outcome)
     })
   }
 
   return {
+    guardsAnswers: true,
     send,
     receive: (next) =>
       Effect.asVoid(
@@ -79,10 +85,4 @@ export const makeHubTransport = (core: Core): Transport => {
         ),
       ),
   }
-}
-
-/** Whether more answers to the same ask follow this one. */
-const isStreaming = ({ metadata }: Envelope.Envelope): boolean => {
-  const stream = metadata.stream as { readonly done?: unknown } | undefined
-  return typeof stream === "object" && stream !== null && stream.done !== true
 }

@@ -416,4 +416,23 @@ describe("the transport", () => {
       expect(heard).toEqual([1, 2, 3, "tell"])
     }),
   )
+
+  it.effect.each([
+    ["says done", "item", { stream: { n: 1, done: true } }],
+    ["does not say whether it is the last", "item", { stream: { n: 1 } }],
+    ["is a failure", "actor:error", { stream: { n: 1, done: false } }],
+  ] as const)("takes an answer that %s for the last, as the hub does", ([, type, metadata]) =>
+    Effect.gen(function* () {
+      const { client, network } = yield* start()
+      const heard: Array<string> = []
+      yield* client.transport.receive((envelope) => void heard.push(envelope.type))
+      const ask = message("ask", ADA, "work", 1, 0)
+      client.transport.send(ask)
+      network.last.say(type, null, { from: ADA, correlationId: ask.id, metadata })
+      yield* settle
+      network.last.drop(1006)
+      yield* settle
+      expect(heard).toEqual([type])
+    }),
+  )
 })

@@ -120,7 +120,7 @@ const Greeter = Protocol.make("Greeter", {
   greet: Protocol.ask({ payload: Schema.Struct({ name: Schema.String }), success: Schema.String }),
 })
 
-it("serves an actor at its identity and asks one by its protocol", async () => {
+it("serves an actor at its identity and asks one by its protocol, which may forward the ask", async () => {
   const { hub, network } = await join()
   await using _ = hub
   const served = await hub.serve(Greeter, { greet: ({ name }) => `hello ${name}` })
@@ -135,6 +135,12 @@ it("serves an actor at its identity and asks one by its protocol", async () => {
   expect(asked).toMatchObject({ to: ADA, type: "greet", pattern: "ask", payload: { name: "Bob" } })
   network.last.say("actor:reply", "hello Bob", { from: ADA, correlationId: asked?.id ?? "" })
   expect(await answer).toBe("hello Bob")
+
+  const forwarded = hub.actor(Greeter, ADA).ask("greet", { name: "Eve" })
+  await turn()
+  const id = network.last.sent.at(-1)?.id ?? ""
+  network.last.say("actor:reply", "hello from Bob", { from: "@(test/bob)", correlationId: id })
+  expect(await forwarded).toBe("hello from Bob")
   await served.stop()
   await turn()
   expect(network.last.types.at(-1)).toBe("hub:unregister")

@@ -1,0 +1,13 @@
+/** Streams of answers to one ask: each but the last has `metadata.stream = {n, done: false}`. */
+import type { Envelope } from "@signal-hub/actor-core/vocabulary"
+
+/** Whether the answer is one of a stream and not its last. A failure is always the last. */
+export const isMoreToCome = ({ type, metadata }: Envelope.Envelope): boolean => {
+  const { stream } = metadata
+  return (
+    type !== "actor:error" &&
+    typeof stream === "object" &&
+    stream !== null &&
+    (stream as { readonly done?: unknown }).done === false
+  )
+}
