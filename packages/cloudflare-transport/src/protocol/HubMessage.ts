@@ -2,19 +2,18 @@
  * The messages between a client and the hub: their types and payloads, in and out. Types only; what
  * comes off a wire is judged field by field where it is used.
  */
-import type { Address } from "@signal-hub/actor-core/vocabulary"
+import { Address, type AskError } from "@signal-hub/actor-core/vocabulary"
 import type { HubErrorPayload } from "./HubError.ts"
 import type { Limits } from "./Limits.ts"
 
 /** The hub's own address. Clients obey `hub:*` from no other. */
-export const HUB_ADDRESS: Address.Address = "@(cloudflare/signal-hub)"
+export const HUB_ADDRESS: Address.Address = Address.HUB_ADDRESS
 
 /** The address of a session without an identity. */
 export const provisionalAddress = (sessionId: string): Address.Address => `@(session/${sessionId})`
 
 /** Whether an address is reserved: nobody may claim it. */
-export const isReserved = (address: string): boolean =>
-  address.startsWith("@(cloudflare/") || address.startsWith("@(session/")
+export const isReserved: (address: string) => boolean = Address.isReserved
 
 export const TOPIC_MAX_LENGTH = 256
 /** Whether the text is a topic: `[A-Za-z0-9/_.:-]{1,256}`. */
@@ -169,13 +168,7 @@ export type DisconnectReason =
   | "server_shutdown"
 
 /** What an actor's failure looks like on the wire: the payload of `actor:error`. */
-export interface ActorError {
-  readonly code: string
-  readonly message: string
-  /** The actor's typed error, encoded. */
-  readonly data?: unknown
-  readonly retryable: boolean
-}
+export type ActorError = AskError.ActorErrorPayload
 
 /** A message to the hub and its answer, by the request's type. */
 export interface HubRequests {
