@@ -18,6 +18,10 @@ export interface WorkerdOptions {
   /** The exported Durable Object class, and the name of its binding. */
   readonly durableObject: { readonly className: string; readonly binding: string }
   readonly vars?: Readonly<Record<string, string>>
+  /** Where it listens; a free port by default. */
+  readonly port?: number
+  /** A folder for what objects store, which outlives the server; by default one that does not. */
+  readonly storage?: string
 }
 
 export interface Workerd extends AsyncDisposable {
@@ -57,9 +61,10 @@ const bundle = (script: string): Promise<string> => {
 export const startWorkerd = async (options: WorkerdOptions): Promise<Workerd> => {
   const script = await bundle(options.script)
   const directory = await mkdtemp(join(tmpdir(), "signal-hub-bench-"))
-  await mkdir(join(directory, "storage"))
+  const storage = options.storage ?? join(directory, "storage")
+  await mkdir(storage, { recursive: true })
   await writeFile(join(directory, "worker.js"), script)
-  await writeFile(join(directory, "config.capnp"), configuration(options, join(directory, "storage")))
+  await writeFile(join(directory, "config.capnp"), configuration(options, storage))
   const child = spawn(binary(), ["serve", "--control-fd=3", join(directory, "config.capnp")], {
     stdio: ["ignore", "ignore", "pipe", "pipe"],
   })
@@ -95,14 +100,14 @@ const listening = (control: Readable): Promise<number> =>
     })
   })
 
-const configuration = ({ durableObject, vars = {} }: WorkerdOptions, storage: string): string => `
+const configuration = ({ durableObject, vars = {}, port = 0 }: WorkerdOptions, storage: string): string => `
 using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
   services = [
     (name = "worker", worker = .worker),
     (name = "storage", disk = (path = ${JSON.stringify(storage)}, writable = true)),
   ],
-  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "worker")],
+  sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "worker")],
 );
 const worker :Workerd.Worker = (
   modules = [(name = "worker.js", esModule = embed "worker.js")],

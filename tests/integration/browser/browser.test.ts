@@ -1,0 +1,104 @@
+/** Our client in a real Chromium, with a hub in real workerd. */
+import { createServer, type Server } from "node:http"
+import type { AddressInfo } from "node:net"
+import chromium from "@sparticuz/chromium"
+import type { connect as Connect, Hub } from "@signal-hub/cloudflare-transport/client"
+import { build } from "esbuild"
+import { type Browser, chromium as playwright, type Page } from "playwright-core"
+import { afterAll, beforeAll, expect, test } from "vitest"
+import { Greeter, greeter } from "../support/Greeter.ts"
+import { ROOT, useHub } from "../support/hub.ts"
+import { newAddress, useClients } from "../support/OwnClients.ts"
+
+/** What the page's script and the tests leave in the page. */
+declare const globalThis: {
+  connect: typeof Connect
+  Greeter: typeof Greeter
+  greeter: typeof greeter
+  hub: Hub
+  dispatchEvent: (event: Event) => boolean
+}
+
+const hub = useHub({ own: true })
+const connect = useClients()
+let server: Server
+let browser: Browser
+
+beforeAll(async () => {
+  const { outputFiles } = await build({
+    absWorkingDir: ROOT,
+    entryPoints: ["browser/page.ts"],
+    bundle: true,
+    format: "esm",
+    write: false,
+  })
+  const script = outputFiles[0]!.text
+  server = createServer(({ url }, response) => {
+    const isScript = url === "/page.js"
+    response.setHeader("Content-Type", isScript ? "text/javascript" : "text/html")
+    response.end(
+      isScript ? script : '<!doctype html><title>test</title><script type="module" src="/page.js"></script>',
+    )
+  })
+  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening))
+  browser = await playwright.launch({
+    executablePath: await chromium.executablePath(),
+    args: [
+      ...chromium.args,
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+    ],
+    headless: true,
+  })
+})
+
+afterAll(async () => {
+  await browser?.close()
+  await new Promise((closed) => server.close(closed))
+})
+
+/** A page that has our client and is connected with this identity. */
+const open = async (identity: string): Promise<Page> => {
+  const context = await browser.newContext()
+  const page = await context.newPage()
+  await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`)
+  await page.waitForFunction(() => "connect" in globalThis)
+  await page.evaluate(
+    async ([url, address]) => {
+      globalThis.hub = await globalThis.connect(url!, { identity: address as `@(${string}/${string})` })
+    },
+    [hub.url(), identity],
+  )
+  return page
+}
+
+const status = (page: Page): Promise<string> => page.evaluate(() => globalThis.hub.state.status)
+
+test("a page asks an actor in Node, and is asked by Node", async () => {
+  const node = newAddress("node")
+  const inNode = await connect(hub.url(), { identity: node })
+  await inNode.serve(Greeter, greeter())
+  const inPage = newAddress("page")
+  const page = await open(inPage)
+  await page.evaluate(() => globalThis.hub.serve(globalThis.Greeter, globalThis.greeter()).then(() => {}))
+  expect(await inNode.actor(Greeter, inPage).ask("greet", { name: "Node" })).toBe("hello Node")
+  const answer = await page.evaluate(
+    (to) => globalThis.hub.actor(globalThis.Greeter, to).ask("greet", { name: "Chromium" }),
+    node,
+  )
+  expect(answer).toBe("hello Chromium")
+})
+
+test("fault 10: of two tabs with one identity the first is superseded, and stays away whatever wakes it", async () => {
+  const identity = newAddress("tab")
+  const first = await open(identity)
+  const second = await open(identity)
+  await first.waitForFunction(() => globalThis.hub.state.status === "superseded")
+  await first.evaluate(() => {
+    for (const event of ["online", "pageshow", "visibilitychange"]) globalThis.dispatchEvent(new Event(event))
+  })
+  // An answer that went there and back: had the first tab come back, the second would be out by now.
+  await second.evaluate(() => globalThis.hub.metrics().then(() => {}))
+  expect([await status(first), await status(second)]).toEqual(["superseded", "connected"])
+})
