@@ -209,6 +209,19 @@ describe("asks over hibernation", () => {
     expect(a.takeOf("hub:error")).toEqual([])
   })
 
+  it("fault 5: of several each times out on its own time", () => {
+    const { hub, a } = two()
+    for (const ttl of [5_000, 10_000, 20_000]) a.ask("@(node/b)", "question", ttl, ttl)
+    hub.advance(1_000)
+    for (const wait of [4_000, 5_000, 10_000]) {
+      hub.evict()
+      hub.advance(wait - 1)
+      expect(a.take()).toEqual([])
+      hub.advance(1)
+      expect(a.takeOne().payload).toMatchObject({ code: "timeout" })
+    }
+  })
+
   it("fault 5: its asker hears at once when who is asked goes away after an eviction", () => {
     const { hub, a, b } = two()
     const id = a.ask("@(node/b)", "question")

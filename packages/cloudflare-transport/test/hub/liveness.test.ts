@@ -195,6 +195,19 @@ describe("grace", () => {
     expect(winner.takeOne().type).toBe("note")
   })
 
+  it("a lease that would have ended within the grace ends no registration that was taken over", () => {
+    const hub = new TestHub()
+    const old = hub.connect("@(node/t)", { sessionExpirySeconds: 3_000 })
+    old.register("@(node/t)", { ttlSeconds: 100 })
+    old.drop()
+    const winner = hub.connect("@(node/t)")
+    for (let n = 0; n < 20; n++) {
+      hub.ping(winner.socket)
+      hub.advance(10_000)
+    }
+    expect(winner.request("hub:discover", { pattern: "*" }).payload.actors).toHaveLength(1)
+  })
+
   it("a clean-up that runs twice is a clean-up that ran once", () => {
     const hub = new TestHub()
     const watcher = hub.connect("@(node/w)")

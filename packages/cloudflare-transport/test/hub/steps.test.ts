@@ -11,7 +11,7 @@ describe("a step that fails", () => {
     const rival = hub.open()
     const { run } = hub.sql
     hub.sql.run = (query, ...bindings) => {
-      if (query.startsWith("UPDATE session SET identity")) throw new Error("disk full")
+      if (query.startsWith("INSERT OR REPLACE INTO session")) throw new Error("disk full")
       run.call(hub.sql, query, ...bindings)
     }
     expect(() => rival.connect("@(node/a)")).toThrow("disk full")
