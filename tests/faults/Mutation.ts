@@ -2,14 +2,15 @@
 export interface Mutation {
   /** The row of the fault list. */
   readonly fault: number
-  /** What the mutation breaks, in words. */
+  /** What it is like with the mutation, in words. */
   readonly breaks: string
-  readonly package: "actor-core" | "cloudflare-transport"
-  /** The file below the package's `src`. */
+  /** The file that is changed, below `packages`. */
   readonly file: string
-  /** Text that stands in the file exactly once, and what takes its place. */
-  readonly find: string
-  readonly replace: string
-  /** The test file below the package's `test` that must go red; its tests are named `fault NN: …`. */
+  /** Texts that each stand in the file exactly once, and what takes their place. */
+  readonly edits: ReadonlyArray<readonly [find: string, replace: string]>
+  /** The test file that must go red, below `packages`; the row's tests are named `fault NN: …`. */
   readonly test: string
 }
+
+/** Whether a test of this name, with those of its groups, is about the row: by `fault NN`, `faults NN, MM`. */
+export const namesFault = (fault: number): RegExp => new RegExp(`\\bfaults? (\\d+, )*${fault}\\b`)

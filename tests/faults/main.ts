@@ -5,33 +5,42 @@
  *
  * `npm run faults -- 8 9` runs these rows only.
  */
-import { spawn } from "node:child_process"
+import { spawn, type ChildProcess } from "node:child_process"
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join, resolve } from "node:path"
-import type { Mutation } from "./Mutation.ts"
+import { namesFault, type Mutation } from "./Mutation.ts"
 import { MUTATIONS } from "./mutations.ts"
 
 const ROOT = resolve(import.meta.dirname, "../..")
 const VITEST = join(ROOT, "node_modules/vitest/vitest.mjs")
 /** How many are tried at once. */
 const LANES = 2
+/** Milliseconds that one run of a test file may take. A mutation may well make a loop endless. */
+const RUN_TIMEOUT = 60_000
 
-interface Outcome {
-  readonly passed: number
-  readonly failed: ReadonlyArray<string>
+interface Result {
+  /** With the names of the test's groups. */
+  readonly fullName: string
+  readonly status: string
+  readonly failureMessages: ReadonlyArray<string | null>
 }
 
 interface Report {
-  readonly numPassedTests: number
   readonly testResults: ReadonlyArray<{
-    readonly status: string
-    readonly name: string
-    readonly assertionResults: ReadonlyArray<{ readonly status: string; readonly title: string }>
+    readonly message: string
+    readonly assertionResults: ReadonlyArray<Result>
   }>
 }
 
-/** Runs the tests of the mutation's row in a copy of its package. */
-const run = async (lane: string, { package: name, test, fault }: Mutation): Promise<Outcome> => {
+/** The tests of one run, or why there was none. */
+type Outcome = ReadonlyArray<Result> | string
+
+const running = new Set<ChildProcess>()
+const lanes = new Set<string>()
+
+/** Runs the tests of a file in the lane whose names match. */
+const run = async (lane: string, test: string, names: RegExp): Promise<Outcome> => {
+  const [name, ...path] = test.split("/") as [string, ...Array<string>]
   const output = join(lane, "report.json")
   rmSync(output, { force: true })
   const child = spawn(
@@ -41,56 +50,115 @@ const run = async (lane: string, { package: name, test, fault }: Mutation): Prom
       "run",
       "--root",
       join(lane, "packages", name),
-      "--reporter",
-      "json",
-      "--outputFile",
-      output,
-      "-t",
-      `fault ${fault}:`,
-      join("test", test),
+      // Starting a platform that no test of the run needs takes longer than the run.
+      ...(name === "cloudflare-transport"
+        ? ["--project", path.includes("workerd") ? "workerd" : "node"]
+        : []),
+      "--reporter=json",
+      `--outputFile=${output}`,
+      `--testNamePattern=${names.source}`,
+      path.join("/"),
     ],
     { stdio: "ignore" },
   )
+  running.add(child)
+  let timedOut = false
+  const timer = setTimeout(() => {
+    timedOut = true
+    child.kill("SIGKILL")
+  }, RUN_TIMEOUT)
   await new Promise((done) => child.on("exit", done))
-  const report = JSON.parse(readFileSync(output, "utf8")) as Report
-  const failed = report.testResults.flatMap(({ assertionResults, status, name: file }) => {
-    const titles = assertionResults.filter((result) => result.status === "failed").map(({ title }) => title)
-    // A file that does not even load fails without a test: that notices nothing.
-    return titles.length === 0 && status === "failed" ? [`${file} did not run`] : titles
+  clearTimeout(timer)
+  running.delete(child)
+  if (timedOut) return `the run did not end within ${RUN_TIMEOUT / 1_000} s`
+  let report: Report
+  try {
+    report = JSON.parse(readFileSync(output, "utf8")) as Report
+  } catch {
+    return "vitest did not report"
+  }
+  const results = report.testResults.flatMap(({ assertionResults }) =>
+    assertionResults.filter(({ status }) => status === "passed" || status === "failed"),
+  )
+  // A file that does not even load fails without a test: that notices nothing.
+  const [first] = report.testResults
+  return results.length > 0 ? results : firstLine(first?.message) || "there are no such tests"
+}
+
+const firstLine = (text: string | null | undefined): string => (text?.split("\n")[0] ?? "").slice(0, 160)
+
+const copyPackages = (): string => {
+  // Within the repository, so that packages are found from there.
+  const lane = mkdtempSync(join(ROOT, ".faults-"))
+  lanes.add(lane)
+  cpSync(join(ROOT, "packages"), join(lane, "packages"), {
+    recursive: true,
+    filter: (path) => !/[\\/](dist|node_modules|\.wrangler)$|\.tsbuildinfo$/.test(path),
   })
-  return { passed: report.numPassedTests, failed }
+  cpSync(join(ROOT, "tsconfig.base.json"), join(lane, "tsconfig.base.json"))
+  return lane
+}
+
+const cleanUp = (): void => {
+  for (const child of running) child.kill("SIGKILL")
+  for (const lane of lanes) rmSync(lane, { recursive: true, force: true, maxRetries: 5 })
 }
 
 /** Puts the fault into the lane's copy; gives back what takes it out again. */
-const mutate = (lane: string, mutation: Mutation): (() => void) => {
-  const file = join(lane, "packages", mutation.package, "src", mutation.file)
-  const source = readFileSync(file, "utf8")
-  const parts = source.split(mutation.find)
-  if (parts.length !== 2) {
-    throw new Error(
-      `fault ${mutation.fault}: its text stands ${parts.length - 1} times in ${mutation.file}, not once`,
-    )
+const mutate = (lane: string, { edits, file }: Mutation): (() => void) => {
+  const path = join(lane, "packages", file)
+  const source = readFileSync(path, "utf8")
+  let mutated = source
+  for (const [find, replace] of edits) {
+    const parts = mutated.split(find)
+    if (parts.length !== 2) {
+      throw new Error(`${JSON.stringify(find)} stands ${parts.length - 1} times in ${file}, not once`)
+    }
+    mutated = parts.join(replace)
   }
-  writeFileSync(file, parts.join(mutation.replace))
-  return () => writeFileSync(file, source)
+  writeFileSync(path, mutated)
+  return () => writeFileSync(path, source)
 }
 
-/** Why the mutation went unnoticed, or the tests that noticed it. */
-const tryOne = async (lane: string, mutation: Mutation): Promise<{ noticed: boolean; line: string }> => {
-  const clean = await run(lane, mutation)
-  const restore = mutate(lane, mutation)
-  const mutated = await run(lane, mutation).finally(restore)
-  const row = `fault ${String(mutation.fault).padStart(2)}  ${mutation.breaks}`
-  if (clean.passed === 0 || clean.failed.length > 0) {
-    return {
-      noticed: false,
-      line: `✗ ${row}\n      its tests do not pass without it: ${clean.failed.join("; ") || "there are none"}`,
-    }
+/** What the tests of a file that are named after faults say without any mutation. Run once a file. */
+const unmutated = new Map<string, Promise<Outcome>>()
+const runUnmutated = (lane: string, test: string): Promise<Outcome> => {
+  let outcome = unmutated.get(test)
+  if (outcome === undefined) unmutated.set(test, (outcome = run(lane, test, /\bfaults? \d/)))
+  return outcome
+}
+
+interface Verdict {
+  readonly noticed: boolean
+  readonly because: string
+}
+
+/** Whether the row's tests go red on the mutation, and only on it. */
+const tryOne = async (lane: string, mutation: Mutation): Promise<Verdict> => {
+  const { fault, test } = mutation
+  const names = namesFault(fault)
+  const before = await runUnmutated(lane, test)
+  if (typeof before === "string") return { noticed: false, because: `${test}: ${before}` }
+  const own = before.filter(({ fullName }) => names.test(fullName))
+  const broken = own.filter(({ status }) => status === "failed")
+  if (own.length === 0) return { noticed: false, because: `${test} has no test of it` }
+  if (broken.length > 0) {
+    return { noticed: false, because: `red without the mutation too: ${broken[0]!.fullName}` }
   }
-  const noticed = mutated.failed.some((title) => title.startsWith(`fault ${mutation.fault}:`))
-  return noticed
-    ? { noticed, line: `✓ ${row}\n      red: ${mutated.failed.join("; ")}` }
-    : { noticed, line: `✗ ${row}\n      green: no test of ${mutation.test} noticed` }
+  let restore: () => void
+  try {
+    restore = mutate(lane, mutation)
+  } catch (error) {
+    return { noticed: false, because: (error as Error).message }
+  }
+  const after = await run(lane, test, names).finally(restore)
+  if (typeof after === "string") return { noticed: false, because: `${test}: ${after}` }
+  const red = after.filter(({ status }) => status === "failed")
+  if (red.length === 0) return { noticed: false, because: `green: no test of ${test} noticed` }
+  const lines = red.map(
+    ({ fullName, failureMessages }) => `${fullName}\n          ${firstLine(failureMessages[0])}`,
+  )
+  return { noticed: true, because: `red: ${lines.join("\n      red: ")}` }
 }
 
 const wanted = new Set(process.argv.slice(2).map(Number))
@@ -99,23 +167,24 @@ const total = queue.length
 let unnoticed = 0
 
 const work = async (): Promise<void> => {
-  // Within the repository, so that packages are found from there.
-  const lane = mkdtempSync(join(ROOT, ".faults-"))
-  try {
-    cpSync(join(ROOT, "packages"), join(lane, "packages"), {
-      recursive: true,
-      filter: (path) => !/[\\/](dist|node_modules)$/.test(path),
-    })
-    cpSync(join(ROOT, "tsconfig.base.json"), join(lane, "tsconfig.base.json"))
-    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-      const { noticed, line } = await tryOne(lane, next)
-      if (!noticed) unnoticed++
-      console.log(line)
-    }
-  } finally {
-    rmSync(lane, { recursive: true, force: true })
+  const lane = copyPackages()
+  for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+    const { because, noticed } = await tryOne(lane, next)
+    if (!noticed) unnoticed++
+    console.log(
+      `${noticed ? "✓" : "✗"} fault ${String(next.fault).padStart(2)}  ${next.breaks}\n      ${because}`,
+    )
   }
 }
+
+process.on("exit", cleanUp)
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => process.exit(1))
+
+const startedAt = Date.now()
 await Promise.all(Array.from({ length: LANES }, work))
-console.log(`\n${total - unnoticed} of ${total} mutations noticed`)
+const rows = new Set(MUTATIONS.map(({ fault }) => fault)).size
+const seconds = Math.round((Date.now() - startedAt) / 1_000)
+console.log(
+  `\n${total - unnoticed} of ${total} mutations noticed${wanted.size === 0 ? `, of ${rows} rows` : ""}, in ${seconds} s`,
+)
 process.exitCode = unnoticed === 0 && total > 0 ? 0 : 1

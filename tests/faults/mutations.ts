@@ -1,4 +1,670 @@
-/** The mutations that `npm run faults` tries, a row or more of the fault list each. */
+/**
+ * The mutations that `npm run faults` tries, one or more for each row of the fault list that is done. In
+ * the order of the rows.
+ */
 import type { Mutation } from "./Mutation.ts"
 
-export const MUTATIONS: ReadonlyArray<Mutation> = []
+const CORE = "actor-core"
+const TRANSPORT = "cloudflare-transport"
+
+/** Tests. */
+const ASKS = `${TRANSPORT}/test/hub/asks.test.ts`
+const CLIENT = `${TRANSPORT}/test/client/faults.test.ts`
+const DELIVERY = `${TRANSPORT}/test/hub/delivery.test.ts`
+const LIVENESS = `${TRANSPORT}/test/hub/liveness.test.ts`
+const REGISTRY = `${TRANSPORT}/test/hub/registry.test.ts`
+const SCALE = `${TRANSPORT}/test/hub/scale.test.ts`
+const TAKEOVER = `${TRANSPORT}/test/hub/takeover.test.ts`
+const TOPICS = `${TRANSPORT}/test/hub/topics.test.ts`
+const WORKERD_BRIDGE = `${TRANSPORT}/test/workerd/WebSocketBridge.test.ts`
+const WORKERD_HUB = `${TRANSPORT}/test/workerd/SignalHub.test.ts`
+
+const client = (file: string): string => `${TRANSPORT}/src/client/${file}.ts`
+const hub = (file: string): string => `${TRANSPORT}/src/hub/${file}.ts`
+
+/** The session of a connection that was superseded: found by identity, it is the winner's. */
+const BY_IDENTITY = "connection.session?.identity && hub.sessions.byIdentity(connection.session.identity)"
+
+export const MUTATIONS: ReadonlyArray<Mutation> = [
+  {
+    fault: 1,
+    breaks: "sessions are gone with the memory that held them",
+    file: `${TRANSPORT}/src/session/Sessions.ts`,
+    edits: [["this.#storage = storage", 'this.#storage = storage; storage.sql.run("DELETE FROM session")']],
+    test: LIVENESS,
+  },
+  {
+    fault: 1,
+    breaks: "registrations are gone with the memory that held them",
+    file: hub("Registry"),
+    edits: [["this.#sql = sql", 'this.#sql = sql; sql.run("DELETE FROM registration")']],
+    test: LIVENESS,
+  },
+  {
+    fault: 1,
+    breaks: "subscriptions are gone with the memory that held them",
+    file: hub("Topics"),
+    edits: [["this.#sql = sql", 'this.#sql = sql; sql.run("DELETE FROM subscription")']],
+    test: LIVENESS,
+  },
+  {
+    fault: 1,
+    breaks: "watches are gone with the memory that held them",
+    file: hub("Watches"),
+    edits: [["this.#sql = sql", 'this.#sql = sql; sql.run("DELETE FROM watch")']],
+    test: LIVENESS,
+  },
+  {
+    fault: 1,
+    breaks: "a socket does not keep which session it has",
+    file: `${TRANSPORT}/src/bridge/SocketConnection.ts`,
+    edits: [["sessionId: this.sessionId,", "sessionId: null,"]],
+    test: WORKERD_HUB,
+  },
+  {
+    fault: 2,
+    breaks: "the ping differs by a space from what clients send",
+    file: `${TRANSPORT}/src/protocol/Frame.ts`,
+    edits: [[`PING = '{"type":"ping"}'`, `PING = '{"type": "ping"}'`]],
+    test: `${TRANSPORT}/test/protocol/protocol.test.ts`,
+  },
+  {
+    fault: 2,
+    breaks: "pings are messages, each of which wakes the object",
+    file: `${TRANSPORT}/src/bridge/WebSocketBridge.ts`,
+    edits: [["ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING, PONG))", ""]],
+    test: WORKERD_BRIDGE,
+  },
+  {
+    fault: 3,
+    breaks: "the alarm goes on each minute after the last one has left",
+    file: hub("HubCore"),
+    edits: [["this.state.alarm.rearm(undefined)", "this.state.alarm.rearm(now + 60_000)"]],
+    test: LIVENESS,
+  },
+  {
+    fault: 3,
+    breaks: "each alarm arms the next, with or without sockets",
+    file: hub("HubCore"),
+    edits: [["rearm(sockets ? this.#sweptAt + limits.sweepInterval : undefined)", "rearm(now + 60_000)"]],
+    test: LIVENESS,
+  },
+  {
+    fault: 3,
+    breaks: "the alarm is armed by the object's mere beginning",
+    file: hub("Alarm"),
+    edits: [["this.#armedAt = armedAt", "this.#armedAt = armedAt; this.atLatest(host.now() + 60_000)"]],
+    test: LIVENESS,
+  },
+  {
+    fault: 4,
+    breaks: "the attachment grows with what the client sends",
+    file: `${TRANSPORT}/src/bridge/SocketConnection.ts`,
+    edits: [
+      ["sessionId: this.sessionId,", "sessionId: this.sessionId, clientMetadata: this.session?.metadata,"],
+    ],
+    test: WORKERD_HUB,
+  },
+  {
+    fault: 5,
+    breaks: "pending asks are gone with the memory that held them",
+    file: hub("Asks"),
+    edits: [["this.#sql = sql", 'this.#sql = sql; sql.run("DELETE FROM ask")']],
+    test: ASKS,
+  },
+  {
+    fault: 5,
+    breaks: "only a timer knows when a pending ask times out",
+    file: hub("HubState"),
+    edits: [["if (earliest !== undefined) this.alarm.atLatest(earliest)", ""]],
+    test: ASKS,
+  },
+  {
+    fault: 6,
+    breaks: "when a socket was last heard is written and never read",
+    file: `${TRANSPORT}/src/session/Liveness.ts`,
+    edits: [["now - lastHeard(connection) >= silenceAllowed(limits)", "false"]],
+    test: `${TRANSPORT}/test/session/session.test.ts`,
+  },
+  {
+    fault: 6,
+    breaks: "no sweep looks for silent sockets",
+    file: hub("HubCore"),
+    edits: [["else if (isSilent(connection, limits, now))", "else if (false)"]],
+    test: LIVENESS,
+  },
+  {
+    fault: 7,
+    breaks: "a TTL of NaN is taken",
+    file: hub("Fields"),
+    edits: [
+      [
+        "!(value >= minTtlSeconds && value <= maxTtlSeconds)",
+        "value < minTtlSeconds || value > maxTtlSeconds",
+      ],
+    ],
+    test: REGISTRY,
+  },
+  {
+    fault: 7,
+    breaks: "a negative TTL is taken",
+    file: hub("Fields"),
+    edits: [["value >= minTtlSeconds && value <= maxTtlSeconds", "value <= maxTtlSeconds"]],
+    test: REGISTRY,
+  },
+  {
+    fault: 7,
+    breaks: "a renewal shortens the TTL to the default",
+    file: hub("RegistryRequests"),
+    edits: [["ttlSeconds ?? registration.ttlSeconds", "ttlSeconds ?? hub.host.limits.defaultTtlSeconds"]],
+    test: REGISTRY,
+  },
+  {
+    fault: 8,
+    breaks: "the close of an old epoch's connection starts grace beside the live one",
+    file: hub("Lifecycle"),
+    edits: [
+      [
+        "const session = hub.sessions.of(connection)\n",
+        `const session = hub.sessions.of(connection) ?? (${BY_IDENTITY})\n`,
+      ],
+    ],
+    test: TAKEOVER,
+  },
+  {
+    fault: 8,
+    breaks: "the close of an old epoch's connection removes the new one's registrations",
+    file: hub("Lifecycle"),
+    edits: [
+      [
+        "const session = hub.sessions.of(connection)\n",
+        `const session = hub.sessions.of(connection)
+        for (const held of hub.registry.heldBy((session ?? (${BY_IDENTITY}))!)) hub.registry.remove(held)\n`,
+      ],
+    ],
+    test: TAKEOVER,
+  },
+  {
+    fault: 8,
+    breaks: "in memory, an old member's end takes the address from who has it now",
+    file: `${CORE}/src/InMemoryTransport.ts`,
+    edits: [["if (this.#holders.get(address) !== member) return", ""]],
+    test: `${CORE}/test/InMemoryTransport.test.ts`,
+  },
+  {
+    fault: 9,
+    breaks: "frames of the old connection are executed after the takeover",
+    file: hub("HubCore"),
+    edits: [
+      ['if (connection.state === "disconnecting" || connection.state === "disconnected") return', ""],
+      [
+        "const session = state.sessions.of(connection)",
+        "const session = connection.session ?? state.sessions.of(connection)",
+      ],
+    ],
+    test: TAKEOVER,
+  },
+  {
+    fault: 10,
+    breaks: "the verdict on 4409 is to reconnect",
+    file: `${TRANSPORT}/src/protocol/CloseCode.ts`,
+    edits: [['verdict: "superseded" }', 'verdict: "reconnect" }']],
+    test: CLIENT,
+  },
+  {
+    fault: 10,
+    breaks: "a supersession is known by its close code alone, and that gets lost",
+    file: client("SocketLife"),
+    edits: [["duplicate_connection: CloseCode.Superseded,", ""]],
+    test: CLIENT,
+  },
+  {
+    fault: 11,
+    breaks: "the first socket there is stands for the connection, closing or not",
+    file: `${TRANSPORT}/src/bridge/WebSocketBridge.ts`,
+    edits: [
+      ["this.#ctx.getWebSockets(id)", "this.#ctx.getWebSockets()"],
+      ["&& isUsable(connection)) return connection", ") return connection"],
+    ],
+    test: WORKERD_HUB,
+  },
+  {
+    fault: 13,
+    breaks: "the answer to hub:disconnect is sent after the close",
+    file: hub("SessionRequests"),
+    edits: [
+      ["reply(request, { payload: { acknowledged: true } })\n", ""],
+      ["return undefined", "reply(request, { payload: { acknowledged: true } })\n return undefined"],
+    ],
+    test: `${TRANSPORT}/test/hub/connect.test.ts`,
+  },
+  {
+    fault: 13,
+    breaks: "the client closes without waiting for the acknowledgement",
+    file: client("Connection"),
+    edits: [["return Effect.timeoutOption(Fiber.await(fiber), CLOSE_TIMEOUT)", "return Effect.void"]],
+    test: CLIENT,
+  },
+  {
+    fault: 14,
+    breaks: "an ask in flight is not rejected when its connection is lost",
+    file: client("Channel"),
+    edits: [["this.pending.lose(code, cause)", ""]],
+    test: CLIENT,
+  },
+  {
+    fault: 14,
+    breaks: "an ask that waits offline is never sent",
+    file: client("Channel"),
+    edits: [["this.#backlog = this.#queue.size", "this.#queue.take(Infinity)"]],
+    test: CLIENT,
+  },
+  {
+    fault: 14,
+    breaks: "an ask is never timed out",
+    file: client("Channel"),
+    edits: [["deadline: this.#now() + timeout,", "deadline: Infinity,"]],
+    test: CLIENT,
+  },
+  {
+    fault: 15,
+    breaks: "what a stale socket receives counts for the new connection",
+    file: client("SocketLife"),
+    edits: [["for (const stop of this.#stops) stop()", ""]],
+    test: CLIENT,
+  },
+  {
+    fault: 15,
+    breaks: "a stale onclose takes the new socket away",
+    file: client("SocketLife"),
+    edits: [
+      ["for (const stop of this.#stops) stop()", "for (const stop of this.#stops.slice(0, 2)) stop()"],
+      [
+        "if (this.#ended !== undefined) return",
+        "if (this.#ended !== undefined) return this.#options.channel.detach(code, cause)",
+      ],
+    ],
+    test: CLIENT,
+  },
+  {
+    fault: 15,
+    breaks: "each event of one wake-up causes an attempt",
+    file: client("Connection"),
+    edits: [["Math.max(0, startedAt + WAKE_SPACING - timers.now())", "0"]],
+    test: CLIENT,
+  },
+  {
+    fault: 15,
+    breaks: "a wake-up after close() reconnects",
+    file: client("Connection"),
+    edits: [
+      ["stopWakeups()\n", ""],
+      ["if (heartbeat === undefined) wake.openUnsafe()", "if (heartbeat === undefined) Effect.runFork(loop)"],
+    ],
+    test: CLIENT,
+  },
+  {
+    fault: 15,
+    breaks: "close() while a token is being fetched ends connected",
+    file: client("Connection"),
+    edits: [["Effect.andThen(goodbye, Fiber.interrupt(fiber))", "goodbye"]],
+    test: CLIENT,
+  },
+  {
+    fault: 16,
+    breaks: "the back-off has no jitter",
+    file: client("Reconnect"),
+    edits: [["random * Math.min(", "Math.min("]],
+    test: CLIENT,
+  },
+  {
+    fault: 16,
+    breaks: "the back-off is reset by every open",
+    file: client("Connection"),
+    edits: [["if (timers.now() - connectedAt >= HELD) yield*", "yield*"]],
+    test: CLIENT,
+  },
+  {
+    fault: 16,
+    breaks: "attempts have a lifetime budget, and it runs out",
+    file: client("Reconnect"),
+    edits: [["Schedule.modifyDelay(", "Schedule.upTo({ times: 100 }),\n Schedule.modifyDelay("]],
+    test: CLIENT,
+  },
+  {
+    fault: 17,
+    breaks: "a dead token is retried for ever",
+    file: client("Connection"),
+    edits: [['if (refused || typeof client.token !== "function") verdict = "stay-away"', ""]],
+    test: CLIENT,
+  },
+  {
+    fault: 17,
+    breaks: "the first call after the token has expired is dropped",
+    file: client("Channel"),
+    edits: [
+      ["if (this.#queue.push({ envelope, part, since: this.#now() })) return undefined", "return undefined"],
+    ],
+    test: CLIENT,
+  },
+  {
+    fault: 18,
+    breaks: "nobody misses the pong",
+    file: client("Heartbeat"),
+    edits: [["this.#unansweredSince ??= now", ""]],
+    test: CLIENT,
+  },
+  {
+    fault: 18,
+    breaks: "any frame passes for the pong",
+    file: client("SocketLife"),
+    edits: [
+      ["if (data === PONG) this.#heartbeat.pong()", "this.#heartbeat.pong()\n if (data === PONG) return"],
+    ],
+    test: CLIENT,
+  },
+  {
+    fault: 19,
+    breaks: "a connection that was not heard of for an hour is said to be healthy",
+    file: client("Connection"),
+    edits: [["silence > allowed", "false"]],
+    test: CLIENT,
+  },
+  {
+    fault: 19,
+    breaks: "a page that is shown again does not ask whether its connection is still there",
+    file: client("Connection"),
+    edits: [["heartbeat.probe()", ""]],
+    test: CLIENT,
+  },
+  {
+    fault: 20,
+    breaks: "the close of an identity's old socket deletes the subscriptions of the one that stays",
+    file: hub("Lifecycle"),
+    edits: [
+      [
+        "const session = hub.sessions.of(connection)\n",
+        `const session = hub.sessions.of(connection)
+        if (connection.session?.identity) hub.topics.release(connection.session, now)\n`,
+      ],
+    ],
+    test: TOPICS,
+  },
+  {
+    fault: 21,
+    breaks: "of two claims of an identity both stay",
+    file: hub("IdentityClaim"),
+    edits: [["if (connection !== undefined) {", "if (connection === undefined) {"]],
+    test: TAKEOVER,
+  },
+  {
+    fault: 21,
+    breaks: "of two claims of an identity neither stays",
+    file: hub("IdentityClaim"),
+    edits: [
+      [
+        'hub.logSession("duplicate_connection_detected"',
+        `disconnect(hub, winner.connection!, "duplicate_connection", CloseCode.Superseded, "", now)
+        hub.logSession("duplicate_connection_detected"`,
+      ],
+    ],
+    test: TAKEOVER,
+  },
+  {
+    fault: 22,
+    breaks: "nothing is registered, subscribed and watched again after a reconnect",
+    file: client("Channel"),
+    edits: [["this.wanted.replay()", ""]],
+    test: CLIENT,
+  },
+  {
+    fault: 22,
+    breaks: "queued frames are overtaken by new ones",
+    file: client("Channel"),
+    edits: [["&& out.open && this.#queue.size === 0", "&& out.open"]],
+    test: CLIENT,
+  },
+  {
+    fault: 22,
+    breaks: "who comes back within its grace finds its registrations gone",
+    file: `${TRANSPORT}/src/session/Takeover.ts`,
+    edits: [["superseded !== undefined && superseded.expirySeconds > 0", "false"]],
+    test: LIVENESS,
+  },
+  {
+    fault: 23,
+    breaks: "from is delivered as the client wrote it",
+    file: hub("HubState"),
+    edits: [["this.registry.holder(written, now) === session ? written : own", "written"]],
+    test: DELIVERY,
+  },
+  {
+    fault: 23,
+    breaks: "anybody may speak as the hub to a client",
+    file: client("Inbox"),
+    edits: [["if (ofHub && envelope.from !== HUB_ADDRESS) return", ""]],
+    test: CLIENT,
+  },
+  {
+    fault: 23,
+    breaks: "in memory, from is delivered as its sender wrote it",
+    file: `${CORE}/src/InMemoryTransport.ts`,
+    edits: [["Address.isAddress(from) && sender.addresses.has(from)", "Address.isAddress(from)"]],
+    test: `${CORE}/test/InMemoryTransport.test.ts`,
+  },
+  {
+    fault: 33,
+    breaks: "an ask is answered by the hub as soon as it was sent",
+    file: hub("Router"),
+    edits: [
+      [
+        "hub.watchAsks(",
+        `hub.deliver(sender, hubEnvelope("hub:delivery_ack", from, {}, now, id), now)
+        hub.watchAsks(`,
+      ],
+    ],
+    test: ASKS,
+  },
+  {
+    fault: 33,
+    breaks: "an actor's answer does not pass",
+    file: hub("Router"),
+    edits: [["toSession(hub, open.askerSession, withFrom(envelope, answerer), now)", ""]],
+    test: ASKS,
+  },
+  {
+    fault: 35,
+    breaks: "a copy of a broadcast carries the request's id as its correlationId",
+    file: hub("DeliveryRequests"),
+    edits: [["correlationId: null", "correlationId: envelope.id"]],
+    test: DELIVERY,
+  },
+  {
+    fault: 35,
+    breaks: "a copy of a broadcast drops the sender's metadata",
+    file: hub("DeliveryRequests"),
+    edits: [["...unmarked(envelope.metadata), broadcast: true", "broadcast: true"]],
+    test: DELIVERY,
+  },
+  {
+    fault: 35,
+    breaks: "a copy of a publication carries the request's id as its correlationId",
+    file: hub("TopicRequests"),
+    edits: [["correlationId: null", "correlationId: envelope.id"]],
+    test: TOPICS,
+  },
+  {
+    fault: 35,
+    breaks: "a copy of a publication drops the sender's metadata",
+    file: hub("TopicRequests"),
+    edits: [["...unmarked(envelope.metadata), topic", "topic"]],
+    test: TOPICS,
+  },
+  {
+    fault: 36,
+    breaks: "unsubscribing by id is refused",
+    file: hub("TopicRequests"),
+    edits: [["hub.topics.topicOf(id, owner)", "undefined"]],
+    test: TOPICS,
+  },
+  {
+    fault: 36,
+    breaks: "unsubscribing is never acknowledged",
+    file: hub("TopicRequests"),
+    edits: [["return { payload: { topic } }", "return undefined!"]],
+    test: TOPICS,
+  },
+  {
+    fault: 37,
+    breaks: "what was subscribed to before registering is lost",
+    file: hub("IdentityClaim"),
+    edits: [["hub.topics.move(provisional, identity)", "[]"]],
+    test: TOPICS,
+  },
+  {
+    fault: 38,
+    breaks: "the client takes retryAfterMs for seconds",
+    file: client("Wanted"),
+    edits: [["? details.retryAfterMs :", "? details.retryAfterMs * 1_000 :"]],
+    test: CLIENT,
+  },
+  {
+    fault: 38,
+    breaks: "what fails validation is called internal_error",
+    file: hub("Refusal"),
+    edits: [['"invalid_message"', '"internal_error"']],
+    test: DELIVERY,
+  },
+  {
+    fault: 38,
+    breaks: "the hub lets an ask to nobody run into its timeout",
+    file: hub("Router"),
+    edits: [["if (target === undefined) return unknownActor(", "if (target === undefined) return void ("]],
+    test: DELIVERY,
+  },
+  {
+    fault: 38,
+    breaks: "the client lets an ask that is refused run into its timeout",
+    file: client("Inbox"),
+    edits: [
+      [
+        "if (correlationId !== null && this.#pending",
+        "if (!ofHub && correlationId !== null && this.#pending",
+      ],
+    ],
+    test: CLIENT,
+  },
+  {
+    fault: 40,
+    breaks: "who holds what is found without an index",
+    file: `${TRANSPORT}/src/storage/Schema.ts`,
+    edits: [["CREATE INDEX registration_session ON registration (session)", "SELECT 1"]],
+    test: SCALE,
+  },
+  {
+    fault: 40,
+    breaks: "whose subscriptions there are is found without an index",
+    file: `${TRANSPORT}/src/storage/Schema.ts`,
+    edits: [["CREATE INDEX subscription_owner ON subscription (owner)", "SELECT 1"]],
+    test: SCALE,
+  },
+  {
+    fault: 40,
+    breaks: "sessions are counted anew each time",
+    file: `${TRANSPORT}/src/session/Sessions.ts`,
+    edits: [["this.#count ??= this", "this.#count = this"]],
+    test: SCALE,
+  },
+  {
+    fault: 40,
+    breaks: "the end of a session looks at every other session",
+    file: hub("Lifecycle"),
+    edits: [
+      [
+        "const subscriptions = hub.topics.release(session, now)",
+        `for (const other of hub.sessions.attached()) hub.registry.heldBy(other)
+        const subscriptions = hub.topics.release(session, now)`,
+      ],
+    ],
+    test: SCALE,
+  },
+  {
+    fault: 41,
+    breaks: "the pong is judged by another clock than the ping",
+    file: client("Heartbeat"),
+    edits: [
+      [
+        "if (this.#unansweredSince === undefined) return\n",
+        "if (this.#unansweredSince === undefined || Date.now() - this.#unansweredSince >= PONG_TIMEOUT) return\n",
+      ],
+    ],
+    test: CLIENT,
+  },
+  {
+    fault: 42,
+    breaks: "an ask that is delivered twice is executed twice",
+    file: `${CORE}/src/Inbound.ts`,
+    edits: [['if (asked && served.asks.has(key)) return runtime.dead("duplicate", envelope)', ""]],
+    test: `${CORE}/test/Border.test.ts`,
+  },
+  {
+    fault: 43,
+    breaks: 'an ask is always answered "delivered"',
+    file: `${CORE}/src/ActorCell.ts`,
+    edits: [
+      ["this.#inbox.push(message)", 'message.answer?.succeed("delivered")\n this.#inbox.push(message)'],
+    ],
+    test: `${CORE}/test/ActorSystem.test.ts`,
+  },
+  {
+    fault: 43,
+    breaks: "what an actor throws is invisible",
+    file: `${CORE}/src/ActorCell.ts`,
+    edits: [["this.#report(run, Cause.die(thrown))", ""]],
+    test: `${CORE}/test/ActorSystem.test.ts`,
+  },
+  {
+    fault: 45,
+    breaks: "an address does not give back the segments that it was made of",
+    file: `${CORE}/src/Address.ts`,
+    edits: [['address.slice(2, -1).split("/")', "address.slice(2, -1).split(/[/:]/)"]],
+    test: `${CORE}/test/Address.test.ts`,
+  },
+  {
+    fault: 45,
+    breaks: "an address may be wrapped twice",
+    file: `${CORE}/src/Address.ts`,
+    edits: [['0123456789._~:-"', '0123456789._~:-@()"']],
+    test: `${CORE}/test/Address.test.ts`,
+  },
+  {
+    fault: 46,
+    breaks: "the client reconnects after an explicit disconnect",
+    file: client("Connection"),
+    edits: [
+      ["if (closing) return\n", ""],
+      ["Effect.andThen(goodbye, Fiber.interrupt(fiber))", "goodbye"],
+      ["let verdict = ended.verdict ?? verdictOf(code)", 'let verdict = "reconnect"'],
+    ],
+    test: CLIENT,
+  },
+  {
+    fault: 46,
+    breaks: "a transport that is closed still takes messages",
+    file: `${CORE}/src/InMemoryTransport.ts`,
+    edits: [["if (!member.open) return CLOSED", ""]],
+    test: `${CORE}/test/InMemoryTransport.test.ts`,
+  },
+  {
+    fault: 46,
+    breaks: "a channel that closes emits one bogus item",
+    file: `${CORE}/src/DeadLetters.ts`,
+    edits: [
+      [
+        "const end = () => Queue.endUnsafe(queue)",
+        "const end = () => Queue.offerUnsafe(queue, {} as DeadLetter) && Queue.endUnsafe(queue)",
+      ],
+    ],
+    test: `${CORE}/test/DeadLetters.test.ts`,
+  },
+]
