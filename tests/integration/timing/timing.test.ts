@@ -84,12 +84,8 @@ describe("liveness", () => {
   test("any frame counts as heard", async () => {
     const ada = await hub.connect()
     const silent = await hub.connect()
-    let over = false
-    const closed = silent.closed().then(() => {
-      over = true
-    })
-    while (!over) await ada.sync()
-    await closed
+    while (silent.isOpen) await ada.sync()
+    expect((await silent.closed()).code).toBe(4408)
     expect(ada.isOpen).toBe(true)
   })
 })
