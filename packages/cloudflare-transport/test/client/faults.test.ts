@@ -61,8 +61,10 @@ describe("takeover", () => {
       stale.say("greeting", "from the dead", { from: ADA })
       stale.drop(4409)
       stale.open()
+      yield* client.tell(ADA, "still-here", 1)
       yield* settle
       expect(state().status).toBe("connected")
+      expect(network.last.types.at(-1)).toBe("still-here")
       expect(heard).toEqual([])
       expect(stale.sent.filter(({ type }) => type === "hub:connect")).toHaveLength(1)
       expect(network.sockets).toHaveLength(2)

@@ -31,6 +31,23 @@ describe("the bridge alone, in an object that is no hub", () => {
     await expect(evictDurableObject(stub)).rejects.toThrow()
   })
 
+  it("fault 11: a socket that is closing is nobody's connection, first of all though it is", async () => {
+    const stub = echo()
+    await SocketClient.open(stub)
+    await SocketClient.open(stub)
+    await evictDurableObject(stub)
+    const seen = await runInDurableObject(stub, ({ bridge }, state) => {
+      const ids = state.getWebSockets().map((socket) => String(state.getTags(socket)[0]))
+      state.getWebSockets()[0]!.close(1000)
+      return {
+        first: state.getWebSockets()[0]!.readyState,
+        byId: ids.map((id) => bridge.connection(id)?.id === id),
+        count: bridge.connectionCount,
+      }
+    })
+    expect(seen).toEqual({ first: WebSocket.CLOSING, byId: [false, true], count: 1 })
+  })
+
   it("a ping that does reach the handler is answered all the same", async () => {
     const stub = echo()
     const client = await SocketClient.open(stub)
