@@ -179,7 +179,8 @@ export const MUTATIONS: ReadonlyArray<Mutation> = [
       [
         "const session = hub.sessions.of(connection)\n",
         `const session = hub.sessions.of(connection)
-        for (const held of hub.registry.heldBy((session ?? (${BY_IDENTITY}))!)) hub.registry.remove(held)\n`,
+        const winner = session ?? (${BY_IDENTITY})
+        if (winner) for (const held of hub.registry.heldBy(winner)) hub.registry.remove(held)\n`,
       ],
     ],
     test: TAKEOVER,
@@ -226,7 +227,7 @@ export const MUTATIONS: ReadonlyArray<Mutation> = [
       ["this.#ctx.getWebSockets(id)", "this.#ctx.getWebSockets()"],
       ["&& isUsable(connection)) return connection", ") return connection"],
     ],
-    test: WORKERD_HUB,
+    test: WORKERD_BRIDGE,
   },
   {
     fault: 13,
@@ -270,7 +271,7 @@ export const MUTATIONS: ReadonlyArray<Mutation> = [
     fault: 15,
     breaks: "what a stale socket receives counts for the new connection",
     file: client("SocketLife"),
-    edits: [["for (const stop of this.#stops) stop()", ""]],
+    edits: [["of this.#stops) stop()", "of this.#stops.slice(0, 1)) stop()"]],
     test: CLIENT,
   },
   {
@@ -278,7 +279,7 @@ export const MUTATIONS: ReadonlyArray<Mutation> = [
     breaks: "a stale onclose takes the new socket away",
     file: client("SocketLife"),
     edits: [
-      ["for (const stop of this.#stops) stop()", "for (const stop of this.#stops.slice(0, 2)) stop()"],
+      ["of this.#stops) stop()", "of this.#stops.slice(0, 2)) stop()"],
       [
         "if (this.#ended !== undefined) return",
         "if (this.#ended !== undefined) return this.#options.channel.detach(code, cause)",
@@ -644,6 +645,8 @@ export const MUTATIONS: ReadonlyArray<Mutation> = [
     edits: [
       ["if (closing) return\n", ""],
       ["Effect.andThen(goodbye, Fiber.interrupt(fiber))", "goodbye"],
+      ["return Effect.timeoutOption(Fiber.await(fiber), CLOSE_TIMEOUT)", "return Effect.void"],
+      ["if (closing) return Effect.asVoid(Fiber.await(fiber))", "if (closing) return Effect.void"],
       ["let verdict = ended.verdict ?? verdictOf(code)", 'let verdict = "reconnect"'],
     ],
     test: CLIENT,
@@ -662,7 +665,10 @@ export const MUTATIONS: ReadonlyArray<Mutation> = [
     edits: [
       [
         "const end = () => Queue.endUnsafe(queue)",
-        "const end = () => Queue.offerUnsafe(queue, {} as DeadLetter) && Queue.endUnsafe(queue)",
+        `const end = () => {
+          Queue.offerUnsafe(queue, { envelope: { id: "bogus" } } as DeadLetter)
+          Queue.endUnsafe(queue)
+        }`,
       ],
     ],
     test: `${CORE}/test/DeadLetters.test.ts`,
