@@ -41,7 +41,9 @@ export const runAttempt = (
         }),
         // What cannot even be opened, a URL or a protocol that is none, no retry mends.
         (life) =>
-          typeof life === "string" ? Effect.succeed(failed(life, CloseCode.Abnormal, "stay-away")) : life.run,
+          typeof life === "string"
+            ? Effect.succeed(failed(life, CloseCode.Abnormal, "stay-away"))
+            : life.gone,
         (life) => Effect.sync(() => typeof life !== "string" && life.end(CloseCode.Normal, "closed")),
       ),
   })

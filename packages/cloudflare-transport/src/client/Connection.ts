@@ -46,11 +46,13 @@ export const makeConnection = (
   client: ClientOptions,
 ): Effect.Effect<Connection, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const backoff = yield* makeBackoff(client.schedule ?? reconnectSchedule)
+    const backoff = makeBackoff(client.schedule ?? reconnectSchedule)
     const states = new Emitter<ConnectionState>()
     const healths = new Emitter<Health>()
-    const wake = Latch.makeUnsafe()
-    const reclaimed = Latch.makeUnsafe()
+    /** Ends the wait for the next attempt. */
+    let wake = (): void => {}
+    /** Ends the wait after 4409. */
+    let reclaim = (): void => {}
     let state: ConnectionState = { status: "connecting", attempts: 0 }
     let heartbeat: Heartbeat | undefined
     let lastHeardAt: number | null = null
@@ -87,7 +89,7 @@ export const makeConnection = (
     }
 
     const loop = Effect.gen(function* () {
-      let reclaim = client.reclaim === true
+      let reclaiming = client.reclaim === true
       let refused = false
       for (;;) {
         const startedAt = timers.now()
@@ -105,15 +107,15 @@ export const makeConnection = (
             },
             onBeat: () => healths.emit(health()),
           },
-          { reclaim, refused },
+          { reclaim: reclaiming, refused },
         )
         heartbeat = undefined
         if (closing) return
         const { code, cause, connectedAt } = ended
         if (connectedAt !== undefined) {
-          reclaim = false
+          reclaiming = false
           refused = false
-          if (timers.now() - connectedAt >= HELD) yield* backoff.reset
+          if (timers.now() - connectedAt >= HELD) backoff.reset()
         }
         let verdict = ended.verdict ?? verdictOf(code)
         if (verdict === "refresh-token") {
@@ -123,13 +125,14 @@ export const makeConnection = (
         }
         if (verdict === "stay-away") return finish(code, cause)
         if (verdict === "superseded") {
-          reclaimed.closeUnsafe()
+          const reclaimed = Latch.makeUnsafe()
+          reclaim = () => void reclaimed.openUnsafe()
           channel.refuse("superseded by another connection of this identity: reclaim() takes it back")
           enter({ status: "superseded", attempts: backoff.attempts(), code, cause })
           yield* reclaimed.await
           channel.refuse(undefined)
-          reclaim = true
-          yield* backoff.reset
+          reclaiming = true
+          backoff.reset()
           enter({ status: "reconnecting", attempts: 0, retryInMs: 0, code, cause })
           continue
         }
@@ -137,20 +140,21 @@ export const makeConnection = (
         if (delay === undefined) return finish(code, `the retry schedule has ended; last: ${cause}`)
         const floor = verdict === "retry-after" ? (ended.retryAfterMs ?? 1_000) : 0
         const attempts = backoff.attempts()
-        wake.closeUnsafe()
+        const woken = Latch.makeUnsafe()
+        wake = () => void woken.openUnsafe()
         enter({ status: "reconnecting", attempts, retryInMs: floor + delay, code, cause })
         yield* Effect.sleep(floor)
-        const woken = Effect.andThen(
-          wake.await,
+        const wokenLateEnough = Effect.andThen(
+          woken.await,
           Effect.suspend(() => Effect.sleep(Math.max(0, startedAt + WAKE_SPACING - timers.now()))),
         )
-        yield* Effect.raceFirst(woken, Effect.sleep(delay))
+        yield* Effect.raceFirst(wokenLateEnough, Effect.sleep(delay))
         enter({ status: "reconnecting", attempts, retryInMs: 0, code, cause })
       }
     })
 
     const stopWakeups = listenForWakeups(client.wakeups ?? platformWakeups(), () => {
-      if (heartbeat === undefined) wake.openUnsafe()
+      if (heartbeat === undefined) wake()
       else {
         healths.emit(health())
         heartbeat.probe()
@@ -180,11 +184,15 @@ export const makeConnection = (
     const ready = (first: boolean): Effect.Effect<HubSession, ConnectFailed> =>
       Effect.callback((resume) => {
         const look = (now: ConnectionState): void => {
-          if (now.status === "connected") return resume(Effect.succeed(now.session))
           if (now.status === "connecting") return
           const retries = now.status === "reconnecting" && (!first || now.code === CloseCode.Unauthorized)
           if (retries) return
-          resume(Effect.fail(new ConnectFailed({ code: now.code, message: `not connected: ${now.cause}` })))
+          off()
+          resume(
+            now.status === "connected"
+              ? Effect.succeed(now.session)
+              : Effect.fail(new ConnectFailed({ code: now.code, message: `not connected: ${now.cause}` })),
+          )
         }
         const off = states.on(look)
         look(state)
@@ -197,7 +205,7 @@ export const makeConnection = (
       health,
       healths,
       ready,
-      reclaim: () => void reclaimed.openUnsafe(),
+      reclaim: () => reclaim(),
       close,
     }
   })

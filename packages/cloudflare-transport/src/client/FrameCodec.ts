@@ -48,16 +48,22 @@ const joinMsgPack = (parts: ReadonlyArray<Part>): Part => {
   return frame
 }
 
+/** Kept, as even a module that is there already takes long to import. */
+let msgPack: FrameCodec | undefined
+
+const loadMsgPack = async (): Promise<FrameCodec> => {
+  const { MsgPackCodec } = await import("@signal-hub/actor-core/codec/msgpack")
+  msgPack = {
+    codec: MsgPackCodec,
+    encode: (envelope) => MsgPackCodec.encode([envelope]),
+    sizeOf: (part) => part.length,
+    join: joinMsgPack,
+  }
+  return msgPack
+}
+
 /** The codec by its name. */
-export const loadFrameCodec = (name: "json" | "msgpack"): Effect.Effect<FrameCodec> =>
-  name === "json"
-    ? Effect.succeed(json)
-    : Effect.map(
-        Effect.promise(() => import("@signal-hub/actor-core/codec/msgpack")),
-        ({ MsgPackCodec }) => ({
-          codec: MsgPackCodec,
-          encode: (envelope) => MsgPackCodec.encode([envelope]),
-          sizeOf: (part) => part.length,
-          join: joinMsgPack,
-        }),
-      )
+export const loadFrameCodec = (name: "json" | "msgpack"): Effect.Effect<FrameCodec> => {
+  const known = name === "json" ? json : msgPack
+  return known === undefined ? Effect.promise(loadMsgPack) : Effect.succeed(known)
+}

@@ -6,8 +6,7 @@
  * is frozen, and the answer may lie unread behind the late timer. So a deadline that is found late is
  * extended once, by a new ping.
  */
-import * as Effect from "effect/Effect"
-import * as Latch from "effect/Latch"
+import type { Timers } from "./Timers.ts"
 
 /** Milliseconds after which an unanswered ping means a dead connection. */
 export const PONG_TIMEOUT = 10_000
@@ -21,15 +20,19 @@ export class Heartbeat {
   roundTripMs: number | null = null
   #unansweredSince: number | undefined
   #reprieved = false
-  #probe = false
-  readonly #wake = Latch.makeUnsafe()
-  readonly #now: () => number
+  #interval = 0
+  #nextPing = 0
+  /** When the next beat is due. */
+  #due = 0
+  #disarm: (() => void) | undefined
+  readonly #timers: Timers
   readonly #ping: () => void
   readonly #onChange: () => void
+  #onDead: () => void = () => {}
 
   /** `onChange` is called when what `doubtful` or `roundTripMs` say may have changed. */
-  constructor(now: () => number, ping: () => void, onChange: () => void) {
-    this.#now = now
+  constructor(timers: Timers, ping: () => void, onChange: () => void) {
+    this.#timers = timers
     this.#ping = ping
     this.#onChange = onChange
   }
@@ -51,36 +54,53 @@ export class Heartbeat {
     this.#onChange()
   }
 
-  /** Asks now whether the other side is there, unless a ping is on its way. */
-  probe(): void {
-    this.#probe = true
-    this.#wake.openUnsafe()
+  /** Beats every `interval` milliseconds from now on, until `stop`; `onDead`: the other side is. */
+  start(interval: number, onDead: () => void): void {
+    this.#interval = interval
+    this.#onDead = onDead
+    this.#nextPing = this.#now() + interval
+    this.#arm()
   }
 
-  /** Beats every `interval` milliseconds; ends when the other side is dead. */
-  run(interval: number): Effect.Effect<void> {
-    return Effect.gen({ self: this }, function* () {
-      let nextPing = this.#now() + interval
-      for (;;) {
-        const due = Math.min(nextPing, this.#nextDoubt())
-        yield* Effect.raceFirst(this.#wake.await, Effect.sleep(Math.max(0, due - this.#now())))
-        this.#wake.closeUnsafe()
-        const now = this.#now()
-        if (this.#unansweredSince !== undefined && now - this.#unansweredSince >= PONG_TIMEOUT) {
-          if (this.#reprieved || now - due < FROZEN) return
-          this.#reprieved = true
-          this.#unansweredSince = undefined
-          nextPing = now
-        }
-        if (now >= nextPing || (this.#probe && this.#unansweredSince === undefined)) {
-          this.#unansweredSince ??= now
-          this.#ping()
-          nextPing = now + interval
-        }
-        this.#probe = false
-        this.#onChange()
+  stop(): void {
+    this.#disarm?.()
+    this.#disarm = undefined
+  }
+
+  /** Asks now whether the other side is there, unless a ping is on its way. */
+  probe(): void {
+    if (this.#disarm === undefined) return
+    this.#disarm()
+    this.#beat(true)
+  }
+
+  #beat(probe: boolean): void {
+    const now = this.#now()
+    if (this.#unansweredSince !== undefined && now - this.#unansweredSince >= PONG_TIMEOUT) {
+      if (this.#reprieved || now - this.#due < FROZEN) {
+        this.stop()
+        return this.#onDead()
       }
-    })
+      this.#reprieved = true
+      this.#unansweredSince = undefined
+      this.#nextPing = now
+    }
+    if (now >= this.#nextPing || (probe && this.#unansweredSince === undefined)) {
+      this.#unansweredSince ??= now
+      this.#ping()
+      this.#nextPing = now + this.#interval
+    }
+    this.#arm()
+    this.#onChange()
+  }
+
+  #arm(): void {
+    this.#due = Math.min(this.#nextPing, this.#nextDoubt())
+    this.#disarm = this.#timers.after(Math.max(0, this.#due - this.#now()), () => this.#beat(false))
+  }
+
+  #now(): number {
+    return this.#timers.now()
   }
 
   /** When the unanswered ping next changes what is thought of the connection. */

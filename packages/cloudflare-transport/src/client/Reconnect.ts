@@ -1,4 +1,5 @@
 /** When to try again: the retry schedule and what resets it. */
+import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -30,32 +31,28 @@ export interface Backoff {
   /** Milliseconds to wait before the next attempt, or `undefined` where the schedule has ended. */
   readonly next: Effect.Effect<number | undefined>
   /** Back to the schedule's beginning. */
-  readonly reset: Effect.Effect<void>
+  readonly reset: () => void
   /** Delays handed out since the beginning. */
   readonly attempts: () => number
 }
 
 /** A walk along this schedule. */
-export const makeBackoff = (schedule: Schedule.Schedule<unknown>): Effect.Effect<Backoff> =>
-  Effect.gen(function* () {
-    let step = yield* Schedule.toStep(schedule)
-    let attempts = 0
-    return {
-      next: Effect.clockWith((clock) =>
-        Effect.suspend(() => {
-          attempts++
-          return step(clock.currentTimeMillisUnsafe(), undefined)
-        }).pipe(
-          Effect.option,
-          Effect.map((taken) =>
-            Option.isSome(taken) ? Math.round(Duration.toMillis(taken.value[1])) : undefined,
-          ),
-        ),
-      ),
-      reset: Effect.map(Schedule.toStep(schedule), (fresh) => {
-        step = fresh
-        attempts = 0
-      }),
-      attempts: () => attempts,
-    }
-  })
+export const makeBackoff = (schedule: Schedule.Schedule<unknown>): Backoff => {
+  const begin = Schedule.toStep(schedule)
+  // Begun when it is first needed: most connections never do.
+  let step: Effect.Success<typeof begin> | undefined
+  let attempts = 0
+  return {
+    next: Effect.gen(function* () {
+      step ??= yield* begin
+      attempts++
+      const taken = yield* Effect.option(step(yield* Clock.currentTimeMillis, undefined))
+      return Option.isSome(taken) ? Math.round(Duration.toMillis(taken.value[1])) : undefined
+    }),
+    reset: () => {
+      step = undefined
+      attempts = 0
+    },
+    attempts: () => attempts,
+  }
+}

@@ -4,8 +4,6 @@
  */
 import { AskError, type Envelope } from "@signal-hub/actor-core/vocabulary"
 import * as Effect from "effect/Effect"
-import * as Latch from "effect/Latch"
-import * as Option from "effect/Option"
 import { CLOSE_CODES, CloseCode, type Verdict } from "../protocol/CloseCode.ts"
 import { PING, PONG } from "../protocol/Frame.ts"
 import type { Connected } from "../protocol/HubMessage.ts"
@@ -69,19 +67,18 @@ const meaningOf = (code: number): string =>
 const positive = (value: number): number | undefined => (value > 0 ? value : undefined)
 
 export class SocketLife {
-  /** Runs until the socket is gone. */
-  readonly run: Effect.Effect<Ended>
   readonly #options: AttemptOptions
   readonly #socket: SocketLike
   readonly #heartbeat: Heartbeat
-  readonly #accepted = Latch.makeUnsafe()
-  readonly #gone = Latch.makeUnsafe()
   readonly #stops: ReadonlyArray<() => void>
+  /** Cancels what waits: for `hub:connected`, then for the next slice of the backlog. */
+  #disarm: () => void
   #session: HubSession | undefined
   #connectedAt: number | undefined
   /** The hub's own words before it closes. */
   #goodbye: { readonly code: number | undefined; readonly cause: string } | undefined
   #ended: Ended | undefined
+  #onEnd: (ended: Ended) => void = () => {}
 
   constructor(options: AttemptOptions, socket: SocketLike, token: string | undefined, reclaim: boolean) {
     const { channel, timers } = options
@@ -89,7 +86,7 @@ export class SocketLife {
     this.#socket = socket
     socket.binaryType = "arraybuffer"
     this.#heartbeat = new Heartbeat(
-      timers.now,
+      timers,
       () => {
         if (socket.readyState === 1) socket.send(PING)
       },
@@ -120,12 +117,16 @@ export class SocketLife {
         this.#goodbye = { code: CODE_OF[reason], cause: `${reason}: ${message}` }
       }),
     ]
-    this.run = Effect.map(
-      Effect.raceFirst(this.#gone.await, this.#supervise()),
-      // Both sides of the race have ended it.
-      () => this.#ended!,
+    this.#disarm = timers.after(CONNECT_TIMEOUT, () =>
+      this.end(CloseCode.Abnormal, `no hub:connected within ${CONNECT_TIMEOUT} ms`),
     )
   }
+
+  /** Waits until the socket is gone. */
+  readonly gone: Effect.Effect<Ended> = Effect.callback((resume) => {
+    if (this.#ended !== undefined) return resume(Effect.succeed(this.#ended))
+    this.#onEnd = (ended) => resume(Effect.succeed(ended))
+  })
 
   /** Ends it, once: the channel is let go and the socket closed. */
   end(code: number, cause: string): void {
@@ -133,13 +134,15 @@ export class SocketLife {
     const { channel } = this.#options
     this.#ended = { code, cause, connectedAt: this.#connectedAt, retryAfterMs: channel.inbox.retryAfterMs }
     for (const stop of this.#stops) stop()
+    this.#disarm()
+    this.#heartbeat.stop()
     channel.detach(code, cause)
     try {
       this.#socket.close(CloseCode.Normal)
     } catch {
       // A socket that cannot be closed is closed.
     }
-    this.#gone.openUnsafe()
+    this.#onEnd(this.#ended)
   }
 
   #hello(token: string | undefined, reclaim: boolean): Envelope.Metadata {
@@ -177,25 +180,22 @@ export class SocketLife {
     this.#connectedAt = this.#options.timers.now()
     this.#options.channel.establish(this.#session.maxMessageSize)
     this.#options.onConnected(this.#session, this.#heartbeat)
-    this.#accepted.openUnsafe()
+    // Its end may have been what was done on hearing of it.
+    if (this.#ended !== undefined) return
+    this.#disarm()
+    this.#drain()
+    this.#heartbeat.start(this.#session.heartbeatInterval, () =>
+      this.end(CloseCode.Abnormal, `a ping was not answered within ${PONG_TIMEOUT} ms`),
+    )
   }
 
-  #supervise(): Effect.Effect<void> {
-    const { channel } = this.#options
-    return Effect.gen({ self: this }, function* () {
-      const accepted = yield* Effect.timeoutOption(this.#accepted.await, CONNECT_TIMEOUT)
-      if (Option.isNone(accepted)) {
-        return this.end(CloseCode.Abnormal, `no hub:connected within ${CONNECT_TIMEOUT} ms`)
-      }
-      const drain = Effect.gen(function* () {
-        while (channel.draining) {
-          yield* Effect.sleep(DRAIN_INTERVAL)
-          channel.drain(DRAIN_SLICE)
-        }
-        yield* Effect.never
-      })
-      yield* Effect.raceFirst(this.#heartbeat.run(this.#session!.heartbeatInterval), drain)
-      this.end(CloseCode.Abnormal, `a ping was not answered within ${PONG_TIMEOUT} ms`)
+  /** Sends what still waits from before the connection, a slice at a time. */
+  #drain(): void {
+    const { channel, timers } = this.#options
+    if (!channel.draining) return
+    this.#disarm = timers.after(DRAIN_INTERVAL, () => {
+      channel.drain(DRAIN_SLICE)
+      this.#drain()
     })
   }
 }

@@ -1,7 +1,6 @@
 /** Deadlines for plain code, by the Effect clock: so that one test clock drives all that waits. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 
 export interface Timers {
   /** Epoch milliseconds. */
@@ -17,8 +16,17 @@ export const makeTimers: Effect.Effect<Timers> = Effect.gen(function* () {
   return {
     now: () => clock.currentTimeMillisUnsafe(),
     after: (ms, f) => {
-      const fiber = fork(Effect.andThen(Effect.sleep(ms), Effect.sync(f)))
-      return () => void Effect.runFork(Fiber.interrupt(fiber))
+      let waiting = true
+      const fiber = fork(
+        Effect.map(Effect.sleep(ms), () => {
+          waiting = false
+          f()
+        }),
+      )
+      return () => {
+        if (waiting) fiber.interruptUnsafe()
+        waiting = false
+      }
     },
   }
 })

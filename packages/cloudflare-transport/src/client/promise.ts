@@ -20,12 +20,10 @@ export interface ConnectOptions extends Omit<ClientOptions, "url"> {
 export const connect = async (url: string, options: ConnectOptions = {}): Promise<Hub> => {
   const scope = Scope.makeUnsafe()
   try {
-    const core = await Effect.runPromise(Scope.provide(makeCore({ ...options, url }), scope))
-    await Effect.runPromise(
-      core.connection.ready(options.waitOnFirstConnect !== true),
-      options.signal && { signal: options.signal },
+    const hub = Effect.flatMap(makeCore({ ...options, url }), (core) =>
+      Effect.as(core.connection.ready(options.waitOnFirstConnect !== true), new Hub(core, scope)),
     )
-    return new Hub(core, scope)
+    return await Effect.runPromise(Scope.provide(hub, scope), options.signal && { signal: options.signal })
   } catch (error) {
     await Effect.runPromise(Scope.close(scope, Exit.void))
     throw options.signal?.aborted === true ? options.signal.reason : error
