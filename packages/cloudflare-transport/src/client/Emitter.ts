@@ -9,26 +9,38 @@ import { TransportError } from "@signal-hub/actor-core/vocabulary"
 /** Items that a reader may fall behind before its reading ends with `queue_full`. */
 export const READER_LIMIT = 10_000
 
-/** A set of listeners, called in the order they were added. */
-export class Emitter<A> {
-  readonly #listeners = new Set<(value: A) => void>()
+/** A listener where it was added; `call` is gone once it is removed. */
+interface Place<A> {
+  call: ((value: A) => void) | undefined
+}
 
-  /** Adds a listener; the result removes it. */
+const NOBODY: ReadonlyArray<never> = []
+
+/** Listeners, called in the order they were added. */
+export class Emitter<A> {
+  /** Never changed but replaced, so that emitting copies nothing. */
+  #places: ReadonlyArray<Place<A>> = NOBODY
+
+  /** Adds a listener, from the next value on; the result removes it, at once. */
   on(listener: (value: A) => void): () => void {
-    const own = (value: A): void => listener(value)
-    this.#listeners.add(own)
-    return () => void this.#listeners.delete(own)
+    const place: Place<A> = { call: listener }
+    this.#places = [...this.#places, place]
+    return () => {
+      if (place.call === undefined) return
+      place.call = undefined
+      this.#places = this.#places.length === 1 ? NOBODY : this.#places.filter((other) => other !== place)
+    }
   }
 
   get size(): number {
-    return this.#listeners.size
+    return this.#places.length
   }
 
   /** A listener that throws stops no other: its error is reported as an uncaught one. */
   emit(value: A): void {
-    for (const listener of this.#listeners) {
+    for (const place of this.#places) {
       try {
-        listener(value)
+        place.call?.(value)
       } catch (error) {
         queueMicrotask(() => {
           throw error
