@@ -38,11 +38,7 @@ const connectPeer = async (url: string, address: string): Promise<Peer> => {
       listener = next
     },
     subscribe: async () => {
-      const subscription = hub.subscribe(TOPIC)
-      await subscription.ready
-      void (async () => {
-        for await (const { payload } of subscription) listener(payload as Payload)
-      })()
+      await hub.onPublication(TOPIC, ({ payload }) => listener(payload as Payload))
     },
     publish: (payload) => void hub.publish(TOPIC, TYPE, payload),
     [Symbol.asyncDispose]: () => hub.close(),

@@ -21,7 +21,7 @@ import {
   type Registration,
 } from "./Requests.ts"
 import type { ConnectionState, Health, HubSession } from "./State.ts"
-import { subscribe, type Subscription } from "./Subscription.ts"
+import { listen, subscribe, type Listening, type ListenOptions, type Subscription } from "./Subscription.ts"
 
 /** A connected hub. Made by `connect`; ends by `close`, or as its `await using` block does. */
 export class Hub implements AsyncDisposable {
@@ -138,9 +138,23 @@ export class Hub implements AsyncDisposable {
     return { ...registered, unregister, [Symbol.asyncDispose]: unregister }
   }
 
-  /** Subscribes to a topic, also after a reconnect. */
+  /** Subscribes to a topic, also after a reconnect: publications to iterate, at the reader's own pace. */
   subscribe(topic: string, options?: Omit<Message.Subscribe, "topic">): Subscription {
     return subscribe(this.#core, topic, options)
+  }
+
+  /**
+   * Subscribes to a topic, also after a reconnect, and calls with each publication, decoded, as its frame
+   * comes: nothing is kept for a listener, so that this costs less than `subscribe`. Resolves when the hub
+   * has accepted, rejects where it refuses.
+   */
+  async onPublication(
+    topic: string,
+    listener: (publication: Envelope.Envelope) => void,
+    options?: ListenOptions,
+  ): Promise<Listening> {
+    const [subscribed, unsubscribe] = await this.#hold(listen(this.#core, topic, listener, options))
+    return { ...subscribed, unsubscribe, [Symbol.asyncDispose]: unsubscribe }
   }
 
   /** Watches an address for its end, also after a reconnect. */

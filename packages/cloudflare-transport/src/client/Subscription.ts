@@ -1,4 +1,4 @@
-/** A subscription as an async iterable. */
+/** Subscriptions: as an async iterable, and with a listener. */
 import type { Envelope } from "@signal-hub/actor-core/vocabulary"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -44,3 +44,38 @@ export const subscribe = (core: Core, topic: string, options?: Omit<Subscribe, "
   }
   return Object.assign(iterator, { ready, unsubscribe, [Symbol.asyncDispose]: unsubscribe })
 }
+
+/** What may be said of a subscription with a listener. */
+export interface ListenOptions extends Omit<Subscribe, "topic"> {
+  /** Called where the hub refuses it on a later connection: it is over then. */
+  readonly onRefused?: (error: RequestError) => void
+}
+
+/** A subscription with a listener, that is held. */
+export interface Listening extends Subscribed, AsyncDisposable {
+  /** Lets it go. The listener is not called any more. */
+  readonly unsubscribe: () => Promise<void>
+}
+
+/** Subscribes until the scope closes, and calls with each publication. */
+export const listen = (
+  core: Core,
+  topic: string,
+  listener: (publication: Envelope.Envelope) => void,
+  { onRefused, ...options }: ListenOptions = {},
+): Effect.Effect<Subscribed, RequestError, Scope.Scope> =>
+  Effect.suspend(() => {
+    const source = core.publications(topic)
+    const stops = [
+      source.on(listener),
+      source.onEnd((failure) => {
+        stop()
+        if (failure !== undefined) onRefused?.(failure)
+      }),
+    ]
+    const stop = (): void => stops.forEach((each) => each())
+    return Effect.andThen(
+      Effect.addFinalizer(() => Effect.sync(stop)),
+      core.hold<Subscribed>("hub:subscribe", { topic }, options),
+    )
+  })

@@ -1,9 +1,10 @@
 /** The Promise API over a scripted network. Nothing here needs time to pass. */
 import { Protocol } from "@signal-hub/actor-core"
+import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import { expect, it } from "vitest"
 import { connect, type ConnectOptions } from "../../src/client/index.ts"
-import { FakeNetwork } from "./support/FakeNetwork.ts"
+import { FakeNetwork, type FakeSocket } from "./support/FakeNetwork.ts"
 
 const ADA = "@(test/ada)"
 const turn = (): Promise<void> => new Promise((next) => void setImmediate(next))
@@ -82,6 +83,46 @@ it("a subscription iterates from its call on, and leaving the loop unsubscribes"
   await turn()
   expect(read).toEqual(["one", "two"])
   expect(network.last.types.at(-1)).toBe("hub:unsubscribe")
+})
+
+it("a listener hears publications as they come, until it lets go", async () => {
+  const { hub, network } = await join()
+  await using _ = hub
+  const read: Array<unknown> = []
+  const news = await hub.onPublication("news", ({ payload }) => void read.push(payload))
+  expect(news.topic).toBe("news")
+  const said = { from: ADA, metadata: { topic: "news", publication: true } } as const
+  network.last.say("headline", "one", said)
+  expect(read).toEqual(["one"])
+  await news.unsubscribe()
+  network.last.say("headline", "two", said)
+  await turn()
+  expect(read).toEqual(["one"])
+  expect(network.last.types.at(-1)).toBe("hub:unsubscribe")
+})
+
+it("a listener that is refused at first rejects, and one that is refused later is told", async () => {
+  const { hub, network } = await join({ schedule: Schedule.spaced(0) })
+  await using _ = hub
+  const refused = { type: "hub:error", payload: { code: "forbidden", message: "no" } }
+  const refuse = (socket: FakeSocket, topic: string): void => {
+    const { answers } = socket
+    socket.answers = (request) =>
+      (request.payload as { readonly topic?: string } | null)?.topic === topic ? refused : answers(request)
+  }
+  refuse(network.last, "secrets")
+  await expect(hub.onPublication("secrets", () => {})).rejects.toMatchObject({ code: "forbidden" })
+  const told = Promise.withResolvers<unknown>()
+  const heard: Array<unknown> = []
+  await hub.onPublication("news", (news) => void heard.push(news), { onRefused: told.resolve })
+  network.onSocket = (socket) => {
+    refuse(socket, "news")
+    queueMicrotask(() => socket.open())
+  }
+  network.last.drop(1006)
+  expect(await told.promise).toMatchObject({ code: "forbidden" })
+  network.last.say("headline", "one", { from: ADA, metadata: { topic: "news", publication: true } })
+  expect(heard).toEqual([])
 })
 
 it("a refused subscription is told to who waits for it and to who only iterates", async () => {
