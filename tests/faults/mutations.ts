@@ -281,8 +281,8 @@ export const MUTATIONS: ReadonlyArray<Mutation> = [
     edits: [
       ["of this.#stops) stop()", "of this.#stops.slice(0, 2)) stop()"],
       [
-        "if (this.#ended !== undefined) return",
-        "if (this.#ended !== undefined) return this.#options.channel.detach(code, cause)",
+        "end(code: number, cause: string): void {",
+        "end(code: number, cause: string): void {\n if (this.#ended) this.#options.channel.detach(code, cause)",
       ],
     ],
     test: CLIENT,
