@@ -61,6 +61,8 @@ export const troubles = (harness: TestHarness): ReadonlyArray<string> =>
       ({ level, message }) => level === "error" || /uncaught|unhandled|internal_error/i.test(String(message)),
     )
     .map(({ level, message }) => `${level}: ${String(message)}`)
+    // The runtime's own tail, by which logs are captured, ends with the socket that it listens to.
+    .filter((line) => !line.includes("trace-stream"))
 
 export interface HubUnderTest {
   /** `ws://…/ws`, with the name of a hub `ws://…/ws/name`. */

@@ -4,6 +4,7 @@
  */
 import type { Address, Envelope } from "@signal-hub/actor-core"
 import { hubEnvelope } from "../protocol/HubEnvelope.ts"
+import { isMoreToCome } from "../protocol/AnswerStream.ts"
 import { HUB_ADDRESS } from "../protocol/HubMessage.ts"
 import type { Session } from "../session/Session.ts"
 import type { Ask } from "./Asks.ts"
@@ -159,15 +160,4 @@ const toSession = (hub: HubState, id: string, envelope: Envelope.Envelope, now: 
   const session = hub.sessions.byId(id)
   if (session === undefined) hub.deadLetter(envelope, "disconnected", now)
   else hub.deliver(session, envelope, now)
-}
-
-/** Whether the answer is one of a stream and not its last. */
-const isMoreToCome = (answer: Envelope.Envelope): boolean => {
-  const stream = answer.metadata.stream
-  return (
-    answer.type !== "actor:error" &&
-    typeof stream === "object" &&
-    stream !== null &&
-    (stream as { readonly done?: unknown }).done === false
-  )
 }
