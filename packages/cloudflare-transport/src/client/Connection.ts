@@ -160,7 +160,7 @@ export const makeConnection = (
         heartbeat.probe()
       }
     })
-    const fiber = yield* Effect.forkScoped(loop)
+    const fiber = yield* Effect.forkScoped(loop, { startImmediately: true })
 
     const goodbye = Effect.suspend(() => {
       if (state.status !== "connected") return Effect.void

@@ -35,11 +35,11 @@ export class Inbox {
     this.#wanted = wanted
   }
 
-  /** Takes a data frame. What is no envelope is left out. */
+  /** Takes a data frame, text or bytes. What is no envelope is left out. */
   receive(data: unknown): void {
     let values: ReadonlyArray<unknown>
     try {
-      values = this.#codec.decode(typeof data === "string" ? data : new Uint8Array(data as ArrayBuffer))
+      values = this.#codec.decode(typeof data === "string" ? data : bytesOf(data as Bytes))
     } catch {
       return
     }
@@ -84,3 +84,11 @@ export class Inbox {
     }
   }
 }
+
+type Bytes = ArrayBuffer | ArrayBufferView<ArrayBuffer>
+
+/** The same bytes: never a subclass, as `Buffer`, since what is decoded may be a part of it. */
+const bytesOf = (data: Bytes): Uint8Array =>
+  ArrayBuffer.isView(data)
+    ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+    : new Uint8Array(data)

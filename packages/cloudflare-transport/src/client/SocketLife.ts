@@ -84,7 +84,8 @@ export class SocketLife {
     const { channel, timers } = options
     this.#options = options
     this.#socket = socket
-    socket.binaryType = "arraybuffer"
+    // A blob takes a promise to read. What gives bytes already, as `ws`, is left to give them uncopied.
+    if (socket.binaryType === "blob") socket.binaryType = "arraybuffer"
     this.#heartbeat = new Heartbeat(
       timers,
       () => {
