@@ -115,7 +115,7 @@ describe("close codes", () => {
   test("4408: no hub:connect within 5 s", async () => {
     const client = await hub.open()
     const start = performance.now()
-    expect((await client.closed(20_000)).code).toBe(4408)
+    expect(await client.closeFrame).toBe(4408)
     expect(performance.now() - start).toBeGreaterThan(4_000)
   })
 
@@ -123,7 +123,7 @@ describe("close codes", () => {
     const client = await hub.open()
     await client.raw('{"type":"ping"}')
     await client.expectText()
-    expect((await client.closed(20_000)).code).toBe(4408)
+    expect(await client.closeFrame).toBe(4408)
   })
 
   test("4409: superseded", async () => {

@@ -93,8 +93,23 @@ export const listOf = (received: Received, field: string): ReadonlyArray<Fields>
 export const codeOf = (received: Received): unknown =>
   received.type === "hub:error" ? fieldsOf(received.payload).code : received.type
 
+/** A WebSocket that tells when it answers a close: with the code of the other side. */
+class TellingSocket extends WebSocket {
+  onClosing: ((code: number | undefined) => void) | undefined
+
+  override close(code?: number, data?: string | Buffer): void {
+    super.close(code, data)
+    this.onClosing?.(code)
+  }
+}
+
 export class RawClient {
   readonly socket: WebSocket
+  /**
+   * The code of the first close frame. The runtime takes 10 s and more to end the connection under a
+   * socket that never received a message, so that `closed` comes late for those.
+   */
+  readonly closeFrame: Promise<number | undefined>
   /** Frames as they came, heartbeats included. */
   readonly frames: Array<string | Buffer> = []
   private readonly envelopes = new Inbox<Received>()
@@ -106,8 +121,11 @@ export class RawClient {
   identity = ""
   sessionId = ""
 
-  private constructor(socket: WebSocket, options: OpenOptions) {
+  private constructor(socket: TellingSocket, options: OpenOptions) {
     this.socket = socket
+    this.closeFrame = new Promise((resolve) => {
+      socket.onClosing = resolve
+    })
     this.beforeSend = options.beforeSend ?? (() => Promise.resolve())
     socket.on("message", (data: Buffer, isBinary) => this.arrived(data, isBinary))
     socket.on("error", () => undefined)
@@ -121,7 +139,7 @@ export class RawClient {
 
   /** Opens a socket and sends nothing. */
   static async open(url: string, options: OpenOptions = {}): Promise<RawClient> {
-    const socket = new WebSocket(url, [...(options.protocols ?? [])], { perMessageDeflate: false })
+    const socket = new TellingSocket(url, [...(options.protocols ?? [])], { perMessageDeflate: false })
     const client = new RawClient(socket, options)
     const refused = new Promise<never>((_, reject) => {
       socket.on("unexpected-response", (request, response) => {
