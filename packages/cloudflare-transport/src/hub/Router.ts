@@ -71,10 +71,8 @@ const ask = (
   now: number,
 ): void => {
   const { id, to, metadata } = envelope
-  if (metadata.forwardOf === id && envelope.from !== "") {
-    const open = hub.asks.get(envelope.from, id)
-    if (open !== undefined && open.targetSession === sender.id) return forward(hub, open, envelope, now)
-  }
+  const held = metadata.forwardOf === id ? heldAsk(hub, sender, envelope) : undefined
+  if (held !== undefined) return forward(hub, held, envelope, now)
   if (hub.asks.get(from, id) !== undefined) {
     return hub.refuse(sender, from, "invalid_message", `"id" is that of an ask that is still open`, id, now)
   }
@@ -104,6 +102,17 @@ export const unknownActor = (
   hub.metrics.errors++
   const payload = { actorAddress: address, message: `there is no actor at ${address}` }
   hub.deliver(asker, hubEnvelope("hub:unknown_actor", from, payload, now, envelope.id), now)
+}
+
+/**
+ * The open ask that the session holds and re-sends. Whose it is, `from` tells; where it doesn't, as it
+ * is the server's to set, the `id` must be that of one ask only.
+ */
+const heldAsk = (hub: HubState, holder: Session, { from, id }: Envelope.Envelope): Ask | undefined => {
+  const named = from === "" ? undefined : hub.asks.get(from, id)
+  if (named?.targetSession === holder.id) return named
+  const held = hub.asks.of(holder).answering.filter((one) => one.id === id)
+  return held.length === 1 ? held[0] : undefined
 }
 
 /** The actor that holds the ask gives it to another, which may answer in its place. */
