@@ -11,12 +11,13 @@ import { ROOT, useHub } from "../support/hub.ts"
 import { newAddress, useClients } from "../support/OwnClients.ts"
 
 /** What the page's script and the tests leave in the page. */
-declare const globalThis: {
-  connect: typeof Connect
-  Greeter: typeof Greeter
-  greeter: typeof greeter
+declare const inPage: {
+  readonly connect: typeof Connect
+  readonly Greeter: typeof Greeter
+  readonly greeter: typeof greeter
+  /** Fires the events that wake a client. */
+  readonly wake: () => void
   hub: Hub
-  dispatchEvent: (event: Event) => boolean
 }
 
 const hub = useHub({ own: true })
@@ -63,17 +64,17 @@ const open = async (identity: string): Promise<Page> => {
   const context = await browser.newContext()
   const page = await context.newPage()
   await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`)
-  await page.waitForFunction(() => "connect" in globalThis)
+  await page.waitForFunction(() => "inPage" in globalThis)
   await page.evaluate(
     async ([url, address]) => {
-      globalThis.hub = await globalThis.connect(url!, { identity: address as `@(${string}/${string})` })
+      inPage.hub = await inPage.connect(url!, { identity: address as `@(${string}/${string})` })
     },
     [hub.url(), identity],
   )
   return page
 }
 
-const status = (page: Page): Promise<string> => page.evaluate(() => globalThis.hub.state.status)
+const status = (page: Page): Promise<string> => page.evaluate(() => inPage.hub.state.status)
 
 test("a page asks an actor in Node, and is asked by Node", async () => {
   const node = newAddress("node")
@@ -81,10 +82,12 @@ test("a page asks an actor in Node, and is asked by Node", async () => {
   await inNode.serve(Greeter, greeter())
   const inPage = newAddress("page")
   const page = await open(inPage)
-  await page.evaluate(() => globalThis.hub.serve(globalThis.Greeter, globalThis.greeter()).then(() => {}))
+  await page.evaluate(async () => {
+    await inPage.hub.serve(inPage.Greeter, inPage.greeter())
+  })
   expect(await inNode.actor(Greeter, inPage).ask("greet", { name: "Node" })).toBe("hello Node")
   const answer = await page.evaluate(
-    (to) => globalThis.hub.actor(globalThis.Greeter, to).ask("greet", { name: "Chromium" }),
+    (to) => inPage.hub.actor(inPage.Greeter, to).ask("greet", { name: "Chromium" }),
     node,
   )
   expect(answer).toBe("hello Chromium")
@@ -94,11 +97,13 @@ test("fault 10: of two tabs with one identity the first is superseded, and stays
   const identity = newAddress("tab")
   const first = await open(identity)
   const second = await open(identity)
-  await first.waitForFunction(() => globalThis.hub.state.status === "superseded")
+  await first.waitForFunction(() => inPage.hub.state.status === "superseded")
   await first.evaluate(() => {
-    for (const event of ["online", "pageshow", "visibilitychange"]) globalThis.dispatchEvent(new Event(event))
+    inPage.wake()
   })
   // An answer that went there and back: had the first tab come back, the second would be out by now.
-  await second.evaluate(() => globalThis.hub.metrics().then(() => {}))
+  await second.evaluate(async () => {
+    await inPage.hub.metrics()
+  })
   expect([await status(first), await status(second)]).toEqual(["superseded", "connected"])
 })

@@ -2,4 +2,10 @@
 import { connect } from "@signal-hub/cloudflare-transport/client"
 import { Greeter, greeter } from "../support/Greeter.ts"
 
-Object.assign(globalThis, { connect, Greeter, greeter })
+declare const dispatchEvent: (event: Event) => boolean
+
+const wake = (): void => {
+  for (const event of ["online", "pageshow", "visibilitychange"]) dispatchEvent(new Event(event))
+}
+
+Object.assign(globalThis, { inPage: { connect, Greeter, greeter, wake } })

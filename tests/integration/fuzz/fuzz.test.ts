@@ -126,7 +126,7 @@ const complaint = (sent: Case, answers: ReadonlyArray<Answer>): string | undefin
 let asker: RawClient
 let answerer: RawClient
 let exchanged = 0
-let stop = false
+const ending = new AbortController()
 let exchange: Promise<void>
 
 beforeAll(async () => {
@@ -134,7 +134,7 @@ beforeAll(async () => {
   asker = await RawClient.connect(hub.url(), { identity: address("innocent") })
   answerer = await RawClient.connect(hub.url(), { identity: address("innocent") })
   exchange = (async () => {
-    while (!stop) {
+    while (!ending.signal.aborted) {
       const sent = envelope({ to: answerer.identity, type: "question", pattern: "ask", payload: exchanged })
       await asker.raw(JSON.stringify(sent))
       const question = await answerer.expect("question")
@@ -148,7 +148,7 @@ beforeAll(async () => {
 })
 
 afterAll(() => {
-  stop = true
+  ending.abort()
   asker.terminate()
   answerer.terminate()
 })
@@ -229,7 +229,7 @@ test("frames after the goodbye have no effect", async () => {
 })
 
 test("an innocent pair exchanged messages all the while, and lost none", async () => {
-  stop = true
+  ending.abort()
   await exchange
   expect(exchanged).toBeGreaterThan(10)
 })
