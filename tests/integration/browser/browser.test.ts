@@ -80,12 +80,12 @@ test("a page asks an actor in Node, and is asked by Node", async () => {
   const node = newAddress("node")
   const inNode = await connect(hub.url(), { identity: node })
   await inNode.serve(Greeter, greeter())
-  const inPage = newAddress("page")
-  const page = await open(inPage)
+  const served = newAddress("page")
+  const page = await open(served)
   await page.evaluate(async () => {
     await inPage.hub.serve(inPage.Greeter, inPage.greeter())
   })
-  expect(await inNode.actor(Greeter, inPage).ask("greet", { name: "Node" })).toBe("hello Node")
+  expect(await inNode.actor(Greeter, served).ask("greet", { name: "Node" })).toBe("hello Node")
   const answer = await page.evaluate(
     (to) => inPage.hub.actor(inPage.Greeter, to).ask("greet", { name: "Chromium" }),
     node,
