@@ -58,6 +58,24 @@ describe.each(codecs)("the %s codec", (_, codec) => {
     )
   })
 
+  it("completes the frames of one envelope for each of many receivers, of any length of address", () => {
+    const receivers = [7, 31, 32, 100, 255, 256].map((length) => {
+      const name = "n".repeat(length - 5)
+      // Segments have at most 100 characters.
+      return `@(a/${name.replace(/(.{99})./g, "$1/")})` as const
+    })
+    fc.assert(
+      fc.property(envelope, (one) => {
+        const complete = codec.encodeFor(one)
+        const frames = [...receivers, ...receivers].map(complete)
+        // All at once, as they may share memory.
+        expect(frames.map((frame) => codec.decode(frame).map(check))).toEqual(
+          [...receivers, ...receivers].map((to) => [{ ...one, to }]),
+        )
+      }),
+    )
+  })
+
   it("decodes each frame from nothing but itself", () => {
     const first = codec.encode([{ ...base, payload: { alpha: 1, beta: 2 } }])
     const second = codec.encode([{ ...base, payload: { alpha: 3, beta: 4 } }])

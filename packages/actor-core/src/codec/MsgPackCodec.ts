@@ -56,6 +56,27 @@ const fromPositional = (f: unknown): unknown =>
       }
     : f
 
+/** Most frames that share one allocation. */
+const FRAMES_A_BLOCK = 64
+
+/**
+ * Gives room for frames of about one size, many from one allocation: a buffer of its own for each would
+ * cost more than what is written to it. The blocks grow, so that a few frames don't pay for many.
+ */
+const roomFor = (): ((length: number) => Uint8Array) => {
+  let block = new Uint8Array(0)
+  let used = 0
+  let frames = 1
+  return (length) => {
+    if (used + length > block.length) {
+      block = new Uint8Array(length * frames)
+      used = 0
+      frames = Math.min(frames * 2, FRAMES_A_BLOCK)
+    }
+    return block.subarray(used, (used += length))
+  }
+}
+
 /** The msgpack codec. */
 export const MsgPackCodec: Codec = {
   subprotocol: "signal-hub.msgpack",
@@ -65,12 +86,20 @@ export const MsgPackCodec: Codec = {
     const whole = packr.pack([fields])
     // Two arrays of less than 16 begin with a byte each; the empty string is one byte.
     const at = 2 + packr.pack(fields[0]).length + packr.pack(fields[1]).length
+    const before = whole.slice(0, at)
+    const after = whole.slice(at + 1)
+    const room = roomFor()
     return (to) => {
-      const address = packr.pack(to)
-      const frame = new Uint8Array(whole.length - 1 + address.length)
-      frame.set(whole.subarray(0, at))
-      frame.set(address, at)
-      frame.set(whole.subarray(at + 1), at + address.length)
+      const { length } = to
+      const header = length < 32 ? 1 : length < 256 ? 2 : 3
+      const frame = room(before.length + header + length + after.length)
+      frame.set(before)
+      // The three forms of a string of so many bytes; of an address, characters are bytes.
+      if (header === 1) frame[at] = 0xa0 | length
+      else if (header === 2) frame.set([0xd9, length], at)
+      else frame.set([0xda, length >> 8, length & 0xff], at)
+      for (let i = 0; i < length; i++) frame[at + header + i] = to.charCodeAt(i)
+      frame.set(after, at + header + length)
       return frame
     }
   },
