@@ -74,6 +74,10 @@ const sessionExpiry = (value: unknown, major: ProtocolMajor, limits: Limits): nu
   return Math.min(value, limits.maxSessionExpirySeconds)
 }
 
+/** A takeover adds no session. */
+const takesOver = (hub: HubState, { identity }: Claim): boolean =>
+  identity !== undefined && hub.sessions.byIdentity(identity) !== undefined
+
 const accept = (
   hub: HubState,
   connection: Connection,
@@ -82,8 +86,8 @@ const accept = (
   now: number,
 ): void => {
   const { limits } = hub.host
-  const takesOver = claim.identity !== undefined && hub.sessions.byIdentity(claim.identity) !== undefined
-  if (!takesOver && hub.sessions.count() >= limits.maxSessions) {
+  // The identity is looked up only where it matters: nearly always there is room.
+  if (hub.sessions.count() >= limits.maxSessions && !takesOver(hub, claim)) {
     throw new Refusal(
       "registry_full",
       `the hub has ${limits.maxSessions} sessions, its most`,
