@@ -51,11 +51,6 @@ export class Asks {
     this.#stored = sql.all<{ n: number }>("SELECT count(*) AS n FROM ask")[0]!.n
   }
 
-  /** Whether there are asks that only memory knows: the object must not hibernate yet. */
-  get hasVolatile(): boolean {
-    return this.#volatile > 0
-  }
-
   get(asker: Address.Address, id: string): Ask | undefined {
     const ask = this.#open.get(keyOf(asker, id))
     if (ask !== undefined || this.#stored === 0) return ask

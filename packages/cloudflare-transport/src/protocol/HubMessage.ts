@@ -15,7 +15,6 @@ export const provisionalAddress = (sessionId: string): Address.Address => `@(ses
 /** Whether an address is reserved: nobody may claim it. */
 export const isReserved: (address: string) => boolean = Address.isReserved
 
-export const TOPIC_MAX_LENGTH = 256
 /** Whether the text is a topic: `[A-Za-z0-9/_.:-]{1,256}`. */
 export const isTopic = (value: unknown): value is string =>
   typeof value === "string" && /^[A-Za-z0-9/_.:-]{1,256}$/.test(value)
