@@ -29,6 +29,8 @@ export class HubCore {
   readonly #host: HubHost
   /** Connections without a session, oldest first. */
   readonly #unconnected = new Set<Connection>()
+  /** Each `hub:connect` that waits to be judged. */
+  #connects: Array<{ readonly connection: Connection; readonly envelope: Envelope.Envelope }> = []
   #cancelConnectTimer: (() => void) | undefined
   #sweptAt = 0
 
@@ -166,8 +168,21 @@ export class HubCore {
       connection.send(errorEnvelope(null, to, "not_connected", message, now, envelope.id))
       return
     }
-    connect(this.state, connection, envelope, now)
-    if (connection.state !== "connecting") this.#settled(connection)
+    connection.parked = []
+    this.#connects.push({ connection, envelope })
+    if (this.#connects.length === 1) this.#host.soon(() => this.#connectAll())
+  }
+
+  /** What came in together is written together: a commit costs more than all else that a connect does. */
+  #connectAll(): void {
+    const now = this.#host.now()
+    const connects = this.#connects
+    this.#connects = []
+    for (const { connection, envelope } of connects) {
+      if (connection.state === "connecting") connect(this.state, connection, envelope, now)
+      if (connection.state !== "connecting") this.#settled(connection)
+      this.#unpark(connection)
+    }
   }
 
   #unpark(connection: Connection): void {

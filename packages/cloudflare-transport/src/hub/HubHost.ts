@@ -25,6 +25,8 @@ export interface HubHost {
    * cancelled, by what is given back, the object does not hibernate.
    */
   readonly later: (milliseconds: number, task: () => void) => () => void
+  /** Runs the task once what came in together was taken, then flushes. A crash loses it. */
+  readonly soon: (task: () => void) => void
   readonly now: () => number
   readonly log: (level: LogLevel, event: string, fields: LogFields) => void
 }

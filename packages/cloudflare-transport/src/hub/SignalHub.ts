@@ -32,26 +32,28 @@ export class SignalHub extends DurableObject<HubEnv> {
       },
       limits,
     )
+    const later: HubHost["later"] = (milliseconds, task) => {
+      const core = this.#core
+      const timer = setTimeout(() => {
+        // A core that failed meanwhile has no say any more.
+        if (this.#core !== core) return
+        try {
+          task()
+        } catch (error) {
+          this.#failed(error, null)
+        }
+        this.#bridge.flush()
+      }, milliseconds)
+      return () => clearTimeout(timer)
+    }
     this.#host = {
       sql: durableObjectSql(ctx.storage),
       limits,
       connection: (id) => this.#bridge.connection(id),
       connections: () => this.#bridge.connections(),
       setAlarm: (at) => void (at === null ? ctx.storage.deleteAlarm() : ctx.storage.setAlarm(at)),
-      later: (milliseconds, task) => {
-        const core = this.#core
-        const timer = setTimeout(() => {
-          // A core that failed meanwhile has no say any more.
-          if (this.#core !== core) return
-          try {
-            task()
-          } catch (error) {
-            this.#failed(error, null)
-          }
-          this.#bridge.flush()
-        }, milliseconds)
-        return () => clearTimeout(timer)
-      },
+      later,
+      soon: (task) => void later(0, task),
       now: () => Date.now(),
       log,
     }

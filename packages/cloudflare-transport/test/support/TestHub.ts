@@ -40,6 +40,8 @@ export class TestHub implements HubHost {
   evictions = 0
   #now = EPOCH
   #timers: Array<Timer> = []
+  /** What waits for the end of the event under way. */
+  #soon: Array<() => void> = []
   readonly #sockets = new Map<string, TestSocket>()
   /** What memory knows of connections; the rest is in the sockets' attachments. */
   #connections = new Map<string, Connection>()
@@ -78,6 +80,8 @@ export class TestHub implements HubHost {
     }
   }
 
+  readonly soon = (task: () => void): void => void this.#soon.push(task)
+
   /** Opens a socket, without connecting. */
   open(): TestClient {
     const socket = new TestSocket(`connection-${++this.#count}`, this.#now)
@@ -106,6 +110,7 @@ export class TestHub implements HubHost {
     // without an eviction can be compared to the millisecond.
     connection.save()
     this.core.received(connection, envelope, this.#now)
+    this.#runSoon()
     this.flush()
   }
 
@@ -181,11 +186,16 @@ export class TestHub implements HubHost {
     for (const flush of this.#dirty.splice(0)) flush()
   }
 
+  #runSoon(): void {
+    for (const task of this.#soon.splice(0)) task()
+  }
+
   readonly #markDirty = (flush: () => void): void => void this.#dirty.push(flush)
 
   /** Memory and timers are lost, as after a failure in the middle of an event. */
   restart(): void {
     this.#timers = []
+    this.#soon = []
     this.#connections = new Map()
     this.#dirty = []
     this.core = new HubCore(this, this.alarmAt)
