@@ -25,6 +25,9 @@ export interface AddressPattern {
   readonly matches: (address: string) => boolean
 }
 
+/** A pattern over topics, ready to match. */
+export type TopicPattern = Omit<AddressPattern, "matchesAll">
+
 const STAR = 0x2a
 
 /** Reads a pattern over addresses. Throws `InvalidPattern`. */
@@ -43,6 +46,19 @@ export const compile = (source: string): AddressPattern => {
     matchesAll: false,
     matches: (address) => matchSegments(patterns, rest, address, 2, address.length - 1),
   }
+}
+
+/** Reads a pattern over topics: the same wildcards, without `@( )`. Throws `InvalidPattern`. */
+export const compileTopic = (source: string): TopicPattern => {
+  if (source.length > MAX_PATTERN_BYTES) throw invalid(`is longer than ${MAX_PATTERN_BYTES} bytes`)
+  if (source === "") throw invalid("is empty")
+  if (source === "*" || source === "**") return { source, matches: () => true }
+  const patterns = source.split("/")
+  const rest = patterns.at(-1) === "**"
+  if (rest) patterns.pop()
+  // Of topics, unlike addresses, a segment may be empty.
+  for (const pattern of patterns) if (pattern !== "") checkSegment(pattern)
+  return { source, matches: (topic) => matchSegments(patterns, rest, topic, 0, topic.length) }
 }
 
 const checkSegment = (segment: string): void => {

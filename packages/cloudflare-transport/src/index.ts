@@ -1,8 +1,11 @@
 /** What a Worker needs: the hub's Durable Object, the bridge and the Worker's entry. */
 export * from "./protocol/index.ts"
+export { type VerifyToken } from "./auth/Authentication.ts"
+export { type TokenPayload } from "./auth/Claims.ts"
 export { BridgeTransport } from "./bridge/BridgeTransport.ts"
 export { type BridgeHandler, type BridgeLimits, WebSocketBridge } from "./bridge/WebSocketBridge.ts"
 export { SignalHub } from "./hub/SignalHub.ts"
 export type { Connection } from "./session/Connection.ts"
 export { type HubEnv } from "./worker/HubEnv.ts"
 export { hubWorker } from "./worker/HubWorker.ts"
+export { type Hub, makeHub } from "./worker/makeHub.ts"

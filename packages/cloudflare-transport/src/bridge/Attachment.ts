@@ -1,6 +1,7 @@
 /**
- * What a socket keeps over hibernation: what leads to its session's row, and its small counters. Never
- * a token, and nothing that a client can make larger: an attachment may have 16,384 bytes.
+ * What a socket keeps over hibernation: what leads to its session's row, and its small counters. Before
+ * it has a session also the claims that were verified, of bounded size; never a token. An attachment may
+ * have 16,384 bytes.
  */
 import type { ProtocolMajor } from "../protocol/Version.ts"
 import type { ConnectionState } from "../session/ConnectionState.ts"
@@ -15,6 +16,7 @@ export interface Attachment {
   readonly strikes: number
   readonly failures: number
   readonly heardAt: number
+  readonly claims: string | null
 }
 
 export const readAttachment = (socket: WebSocket): Attachment | undefined =>

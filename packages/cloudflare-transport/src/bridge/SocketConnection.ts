@@ -25,6 +25,7 @@ export class SocketConnection implements Connection {
   strikes: number
   failures: number
   heardAt: number
+  claims: string | null
   parked: Connection["parked"] = null
   readonly #ctx: DurableObjectState
   readonly #markDirty: (connection: SocketConnection) => void
@@ -51,6 +52,7 @@ export class SocketConnection implements Connection {
     this.strikes = attachment.strikes
     this.failures = attachment.failures
     this.heardAt = attachment.heardAt
+    this.claims = attachment.claims
     this.#savedHeardAt = attachment.heardAt
   }
 
@@ -100,6 +102,7 @@ export class SocketConnection implements Connection {
       strikes: this.strikes,
       failures: this.failures,
       heardAt: this.heardAt,
+      claims: this.claims,
     }
     this.socket.serializeAttachment(attachment)
   }

@@ -11,7 +11,6 @@ import {
   frameBytes,
   PING,
   PONG,
-  SUBPROTOCOL_JSON,
   SUBPROTOCOL_MSGPACK,
 } from "../protocol/Frame.ts"
 import { errorEnvelope } from "../protocol/HubEnvelope.ts"
@@ -20,6 +19,7 @@ import { DEFAULT_LIMITS, type Limits } from "../protocol/Limits.ts"
 import type { Connection } from "../session/Connection.ts"
 import { readAttachment } from "./Attachment.ts"
 import { SocketConnection } from "./SocketConnection.ts"
+import { chosenSubprotocol } from "./Subprotocol.ts"
 
 /** Told what happens on the sockets. Called synchronously, one event at a time. */
 export interface BridgeHandler {
@@ -55,15 +55,18 @@ export class WebSocketBridge {
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING, PONG))
   }
 
-  /** Accepts a WebSocket upgrade; anything else is answered 426. */
-  upgrade(request: Request): Response {
+  /**
+   * Accepts a WebSocket upgrade; anything else is answered 426. `claims`, as text, is what was verified of
+   * who opens it, kept for the handler until that has no more need of it.
+   */
+  upgrade(request: Request, claims: string | null = null): Response {
     if (request.headers.get("Upgrade")?.toLowerCase() !== "websocket") {
       return new Response("expected a WebSocket upgrade\n", {
         status: 426,
         headers: { Upgrade: "websocket" },
       })
     }
-    const subprotocol = chooseSubprotocol(request.headers.get("Sec-WebSocket-Protocol"))
+    const subprotocol = chosenSubprotocol(request)
     const [client, server] = Object.values(new WebSocketPair()) as [WebSocket, WebSocket]
     const now = Date.now()
     const connection = this.#track(
@@ -79,6 +82,7 @@ export class WebSocketBridge {
           strikes: 0,
           failures: 0,
           heardAt: now,
+          claims,
         },
         this.#ctx,
         this.#markDirty,
@@ -261,12 +265,6 @@ export class WebSocketBridge {
   readonly #markDirty = (connection: SocketConnection): void => {
     this.#dirty.push(connection)
   }
-}
-
-/** The subprotocol to echo: exactly one of those offered, the token's never. */
-const chooseSubprotocol = (offered: string | null): string | undefined => {
-  const names = offered?.split(",").map((name) => name.trim()) ?? []
-  return names.find((name) => name === SUBPROTOCOL_MSGPACK || name === SUBPROTOCOL_JSON)
 }
 
 const isUsable = (connection: SocketConnection): boolean =>

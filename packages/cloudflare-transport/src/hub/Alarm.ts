@@ -7,6 +7,7 @@ import type { HubHost } from "./HubHost.ts"
 /** The earliest of each kind of deadline that is a row. */
 const EARLIEST = `SELECT min(at) AS at FROM (
   SELECT min(grace_until) AS at FROM session WHERE grace_until IS NOT NULL
+  UNION ALL SELECT min(token_until) FROM session WHERE token_until IS NOT NULL
   UNION ALL SELECT min(lease_until) FROM registration WHERE lease_until IS NOT NULL
   UNION ALL SELECT min(deadline) FROM ask
   UNION ALL SELECT min(unused_since) + ?1 FROM subscription WHERE unused_since IS NOT NULL

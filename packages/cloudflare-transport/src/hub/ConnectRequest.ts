@@ -1,5 +1,6 @@
 /** `hub:connect`: judges it, makes the session, claims its identity. A failed one changes nothing. */
 import type { Address, Envelope } from "@signal-hub/actor-core"
+import type { Claims } from "../auth/Claims.ts"
 import { CloseCode } from "../protocol/CloseCode.ts"
 import { errorEnvelope, hubEnvelope } from "../protocol/HubEnvelope.ts"
 import { type AdvertisedLimits, type Connected, provisionalAddress } from "../protocol/HubMessage.ts"
@@ -22,6 +23,7 @@ import { malformed, Refusal } from "./Refusal.ts"
 interface Claim {
   readonly major: ProtocolMajor
   readonly identity: Address.Address | undefined
+  readonly claims: Claims | null
   readonly metadata: Fields.Fields
   readonly expirySeconds: number
 }
@@ -30,17 +32,24 @@ export const connect = (
   hub: HubState,
   connection: Connection,
   envelope: Envelope.Envelope,
+  claims: Claims | Refusal | null,
   now: number,
 ): void => {
   try {
-    accept(hub, connection, envelope, readClaim(envelope.metadata, hub.host.limits), now)
+    if (claims instanceof Refusal) throw claims
+    if (claims?.expiresAt != null && claims.expiresAt <= now) {
+      // That of the upgrade stays what it is: another attempt on this connection can't succeed.
+      const close = connection.claims === null ? undefined : CloseCode.Unauthorized
+      throw new Refusal("token_expired", "the token has expired", {}, close)
+    }
+    accept(hub, connection, envelope, readClaim(envelope.metadata, claims, hub.host.limits), now)
   } catch (error) {
     if (!(error instanceof Refusal)) throw error
     refuse(hub, connection, envelope, error, now)
   }
 }
 
-const readClaim = (metadata: Fields.Fields, limits: Limits): Claim => {
+const readClaim = (metadata: Fields.Fields, claims: Claims | null, limits: Limits): Claim => {
   const major = negotiate(metadata.protocolVersion)
   if (major === "malformed") throw malformed('"metadata.protocolVersion" must be a version, as "1.0.0"')
   if (major === "unsupported") {
@@ -54,16 +63,22 @@ const readClaim = (metadata: Fields.Fields, limits: Limits): Claim => {
     throw new Refusal("version_mismatch", message, details, CloseCode.VersionMismatch)
   }
   Fields.tags(metadata.capabilities, "metadata.capabilities", limits)
-  const identity = metadata.actorIdentity
   return {
     major,
-    identity:
-      identity === undefined || identity === null
-        ? undefined
-        : Fields.claimable(identity, "metadata.actorIdentity"),
+    identity: readIdentity(metadata.actorIdentity, claims),
+    claims,
     metadata: Fields.metadata(metadata.clientMetadata, "metadata.clientMetadata", limits),
     expirySeconds: sessionExpiry(metadata.sessionExpirySeconds, major, limits),
   }
+}
+
+/** The identity is the token's; in open mode, the one that the client names. */
+const readIdentity = (named: unknown, claims: Claims | null): Address.Address | undefined => {
+  const identity =
+    named === undefined || named === null ? undefined : Fields.claimable(named, "metadata.actorIdentity")
+  if (claims === null) return identity
+  if (identity === undefined || identity === claims.identity) return claims.identity
+  throw new Refusal("forbidden", '"metadata.actorIdentity" is not the identity of the token')
 }
 
 const sessionExpiry = (value: unknown, major: ProtocolMajor, limits: Limits): number => {
@@ -100,6 +115,7 @@ const accept = (
     connectionId: connection.id,
     connection,
     identity: null,
+    claims: claim.claims,
     epoch: 0,
     major: claim.major,
     metadata: claim.metadata,
@@ -122,6 +138,8 @@ const accept = (
   connection.sessionId = session.id
   connection.session = session
   connection.major = session.major
+  connection.claims = null
+  if (claim.claims?.expiresAt != null) hub.alarm.atLatest(claim.claims.expiresAt)
   hub.transition(connection, "connected", "hub:connect")
   connection.save()
   hub.deliver(session, connectedEnvelope(session, envelope.id, limits, now), now)
@@ -147,7 +165,11 @@ const connectedEnvelope = (
     limits: advertised(limits),
     topology: "hub",
   }
-  const metadata = { actorIdentity: session.identity }
+  const tokenExpiresAt = session.claims?.expiresAt
+  const metadata = {
+    actorIdentity: session.identity,
+    ...(typeof tokenExpiresAt === "number" && { tokenExpiresAt }),
+  }
   return hubEnvelope("hub:connected", addressOf(session), payload, now, correlationId, metadata)
 }
 

@@ -1,5 +1,6 @@
 /** Requests that have the hub deliver: `hub:send` to one address, `hub:broadcast` to all registered. */
 import type { Address, Envelope } from "@signal-hub/actor-core"
+import { mayBroadcast, maySend } from "../auth/Authorization.ts"
 import { messageId } from "../protocol/MessageId.ts"
 import { type BroadcastAck, type DeliveryAck, HUB_ADDRESS } from "../protocol/HubMessage.ts"
 import { unmarked } from "./Marks.ts"
@@ -36,6 +37,7 @@ export const send = (request: Request): Answer | undefined => {
   const type = Fields.innerType(fields.type)
   const to = fields.to === undefined || fields.to === null ? envelope.to : Fields.address(fields.to, "to")
   if (to === HUB_ADDRESS) throw malformed('"to" must be the address of an actor, not of the hub')
+  if (!maySend(session.claims, to)) throw new Refusal("forbidden", `the token does not allow to send to ${to}`)
   const metadata = {
     ...unmarked(envelope.metadata),
     forwarded: true,
@@ -63,6 +65,8 @@ export const send = (request: Request): Answer | undefined => {
  */
 export const broadcast = (request: Request): Answer | undefined => {
   const { hub, connection, session, envelope } = request
+  const { claims } = session
+  if (!mayBroadcast(claims)) throw new Refusal("forbidden", 'broadcasting needs the right "broadcast"')
   const fields = Fields.fieldsOf(envelope.payload)
   const type = Fields.innerType(fields.type)
   const excludeSelf = Fields.optionalFlag(fields.excludeSelf, "excludeSelf")
@@ -75,7 +79,8 @@ export const broadcast = (request: Request): Answer | undefined => {
   const isMeant = ({ address, capabilities, sessionId }: Registration): boolean =>
     !(excludeSelf && sessionId === session.id) &&
     (capability === undefined || capabilities.includes(capability)) &&
-    (pattern === undefined || pattern.matches(address))
+    (pattern === undefined || pattern.matches(address)) &&
+    maySend(claims, address)
   const prefix = pattern === undefined || pattern.matchesAll ? "" : literalPrefix(pattern)
   const metadata = { ...unmarked(envelope.metadata), broadcast: true, via: HUB_ADDRESS }
   const payload = fields.data ?? null

@@ -4,12 +4,13 @@
  * and in a simulation.
  */
 import type { Address, Envelope } from "@signal-hub/actor-core"
+import type { Claims } from "../auth/Claims.ts"
 import { CloseCode } from "../protocol/CloseCode.ts"
 import { errorEnvelope } from "../protocol/HubEnvelope.ts"
 import { provisionalAddress } from "../protocol/HubMessage.ts"
 import type { Connection } from "../session/Connection.ts"
 import { isSilent } from "../session/Liveness.ts"
-import { addressOf } from "../session/Session.ts"
+import { addressOf, tokenUntil } from "../session/Session.ts"
 import { connect } from "./ConnectRequest.ts"
 import type { HubHost } from "./HubHost.ts"
 import { HubState } from "./HubState.ts"
@@ -19,10 +20,13 @@ import {
   disconnect,
   endAddress,
   endSession,
+  expireToken,
   loseConnection,
 } from "./Lifecycle.ts"
+import type { Refusal } from "./Refusal.ts"
 import { handleRequest } from "./Requests.ts"
 import { isExpired, route } from "./Router.ts"
+import { authenticateConnect } from "./TokenRequests.ts"
 
 export class HubCore {
   readonly state: HubState
@@ -30,7 +34,11 @@ export class HubCore {
   /** Connections without a session, oldest first. */
   readonly #unconnected = new Set<Connection>()
   /** Each `hub:connect` that waits to be judged. */
-  #connects: Array<{ readonly connection: Connection; readonly envelope: Envelope.Envelope }> = []
+  #connects: Array<{
+    readonly connection: Connection
+    readonly envelope: Envelope.Envelope
+    readonly claims: Claims | Refusal | null
+  }> = []
   #cancelConnectTimer: (() => void) | undefined
   #sweptAt = 0
 
@@ -40,6 +48,7 @@ export class HubCore {
     this.state = new HubState(host, armedAt, {
       unpark: (connection) => this.#unpark(connection),
       socketGone: (session, now) => loseConnection(this.state, session, now, "socket_gone", now),
+      tokenExpired: (session, now) => expireToken(this.state, session, now),
     })
   }
 
@@ -60,7 +69,7 @@ export class HubCore {
   /** A well-formed envelope arrived. */
   received(connection: Connection, envelope: Envelope.Envelope, receivedAt: number): void {
     if (connection.parked === null) this.#handle(connection, envelope, receivedAt, receivedAt)
-    else if (connection.parked.length < this.#host.limits.maxParked)
+    else if (connection.parked.length < this.#mostParked(connection))
       connection.parked.push({ envelope, receivedAt })
     else this.#refuseParked(connection, envelope, receivedAt)
   }
@@ -94,6 +103,7 @@ export class HubCore {
     const { state } = this
     const { limits, now: clock } = this.#host
     const now = clock()
+    for (const session of state.sessions.tokensOver(now)) expireToken(state, session, now)
     for (const session of state.sessions.graceOver(now)) endSession(state, session, now)
     for (const registration of state.registry.leasesOver(now)) {
       endAddress(state, registration, "expired", now)
@@ -142,6 +152,7 @@ export class HubCore {
     if (connection.sessionId === null) return this.#beforeConnect(connection, envelope, now)
     const session = state.sessions.of(connection)
     if (session === undefined) return this.#fenced(connection)
+    if (tokenUntil(session) <= now) return expireToken(state, session, now)
     session.received++
     const from = state.enforceFrom(session, envelope.from, now)
     if (isExpired(envelope, receivedAt, now)) {
@@ -169,8 +180,10 @@ export class HubCore {
       return
     }
     connection.parked = []
-    this.#connects.push({ connection, envelope })
-    if (this.#connects.length === 1) this.#host.soon(() => this.#connectAll())
+    authenticateConnect(this.state, connection, envelope.metadata, (claims) => {
+      this.#connects.push({ connection, envelope, claims })
+      if (this.#connects.length === 1) this.#host.soon(() => this.#connectAll())
+    })
   }
 
   /** What came in together is written together: a commit costs more than all else that a connect does. */
@@ -178,8 +191,8 @@ export class HubCore {
     const now = this.#host.now()
     const connects = this.#connects
     this.#connects = []
-    for (const { connection, envelope } of connects) {
-      if (connection.state === "connecting") connect(this.state, connection, envelope, now)
+    for (const { connection, envelope, claims } of connects) {
+      if (connection.state === "connecting") connect(this.state, connection, envelope, claims, now)
       if (connection.state !== "connecting") this.#settled(connection)
       this.#unpark(connection)
     }
@@ -200,10 +213,18 @@ export class HubCore {
     }
   }
 
+  #mostParked({ sessionId }: Connection): number {
+    const { maxParked, maxParkedUnconnected } = this.#host.limits
+    return sessionId === null ? maxParkedUnconnected : maxParked
+  }
+
   #refuseParked(connection: Connection, { from, id }: Envelope.Envelope, now: number): void {
+    const message = `${this.#mostParked(connection)} messages wait for an earlier one of this connection`
     const session = this.state.sessions.of(connection)
-    if (session === undefined) return
-    const message = `${this.#host.limits.maxParked} messages wait for an earlier one of this session`
+    if (session === undefined) {
+      const to = provisionalAddress(connection.id)
+      return connection.send(errorEnvelope(null, to, "queue_full", message, now, id))
+    }
     this.state.refuse(session, this.state.enforceFrom(session, from, now), "queue_full", message, id, now)
   }
 

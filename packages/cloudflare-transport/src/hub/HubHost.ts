@@ -2,13 +2,15 @@
  * What the core of a hub needs from whoever runs it: storage, the open connections, one alarm, timers
  * that may be lost, a log. Everything else it is told: envelopes, closes and the clock's reading.
  */
+import type { Claims } from "../auth/Claims.ts"
+import type { TokenRefused } from "../auth/TokenRefused.ts"
 import type { Limits } from "../protocol/Limits.ts"
 import type { Connection } from "../session/Connection.ts"
 import type { Sql } from "../storage/Sql.ts"
 
 export type LogLevel = "debug" | "info" | "warn" | "error"
 
-/** Fields of a log line. Never a payload, never a token. */
+/** Fields of a log line. Never a payload, never a token or its claims. */
 export type LogFields = { readonly [field: string]: unknown }
 
 export interface HubHost {
@@ -27,6 +29,13 @@ export interface HubHost {
   readonly later: (milliseconds: number, task: () => void) => () => void
   /** Runs the task once what came in together was taken, then flushes. A crash loses it. */
   readonly soon: (task: () => void) => void
+  /**
+   * Verifies a token and calls `done` once, later, within `connectTimeout`; then flushes. A crash loses it.
+   * `null`: the hub is open.
+   */
+  readonly authenticate: ((token: string, done: (claims: Claims | TokenRefused) => void) => void) | null
+  /** The hub's name, as tokens know it. */
+  readonly name: string
   readonly now: () => number
   readonly log: (level: LogLevel, event: string, fields: LogFields) => void
 }

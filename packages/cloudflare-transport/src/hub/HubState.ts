@@ -11,7 +11,7 @@ import type { Connection } from "../session/Connection.ts"
 import { canGo } from "../session/ConnectionState.ts"
 import type { Multicast } from "../session/Multicast.ts"
 import { type Outbox, volatileOutbox } from "../session/Outbox.ts"
-import { addressOf, type Session } from "../session/Session.ts"
+import { addressOf, type Session, tokenUntil } from "../session/Session.ts"
 import { Sessions } from "../session/Sessions.ts"
 import { Alarm } from "./Alarm.ts"
 import { Asks } from "./Asks.ts"
@@ -29,6 +29,8 @@ export interface HubEvents {
   readonly unpark: (connection: Connection) => void
   /** The session's socket is not there any more, and no close was ever told. */
   readonly socketGone: (session: Session, now: number) => void
+  /** The session's token has expired. */
+  readonly tokenExpired: (session: Session, now: number) => void
 }
 
 export class HubState {
@@ -102,12 +104,16 @@ export class HubState {
 
   /** Sends to the session; what can't be sent is a dead letter. Gives whether it is on its way. */
   deliver(session: Session, envelope: Envelope.Envelope, now: number, copyOf?: Multicast): boolean {
-    if (this.outbox.offer(session, envelope, copyOf)) {
+    const expired = tokenUntil(session) <= now
+    if (!expired && this.outbox.offer(session, envelope, copyOf)) {
       this.metrics.messagesSent++
       return true
     }
     this.deadLetter(envelope, "disconnected", now)
-    if (session.connectionId !== null) this.on.socketGone(session, now)
+    if (session.connectionId !== null) {
+      if (expired) this.on.tokenExpired(session, now)
+      else this.on.socketGone(session, now)
+    }
     return false
   }
 
@@ -128,6 +134,7 @@ export class HubState {
     details?: LogFields,
   ): void {
     this.metrics.errors++
+    if (code === "forbidden") this.logSession("request_forbidden", session, { reason: message })
     this.deliver(session, errorEnvelope(session.major, to, code, message, now, correlationId, details), now)
   }
 

@@ -3,10 +3,12 @@
  * `Takeover` decides it. One synchronous step, or nothing.
  */
 import type { Address } from "@signal-hub/actor-core"
+import { maySubscribe } from "../auth/Authorization.ts"
 import { CloseCode } from "../protocol/CloseCode.ts"
 import { hubEnvelope } from "../protocol/HubEnvelope.ts"
 import { addressOf, type Session } from "../session/Session.ts"
 import { planTakeover } from "../session/Takeover.ts"
+import { endWhatIsForbidden } from "./ClaimsChange.ts"
 import type { HubState } from "./HubState.ts"
 import { disconnect, endAddress, endAsks, logEnd } from "./Lifecycle.ts"
 import type { Registration } from "./Registry.ts"
@@ -37,9 +39,12 @@ export const claimIdentity = (
     const revived = hub.topics.revive(identity)
     session.subscriptions = undefined
     session.watches = undefined
+    if (superseded !== undefined || revived.length > 0) endWhatIsForbidden(hub, session, now)
     hub.announce(() => {
       for (const topic of moved) leavePresence(hub, topic, session, provisional)
-      for (const topic of [...moved, ...revived]) joinPresence(hub, topic, session)
+      for (const topic of [...moved, ...revived]) {
+        if (maySubscribe(session.claims, topic)) joinPresence(hub, topic, session)
+      }
     })
   })
 }

@@ -52,6 +52,15 @@ export const connectionLost = (hub: HubState, connection: Connection, cause: str
   if (session !== undefined) loseConnection(hub, session, lastHeard(connection), cause, now)
 }
 
+/** The session's token has expired: its client comes back with a fresh one, or the session ends. */
+export const expireToken = (hub: HubState, session: Session, now: number): void => {
+  const connection = hub.sessions.connectionOf(session)
+  if (connection === undefined) return loseConnection(hub, session, now, "socket_gone", now)
+  const message = "the token has expired: connect with a fresh one"
+  disconnect(hub, connection, "token_expired", CloseCode.Unauthorized, message, now)
+  connectionLost(hub, connection, "token_expired", now)
+}
+
 /** A session without a connection waits for another for its grace period, or ends. */
 export const loseConnection = (
   hub: HubState,

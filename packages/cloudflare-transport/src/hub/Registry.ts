@@ -1,5 +1,6 @@
 /** The registrations of a hub: which session holds which address, with its tags, metadata and lease. */
 import { Address, type AddressPattern } from "@signal-hub/actor-core"
+import { sameSecret } from "../auth/SecretText.ts"
 import type { ActorEntry } from "../protocol/HubMessage.ts"
 import type { Limits } from "../protocol/Limits.ts"
 import { leaseUntil, sessionHeard } from "../session/Liveness.ts"
@@ -81,7 +82,7 @@ export class Registry {
   heldUnder(token: string): Registration | undefined {
     const address = decodeAddress(token)
     const registration = address === undefined ? undefined : this.get(address)
-    return registration?.renewalToken === token ? registration : undefined
+    return registration !== undefined && sameSecret(registration.renewalToken, token) ? registration : undefined
   }
 
   /** The session that holds the address by a live registration. */

@@ -1,5 +1,6 @@
 /** Requests about registrations: register, renew, unregister, discover, list. */
 import type { Address } from "@signal-hub/actor-core"
+import { mayDiscover, mayDiscoverBy, mayList, mayRegister } from "../auth/Authorization.ts"
 import type { ActorList, Discovered, Registered } from "../protocol/HubMessage.ts"
 import * as Fields from "./Fields.ts"
 import { claimIdentity, moveAway } from "./IdentityClaim.ts"
@@ -20,6 +21,9 @@ export const register = ({ hub, session, envelope, now }: Request): Answer => {
   const capabilities = Fields.tags(fields.capabilities, "capabilities", limits)
   const metadata = Fields.metadata(fields.metadata, "metadata", limits)
   const ttlSeconds = Fields.ttlSeconds(fields.ttlSeconds, limits) ?? limits.defaultTtlSeconds
+  if (!mayRegister(session.claims, address)) {
+    throw new Refusal("forbidden", `the token does not allow to register ${address}`)
+  }
   refuseForeignIdentity(hub, session, address)
 
   refuseBeyondLimits(hub, session, hub.registry.get(address))
@@ -110,10 +114,13 @@ export const unregister = ({ hub, session, from, envelope, now }: Request): Answ
   return { payload: { actorAddress: address } }
 }
 
-export const discover = ({ hub, envelope, now }: Request): Answer => {
+export const discover = ({ hub, session, envelope, now }: Request): Answer => {
   const fields = Fields.fieldsOf(envelope.payload)
   const { limits } = hub.host
   const pattern = Fields.pattern(fields.pattern, "pattern")
+  if (!mayDiscoverBy(session.claims, pattern)) {
+    throw new Refusal("forbidden", 'to discover all needs the right "list": name what is looked for')
+  }
   const wanted = [...Fields.tags(fields.capabilities, "capabilities", limits)]
   const one = Fields.optionalText(fields.capability, "capability", 256)
   if (one !== undefined) wanted.push(one)
@@ -126,7 +133,9 @@ export const discover = ({ hub, envelope, now }: Request): Answer => {
     ROWS_A_PAGE,
     now,
     ({ address, capabilities }) =>
-      pattern.matches(address) && wanted.every((capability) => capabilities.includes(capability)),
+      pattern.matches(address) &&
+      mayDiscover(session.claims, address) &&
+      wanted.every((capability) => capabilities.includes(capability)),
   )
   const actors = found.map((registration) => hub.registry.entry(registration, now))
   const payload: Discovered =
@@ -136,7 +145,8 @@ export const discover = ({ hub, envelope, now }: Request): Answer => {
   return { payload }
 }
 
-export const listActors = ({ hub, envelope, now }: Request): Answer => {
+export const listActors = ({ hub, session, envelope, now }: Request): Answer => {
+  if (!mayList(session.claims)) throw new Refusal("forbidden", 'listing needs the right "list"')
   const fields = Fields.fieldsOf(envelope.payload)
   const { maxPageSize } = hub.host.limits
   const limit = Fields.optionalCount(fields.limit, "limit", 1, maxPageSize) ?? maxPageSize
@@ -144,6 +154,7 @@ export const listActors = ({ hub, envelope, now }: Request): Answer => {
   const total = hub.registry.count()
   const actors = hub.registry
     .slice(offset, limit, now)
+    .filter(({ address }) => mayDiscover(session.claims, address))
     .map((registration) => hub.registry.entry(registration, now))
   const payload: ActorList = { actors, total, offset, limit, hasMore: offset + limit < total }
   return { payload }

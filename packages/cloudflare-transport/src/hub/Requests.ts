@@ -13,6 +13,7 @@ import { Refusal } from "./Refusal.ts"
 import { discover, listActors, register, renew, unregister } from "./RegistryRequests.ts"
 import { disconnectRequest, heartbeat, metrics, queueStats } from "./SessionRequests.ts"
 import { presence, publish, subscribe, unsubscribe } from "./TopicRequests.ts"
+import { refreshToken } from "./TokenRequests.ts"
 import { unwatch, watch } from "./WatchRequests.ts"
 
 /** A request as its handler sees it. */
@@ -31,7 +32,7 @@ export interface Answer {
   readonly payload: unknown
   readonly metadata?: Envelope.Metadata
 }
-type Handler = (request: Request) => Answer | undefined
+export type Handler = (request: Request) => Answer | undefined
 
 const HANDLERS: { readonly [type in Exclude<HubRequestType, "hub:connect">]: Handler } = {
   "hub:heartbeat": heartbeat,
@@ -51,6 +52,7 @@ const HANDLERS: { readonly [type in Exclude<HubRequestType, "hub:connect">]: Han
   "hub:presence": presence,
   "hub:queue_stats": queueStats,
   "hub:metrics": metrics,
+  "hub:refresh_token": refreshToken,
 }
 
 /** Requests that a tell gets no answer to. */
@@ -63,14 +65,21 @@ const ASK_ONLY: ReadonlySet<string> = new Set([
 
 export const handleRequest = (request: Request): void => {
   const { hub, session, from, envelope, now } = request
-  const { id, type } = envelope
+  const { type } = envelope
   const handler = Object.hasOwn(HANDLERS, type) ? HANDLERS[type as keyof typeof HANDLERS] : undefined
   if (handler === undefined) {
     const known = type === "hub:connect" ? "invalid_message" : "unknown_type"
     const message =
       known === "unknown_type" ? `the hub has no request "${type}"` : "the session is connected already"
-    return hub.refuse(session, from, known, message, id, now)
+    return hub.refuse(session, from, known, message, envelope.id, now)
   }
+  respond(request, handler)
+}
+
+/** Answers with what the handler gives, or with the refusal that it throws. */
+export const respond = (request: Request, handler: Handler): void => {
+  const { hub, session, from, envelope, now } = request
+  const { id, type } = envelope
   try {
     const answer = handler(request)
     if (answer !== undefined && (envelope.pattern === "ask" || !ASK_ONLY.has(type))) {

@@ -3,6 +3,7 @@
  * Opens asks, lets each answer through once, and only from where it may come. The hot path of a hub.
  */
 import type { Address, Envelope } from "@signal-hub/actor-core"
+import { maySend } from "../auth/Authorization.ts"
 import { hubEnvelope } from "../protocol/HubEnvelope.ts"
 import { isMoreToCome } from "../protocol/AnswerStream.ts"
 import { HUB_ADDRESS } from "../protocol/HubMessage.ts"
@@ -32,10 +33,13 @@ export const route = (
       envelope.id,
       now,
     )
+  } else if (envelope.pattern === "tell" && envelope.correlationId !== null) {
+    correlated(hub, sender, from, envelope, envelope.correlationId, now)
+  } else if (!maySend(sender.claims, envelope.to)) {
+    const message = `the token does not allow to send to ${envelope.to}`
+    hub.refuse(sender, from, "forbidden", message, envelope.id, now)
   } else if (envelope.pattern === "ask") {
     ask(hub, sender, from, envelope, now)
-  } else if (envelope.correlationId !== null) {
-    correlated(hub, sender, from, envelope, envelope.correlationId, now)
   } else {
     const target = hub.resolve(envelope.to, now)
     if (target === undefined) hub.deadLetter(envelope, "unknown_actor", now)

@@ -1,9 +1,10 @@
 /** Requests about the session itself: heartbeat, farewell, figures. */
+import { mayReadMetrics } from "../auth/Authorization.ts"
 import { CloseCode } from "../protocol/CloseCode.ts"
 import type { QueueStats } from "../protocol/HubMessage.ts"
 import * as Fields from "./Fields.ts"
 import { closeConnection, endSession } from "./Lifecycle.ts"
-import { malformed } from "./Refusal.ts"
+import { malformed, Refusal } from "./Refusal.ts"
 import { type Answer, reply, type Request } from "./Requests.ts"
 
 export const heartbeat = ({ envelope, now }: Request): Answer => {
@@ -38,10 +39,13 @@ export const queueStats = ({ connection, session, now }: Request): Answer => {
   return { payload }
 }
 
-export const metrics = ({ hub, now }: Request): Answer => ({
-  payload: {
-    ...hub.metrics.snapshot(now),
-    sessions: hub.sessions.count(),
-    registrations: hub.registry.count(),
-  },
-})
+export const metrics = ({ hub, session, now }: Request): Answer => {
+  if (!mayReadMetrics(session.claims)) throw new Refusal("forbidden", 'metrics need the right "metrics"')
+  return {
+    payload: {
+      ...hub.metrics.snapshot(now),
+      sessions: hub.sessions.count(),
+      registrations: hub.registry.count(),
+    },
+  }
+}

@@ -3,6 +3,16 @@
  * timers, and moves bytes. Holds no state of its own.
  */
 import { DurableObject } from "cloudflare:workers"
+import {
+  type Authenticate,
+  type Authentication,
+  authenticationOf,
+  type VerifyToken,
+} from "../auth/Authentication.ts"
+import type { Claims } from "../auth/Claims.ts"
+import { TokenRefused } from "../auth/TokenRefused.ts"
+import type { Limits } from "../protocol/Limits.ts"
+import { claimsIn } from "../worker/Upgrade.ts"
 import { type HubEnv, limitsOf } from "../worker/HubEnv.ts"
 import { WebSocketBridge } from "../bridge/WebSocketBridge.ts"
 import { durableObjectSql } from "../storage/Sql.ts"
@@ -16,7 +26,8 @@ export class SignalHub extends DurableObject<HubEnv> {
   readonly #bridge: WebSocketBridge
   #core!: HubCore
 
-  constructor(ctx: DurableObjectState, env: HubEnv) {
+  /** `verify`: a scheme of your own for tokens, the same that the Worker has. See `makeHub`. */
+  constructor(ctx: DurableObjectState, env: HubEnv, verify?: VerifyToken) {
     super(ctx, env)
     const limits = limitsOf(env)
     const log = makeLog(env.LOG_LEVEL)
@@ -53,6 +64,8 @@ export class SignalHub extends DurableObject<HubEnv> {
       connections: () => this.#bridge.connections(),
       setAlarm: (at) => void (at === null ? ctx.storage.deleteAlarm() : ctx.storage.setAlarm(at)),
       later,
+      authenticate: this.#authenticator(authenticationOf(env, verify), later, limits),
+      name: ctx.id.name ?? "",
       soon: (task) => void later(0, task),
       now: () => Date.now(),
       log,
@@ -64,7 +77,7 @@ export class SignalHub extends DurableObject<HubEnv> {
   }
 
   override fetch(request: Request): Response {
-    return this.#bridge.upgrade(request)
+    return this.#bridge.upgrade(request, this.#host.authenticate === null ? null : claimsIn(request))
   }
 
   override webSocketMessage(socket: WebSocket, frame: string | ArrayBuffer): void {
@@ -82,6 +95,29 @@ export class SignalHub extends DurableObject<HubEnv> {
   override alarm(): void {
     this.#core.alarm()
     this.#bridge.flush()
+  }
+
+  /** The check of tokens, in bounded time. While it runs, its timer keeps the object from hibernating. */
+  #authenticator(
+    authentication: Authentication,
+    later: HubHost["later"],
+    { connectTimeout }: Limits,
+  ): HubHost["authenticate"] {
+    if (authentication.mode === "open") return null
+    const unavailable = new TokenRefused({ code: "internal_error", message: "tokens can't be verified now" })
+    const check: Authenticate =
+      authentication.mode === "token" ? authentication.authenticate : () => Promise.reject(unavailable)
+    return (token, done) => {
+      const core = this.#core
+      const result = Promise.withResolvers<Claims | TokenRefused>()
+      const cancel = later(connectTimeout, () => result.resolve(unavailable))
+      check(token).then(result.resolve, (error: TokenRefused) => result.resolve(error))
+      void result.promise.then((found) => {
+        cancel()
+        // A core that failed meanwhile closed the connection.
+        if (this.#core === core) later(0, () => done(found))
+      })
+    }
   }
 
   /** What memory held is in doubt after a failure: begins again from the rows, as after an eviction. */

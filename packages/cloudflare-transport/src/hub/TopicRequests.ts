@@ -1,5 +1,6 @@
 /** Requests about topics: subscribe, unsubscribe, publish, presence. */
 import type { Address } from "@signal-hub/actor-core"
+import { mayPublish, maySeePresence, maySubscribe } from "../auth/Authorization.ts"
 import { messageId } from "../protocol/MessageId.ts"
 import { HUB_ADDRESS, type PresenceMember, type PresenceState } from "../protocol/HubMessage.ts"
 import { Multicast } from "../session/Multicast.ts"
@@ -15,6 +16,7 @@ export const subscribe = ({ hub, session, envelope }: Request): Answer => {
   const topic = Fields.topic(fields.topic)
   const durable = Fields.optionalFlag(fields.durable, "durable")
   const presence = Fields.optionalFlag(fields.presence, "presence")
+  if (!maySubscribe(session.claims, topic)) throw forbidden(`subscribe to "${topic}"`)
   const owner = addressOf(session)
   const before = hub.topics.get(topic).get(owner)
   const { maxSubscriptionsPerSession } = hub.host.limits
@@ -46,10 +48,11 @@ export const unsubscribe = ({ hub, session, envelope }: Request): Answer => {
 }
 
 /** A copy for each subscriber; a slow or absent one holds up nobody and is not waited for. */
-export const publish = ({ hub, from, envelope, now }: Request): Answer => {
+export const publish = ({ hub, session: publisher, from, envelope, now }: Request): Answer => {
   const fields = Fields.fieldsOf(envelope.payload)
   const topic = Fields.topic(fields.topic)
   const type = Fields.innerType(fields.type)
+  if (!mayPublish(publisher.claims, topic)) throw forbidden(`publish on "${topic}"`)
   const metadata = { ...unmarked(envelope.metadata), topic, publication: true, via: HUB_ADDRESS }
   const copies = new Multicast({
     id: messageId(),
@@ -72,9 +75,10 @@ export const publish = ({ hub, from, envelope, now }: Request): Answer => {
   return { payload: { topic, subscriberCount } }
 }
 
-export const presence = ({ hub, envelope }: Request): Answer => {
+export const presence = ({ hub, session: asker, envelope }: Request): Answer => {
   const fields = Fields.fieldsOf(envelope.payload)
   const topic = Fields.topic(fields.topic)
+  if (!maySeePresence(asker.claims, topic)) throw forbidden(`see who is on "${topic}"`)
   const { maxPageSize } = hub.host.limits
   const owners = hub.topics.page(topic, Fields.cursor(fields.cursor), maxPageSize + 1)
   const members = owners.slice(0, maxPageSize).flatMap((owner) => {
@@ -88,6 +92,9 @@ export const presence = ({ hub, envelope }: Request): Answer => {
       : { topic, members, hasMore: false }
   return { payload }
 }
+
+const forbidden = (what: string): Refusal =>
+  new Refusal("forbidden", `the token does not allow to ${what}`)
 
 /** A member as others see it: with the metadata of its registration, else of its client. */
 const memberOf = (hub: HubState, session: Session, actorAddress: Address.Address): PresenceMember => ({

@@ -94,6 +94,11 @@ export class Topics {
       .map(({ owner }) => owner)
   }
 
+  /** The topics that an owner is subscribed to. */
+  namesOf(owner: Address.Address): ReadonlyArray<string> {
+    return this.#of(owner, true).map(({ topic }) => topic)
+  }
+
   /** How many the session has. */
   countOf(session: Session): number {
     session.subscriptions ??= this.#sql.all<{ n: number }>(

@@ -29,6 +29,13 @@ export class Watches {
     session.watches = undefined
   }
 
+  /** What a watcher watches. */
+  targetsOf(watcher: Address.Address): ReadonlyArray<Address.Address> {
+    return this.#sql
+      .all<{ target: Address.Address }>("SELECT target FROM watch WHERE watcher = ?", watcher)
+      .map(({ target }) => target)
+  }
+
   /** The target ended: gives its watchers, whose watches are over now. */
   take(target: Address.Address): ReadonlyArray<Address.Address> {
     const watchers = this.#sql

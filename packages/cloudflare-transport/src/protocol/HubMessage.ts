@@ -158,6 +158,10 @@ export interface QueueStats {
   readonly pauseThreshold: number
   readonly resumeThreshold: number
 }
+export interface TokenRefreshed {
+  /** When the new token expires, epoch milliseconds; `null`: never. */
+  readonly expiresAt: number | null
+}
 export type DisconnectReason =
   | "duplicate_connection"
   | "unauthorized"
@@ -222,6 +226,7 @@ export interface HubRequests {
   }
   "hub:queue_stats": { readonly in: {}; readonly out: QueueStats }
   "hub:metrics": { readonly in: {}; readonly out: { readonly [metric: string]: number } }
+  "hub:refresh_token": { readonly in: { readonly token: string }; readonly out: TokenRefreshed }
 }
 export type HubRequestType = keyof HubRequests
 
@@ -245,6 +250,7 @@ export const ANSWER_TYPE: { readonly [type in HubRequestType]: string } = {
   "hub:presence": "hub:presence_state",
   "hub:queue_stats": "hub:queue_stats_response",
   "hub:metrics": "hub:metrics_response",
+  "hub:refresh_token": "hub:token_refreshed",
 }
 
 /** Messages that the hub sends unasked, and refusals, by type. */
@@ -252,7 +258,7 @@ export interface HubEvents {
   "hub:disconnect": { readonly reason: DisconnectReason; readonly message: string }
   "hub:terminated": Terminated
   "hub:presence_diff": PresenceDiff
-  "hub:unregistered": { readonly actorAddress: Address.Address; readonly reason: "superseded" }
+  "hub:unregistered": { readonly actorAddress: Address.Address; readonly reason: "superseded" | "forbidden" }
   "hub:pause": { readonly actorAddress: Address.Address; readonly reason: string }
   "hub:resume": { readonly actorAddress: Address.Address }
   "hub:error": HubErrorPayload

@@ -41,6 +41,8 @@ export interface Limits {
   readonly askVolatileFor: number
   /** Envelopes of a session that may wait while an earlier one is worked on. */
   readonly maxParked: number
+  /** The same of a connection that is not yet a session. */
+  readonly maxParkedUnconnected: number
   /** Envelopes of a broadcast that are sent before others are served. */
   readonly broadcastSlice: number
   /** How long a durable subscription lives unused, in milliseconds. */
@@ -77,6 +79,7 @@ export const DEFAULT_LIMITS: Limits = {
   maxAskTimeout: 24 * 3_600_000,
   askVolatileFor: 1_000,
   maxParked: 1_000,
+  maxParkedUnconnected: 100,
   broadcastSlice: 1_000,
   durableSubscriptionFor: 7 * 24 * 3_600_000,
   presenceWindow: 50,

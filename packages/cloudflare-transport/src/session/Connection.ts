@@ -25,6 +25,8 @@ export interface Connection {
   failures: number
   /** When a frame was last received, epoch milliseconds. The runtime knows of pings. */
   heardAt: number
+  /** The claims that came with the upgrade, as text, until a session has them or the connection ends. */
+  claims: string | null
   /** What leaves with the next flush, in order. */
   readonly outgoing: Array<Envelope.Envelope>
   /** What came in while an earlier envelope of this connection is still worked on; `null`: nothing is. */

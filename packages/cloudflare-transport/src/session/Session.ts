@@ -3,6 +3,7 @@
  * named by `sessionId`, which is neither an address nor a secret; it speaks for its identity.
  */
 import type { Address } from "@signal-hub/actor-core"
+import type { Claims } from "../auth/Claims.ts"
 import { provisionalAddress } from "../protocol/HubMessage.ts"
 import type { ProtocolMajor } from "../protocol/Version.ts"
 import type { Connection } from "./Connection.ts"
@@ -14,6 +15,8 @@ export interface Session {
   /** That connection, once it was looked up. Not kept over hibernation. */
   connection: Connection | undefined
   identity: Address.Address | null
+  /** What it may do, and until when; `null` in open mode. */
+  claims: Claims | null
   /** Goes up with every claim of the identity. */
   epoch: number
   readonly major: ProtocolMajor
@@ -42,3 +45,6 @@ export interface Session {
 /** The address it is known by: its identity, or a provisional one. */
 export const addressOf = (session: Session): Address.Address =>
   session.identity ?? provisionalAddress(session.id)
+
+/** When its token expires, epoch milliseconds. */
+export const tokenUntil = ({ claims }: Session): number => claims?.expiresAt ?? Number.POSITIVE_INFINITY

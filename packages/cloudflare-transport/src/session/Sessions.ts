@@ -3,6 +3,7 @@
  * miss reads the row. Who wins an identity and what ends with a session is in the hub's `Lifecycle`.
  */
 import type { Address } from "@signal-hub/actor-core"
+import { type Claims, keptClaims } from "../auth/Claims.ts"
 import type { ProtocolMajor } from "../protocol/Version.ts"
 import type { Sql } from "../storage/Sql.ts"
 import type { Connection } from "./Connection.ts"
@@ -19,6 +20,7 @@ interface SessionRow {
   readonly expiry_seconds: number
   readonly heard_at: number
   readonly grace_until: number | null
+  readonly claims: string | null
 }
 
 interface Storage {
@@ -80,8 +82,9 @@ export class Sessions {
   save(session: Session): void {
     this.#storage.sql.run(
       `INSERT OR REPLACE INTO session
-       (id, connection, identity, epoch, major, metadata, connected_at, expiry_seconds, heard_at, grace_until)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       (id, connection, identity, epoch, major, metadata, connected_at, expiry_seconds, heard_at, grace_until,
+        claims, token_until)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       session.id,
       session.connectionId,
       session.identity,
@@ -92,6 +95,8 @@ export class Sessions {
       session.expirySeconds,
       session.heardAt,
       session.graceUntil,
+      session.claims?.text ?? null,
+      session.claims?.expiresAt ?? null,
     )
     if (this.#count !== undefined && !this.#byId.has(session.id)) this.#count++
     this.#byId.set(session.id, session)
@@ -122,10 +127,31 @@ export class Sessions {
     this.#byIdentity.set(identity, session)
   }
 
-  /** The session lost its connection and waits for another until `graceUntil`. */
+  /** From now on these claims hold. */
+  setClaims(session: Session, claims: Claims): void {
+    this.#storage.sql.run(
+      "UPDATE session SET claims = ?, token_until = ? WHERE id = ?",
+      claims.text,
+      claims.expiresAt,
+      session.id,
+    )
+    session.claims = claims
+  }
+
+  /** Connected sessions whose token has expired. */
+  tokensOver(now: number): ReadonlyArray<Session> {
+    return this.#storage.sql
+      .all<SessionRow>("SELECT * FROM session WHERE token_until <= ? LIMIT 1000", now)
+      .map((row) => this.#byId.get(row.id) ?? this.#cache(row))
+  }
+
+  /**
+   * The session lost its connection and waits for another until `graceUntil`. It is served nothing, so
+   * that its token may expire.
+   */
   detach(session: Session, heardAt: number, graceUntil: number): void {
     this.#storage.sql.run(
-      "UPDATE session SET connection = NULL, heard_at = ?, grace_until = ? WHERE id = ?",
+      "UPDATE session SET connection = NULL, heard_at = ?, grace_until = ?, token_until = NULL WHERE id = ?",
       heardAt,
       graceUntil,
       session.id,
@@ -186,6 +212,7 @@ export class Sessions {
       expirySeconds: row.expiry_seconds,
       heardAt: row.heard_at,
       graceUntil: row.grace_until,
+      claims: row.claims === null ? null : keptClaims(row.claims),
       received: 0,
       receivedSince: this.#storage.now(),
       asked: new Set(),

@@ -4,8 +4,6 @@
  */
 import type { Sql } from "./Sql.ts"
 
-const VERSION = 1
-
 const TABLES: ReadonlyArray<string> = [
   `CREATE TABLE identity (
     address TEXT PRIMARY KEY,
@@ -72,12 +70,24 @@ const TABLES: ReadonlyArray<string> = [
   `CREATE INDEX ask_target_session ON ask (target_session)`,
 ]
 
-/** Creates the tables where they are not there yet. */
+/** What brings a database from one version to the next; never changed once it is released. */
+const STEPS: ReadonlyArray<ReadonlyArray<string>> = [
+  TABLES,
+  [
+    `ALTER TABLE session ADD COLUMN claims TEXT`,
+    `ALTER TABLE session ADD COLUMN token_until INTEGER`,
+    `CREATE INDEX session_token ON session (token_until) WHERE token_until IS NOT NULL`,
+  ],
+]
+
+/** Brings the tables to the version of this code. */
 export const migrate = (sql: Sql): void => {
   sql.run("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
-  if (sql.all<{ version: number }>("SELECT version FROM schema_version").length > 0) return
+  const version = sql.all<{ version: number }>("SELECT version FROM schema_version")[0]?.version ?? 0
+  if (version >= STEPS.length) return
   sql.transaction(() => {
-    for (const table of TABLES) sql.run(table)
-    sql.run("INSERT INTO schema_version (version) VALUES (?)", VERSION)
+    for (const step of STEPS.slice(version)) for (const statement of step) sql.run(statement)
+    sql.run("DELETE FROM schema_version")
+    sql.run("INSERT INTO schema_version (version) VALUES (?)", STEPS.length)
   })
 }

@@ -7,6 +7,16 @@ export interface HubEnv {
   readonly SIGNAL_HUB: DurableObjectNamespace<SignalHub>
   /** `token` (the default) or `open`: everybody may do everything, for local development. */
   readonly AUTH_MODE?: string
+  /** The secret of HS256 tokens; 32 characters or more, as it can be guessed offline. */
+  readonly JWT_SECRET?: string
+  /** The public keys of RS256, ES256 or EdDSA tokens: a key set as JSON, or where one is fetched. */
+  readonly JWKS?: string | { readonly keys: ReadonlyArray<object> }
+  readonly JWKS_URL?: string
+  /** What `iss` must be, and `aud` must be or hold. Absent: any. */
+  readonly JWT_ISSUER?: string
+  readonly JWT_AUDIENCE?: string
+  /** Origins whose pages may connect, comma-separated. Absent: any. */
+  readonly ALLOWED_ORIGINS?: string
   /** `debug`, `info` (the default), `warn` or `error`. */
   readonly LOG_LEVEL?: string
   /** JSON that overrides `DEFAULT_LIMITS`. */

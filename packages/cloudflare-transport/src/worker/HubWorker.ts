@@ -1,10 +1,18 @@
-/** The Worker's entry: health, and upgrades to the hub that the path names. */
-import { CloseCode } from "../protocol/CloseCode.ts"
+/** The Worker's entry: health, and upgrades to the hub that the path names for who may enter it. */
+import { type Authentication, authenticationOf, type VerifyToken } from "../auth/Authentication.ts"
+import { mayEnter } from "../auth/Authorization.ts"
+import type { Claims } from "../auth/Claims.ts"
+import { closeOf, TokenRefused } from "../auth/TokenRefused.ts"
+import { chosenSubprotocol, offeredToken } from "../bridge/Subprotocol.ts"
+import { MsgPackCodec } from "@signal-hub/actor-core/codec/msgpack"
+import { JsonCodec } from "@signal-hub/actor-core"
+import { makeLog } from "../hub/Log.ts"
 import { errorEnvelope } from "../protocol/HubEnvelope.ts"
 import { provisionalAddress } from "../protocol/HubMessage.ts"
+import { CloseCode } from "../protocol/CloseCode.ts"
 import { SERVER_VERSION } from "../protocol/Version.ts"
-import { makeLog } from "../hub/Log.ts"
 import type { HubEnv } from "./HubEnv.ts"
+import { toHub } from "./Upgrade.ts"
 
 const HUB_PATH = /^\/ws\/([A-Za-z0-9_-]{1,64})$/
 
@@ -12,23 +20,110 @@ const HUB_PATH = /^\/ws\/([A-Za-z0-9_-]{1,64})$/
 const hubOf = (path: string): string | undefined =>
   path === "/ws" || path === "/" ? "default" : HUB_PATH.exec(path)?.[1]
 
-/** Serves `GET /health`, `/ws`, `/ws/:hub` and `/`. Use it as the Worker's default export. */
-export const hubWorker: ExportedHandler<HubEnv> = {
-  fetch: (request, env) => {
-    const { pathname } = new URL(request.url)
-    if (pathname === "/health") return health(request)
-    const hub = hubOf(pathname)
-    if (hub === undefined) return new Response("not found\n", { status: 404 })
-    if (request.headers.get("Upgrade")?.toLowerCase() !== "websocket") {
-      return new Response("expected a WebSocket upgrade\n", {
-        status: 426,
-        headers: { Upgrade: "websocket" },
-      })
+/** A Worker that serves `GET /health`, `/ws`, `/ws/:hub` and `/`. `verify`: a scheme of your own for tokens. */
+export const makeHubWorker = (verify?: VerifyToken): ExportedHandler<HubEnv> => {
+  const known = new WeakMap<HubEnv, Authentication>()
+  const authenticationIn = (env: HubEnv): Authentication => {
+    let authentication = known.get(env)
+    if (authentication === undefined) {
+      authentication = authenticationOf(env, verify)
+      known.set(env, authentication)
+      warn(env, authentication)
     }
-    if (env.AUTH_MODE !== "open") return refuseUnconfigured(env)
-    warnOpen(env)
-    return env.SIGNAL_HUB.getByName(hub).fetch(toHub(request))
-  },
+    return authentication
+  }
+  return {
+    fetch: async (request, env) => {
+      const { pathname } = new URL(request.url)
+      if (pathname === "/health") return health(request)
+      const hub = hubOf(pathname)
+      if (hub === undefined) return new Response("not found\n", { status: 404 })
+      if (request.headers.get("Upgrade")?.toLowerCase() !== "websocket") {
+        return new Response("expected a WebSocket upgrade\n", {
+          status: 426,
+          headers: { Upgrade: "websocket" },
+        })
+      }
+      const origin = request.headers.get("Origin")
+      if (origin !== null && !isAllowed(origin, env.ALLOWED_ORIGINS)) {
+        makeLog(env.LOG_LEVEL)("warn", "origin_rejected", { origin: origin.slice(0, 256), hub })
+        return new Response("this origin is not allowed\n", { status: 403 })
+      }
+      const admitted = await admit(request, hub, env, authenticationIn(env))
+      return admitted instanceof TokenRefused
+        ? refuse(request, admitted)
+        : env.SIGNAL_HUB.getByName(hub).fetch(toHub(request, admitted))
+    },
+  }
+}
+
+/** Serves `GET /health`, `/ws`, `/ws/:hub` and `/`. Use it as the Worker's default export. */
+export const hubWorker: ExportedHandler<HubEnv> = makeHubWorker()
+
+/** Without a scheme of its own a deployment may be open to all, which must be seen. */
+const warn = (env: HubEnv, { mode }: Authentication): void => {
+  const log = makeLog(env.LOG_LEVEL)
+  if (mode === "open") {
+    const message = "AUTH_MODE is open: everybody may connect as anybody; for local development only"
+    log("warn", "auth_mode_open", { message })
+  } else if (mode === "token" && env.JWT_SECRET && env.JWT_SECRET.length < 32) {
+    const message = "JWT_SECRET is shorter than 32 characters: whoever has a token may guess it"
+    log("warn", "weak_secret", { message })
+  }
+}
+
+const isAllowed = (origin: string, allowed: string | undefined): boolean =>
+  allowed === undefined || allowed.split(",").some((one) => one.trim() === origin)
+
+/**
+ * The claims of the upgrade's token; `null` where everybody may enter, or the token is yet to come with
+ * `hub:connect`. What is refused is logged here, the token never.
+ */
+const admit = async (
+  request: Request,
+  hub: string,
+  env: HubEnv,
+  authentication: Authentication,
+): Promise<Claims | TokenRefused | null> => {
+  const log = makeLog(env.LOG_LEVEL)
+  if (authentication.mode === "open") return null
+  if (authentication.mode === "misconfigured") {
+    const { message: reason } = authentication.error
+    log("error", "connection_rejected", { code: CloseCode.Unauthorized, hub, reason })
+    const message = "this deployment accepts no connections: its authentication is not configured"
+    return new TokenRefused({ code: "unauthorized", message })
+  }
+  const token = bearerToken(request) ?? offeredToken(request)
+  if (token === undefined) return null
+  try {
+    const claims = await authentication.authenticate(token)
+    if (mayEnter(claims, hub)) return claims
+    throw new TokenRefused({ code: "forbidden", message: "the token does not open this hub" })
+  } catch (error) {
+    if (!(error instanceof TokenRefused)) throw error
+    log("warn", "connection_rejected", { code: closeOf(error.code), hub, reason: error.message })
+    return error
+  }
+}
+
+const bearerToken = (request: Request): string | undefined =>
+  /^bearer +(.+)$/i.exec(request.headers.get("Authorization") ?? "")?.[1]
+
+/**
+ * Accepted first, then refused: a browser can't see the HTTP status of a failed upgrade, and would retry
+ * for ever. No object is woken.
+ */
+const refuse = (request: Request, { code, message }: TokenRefused): Response => {
+  const [client, server] = Object.values(new WebSocketPair()) as [WebSocket, WebSocket]
+  const subprotocol = chosenSubprotocol(request)
+  const codec = subprotocol === MsgPackCodec.subprotocol ? MsgPackCodec : JsonCodec
+  const details = code === "unauthorized" ? { action: "hub:connect", reason: message } : {}
+  const to = provisionalAddress("none")
+  server.accept()
+  server.send(codec.encode([errorEnvelope(null, to, code, message, Date.now(), null, details)]))
+  server.close(closeOf(code), code)
+  const headers = new Headers(subprotocol === undefined ? {} : { "Sec-WebSocket-Protocol": subprotocol })
+  return new Response(null, { status: 101, webSocket: client, headers })
 }
 
 const health = (request: Request): Response => {
@@ -37,40 +132,4 @@ const health = (request: Request): Response => {
   }
   const body = { status: "ok", service: "signal-hub", version: SERVER_VERSION, timestamp: Date.now() }
   return Response.json(body, { headers: { "Cache-Control": "no-store" } })
-}
-
-/** The upgrade as the hub gets it: only what the handshake needs, so that no client speaks for another. */
-const toHub = (request: Request): Request => {
-  const headers = new Headers({ Upgrade: "websocket" })
-  const subprotocol = request.headers.get("Sec-WebSocket-Protocol")
-  if (subprotocol !== null) headers.set("Sec-WebSocket-Protocol", subprotocol)
-  return new Request("https://hub/ws", { headers })
-}
-
-let warnedOpen = false
-
-/** An open hub says so, once in each isolate. */
-const warnOpen = (env: HubEnv): void => {
-  if (warnedOpen) return
-  warnedOpen = true
-  const message = "AUTH_MODE is open: everybody may connect as anybody; for local development only"
-  makeLog(env.LOG_LEVEL)("warn", "auth_mode_open", { message })
-}
-
-/**
- * Nobody gets in before somebody said who may. Accepted first, then refused: a browser can't see the
- * HTTP status of a failed upgrade, and would retry for ever.
- */
-const refuseUnconfigured = (env: HubEnv): Response => {
-  makeLog(env.LOG_LEVEL)("error", "connection_rejected", {
-    code: CloseCode.Unauthorized,
-    reason: "authentication is on and not configured: set AUTH_MODE=open for local development",
-  })
-  const [client, server] = Object.values(new WebSocketPair()) as [WebSocket, WebSocket]
-  server.accept()
-  const message = "this deployment accepts no connections: its authentication is not configured"
-  const to = provisionalAddress("none")
-  server.send(JSON.stringify(errorEnvelope(null, to, "unauthorized", message, Date.now(), null)))
-  server.close(CloseCode.Unauthorized, "unauthorized")
-  return new Response(null, { status: 101, webSocket: client })
 }

@@ -3,6 +3,8 @@
  * sockets that collect what is sent, one alarm. It can lose its memory as a Durable Object does.
  */
 import { Envelope } from "@signal-hub/actor-core"
+import { readClaims, type TokenPayload } from "../../src/auth/Claims.ts"
+import { TokenRefused } from "../../src/auth/TokenRefused.ts"
 import { HubCore } from "../../src/hub/HubCore.ts"
 import type { HubHost, LogFields, LogLevel } from "../../src/hub/HubHost.ts"
 import { DEFAULT_LIMITS, type Limits } from "../../src/protocol/Limits.ts"
@@ -30,6 +32,12 @@ export class TestHub implements HubHost {
   readonly sql = new NodeSql()
   readonly limits: Limits
   readonly log: HubHost["log"]
+  readonly name = "default"
+  /** Open to everybody until `requireTokens`. */
+  authenticate: HubHost["authenticate"] = null
+  /** Whether tokens wait to be verified until `verify`. */
+  holdsTokens = false
+  #toVerify: Array<() => void> = []
   readonly logs: Array<LogLine> = []
   core: HubCore
   /** For when the alarm is armed, epoch milliseconds. */
@@ -82,13 +90,37 @@ export class TestHub implements HubHost {
 
   readonly soon = (task: () => void): void => void this.#soon.push(task)
 
-  /** Opens a socket, without connecting. */
-  open(): TestClient {
-    const socket = new TestSocket(`connection-${++this.#count}`, this.#now)
+  /** From now on nobody enters without a token; the text of a good one is its payload as JSON. */
+  requireTokens(): this {
+    this.authenticate = (token, done) => {
+      this.#toVerify.push(() => done(judge(token, this.#now)))
+      if (!this.holdsTokens) this.soon(() => this.verify())
+    }
+    return this
+  }
+
+  /** Tokens that wait are verified now. */
+  verify(): void {
+    for (const verified of this.#toVerify.splice(0)) verified()
+    this.#runSoon()
+    this.flush()
+  }
+
+  /** Opens a socket, without connecting; with the claims of a token that came with the upgrade. */
+  open(token: TokenPayload | null = null): TestClient {
+    const claims = token === null ? null : readClaims(token).text
+    const socket = new TestSocket(`connection-${++this.#count}`, this.#now, claims)
     this.#sockets.set(socket.id, socket)
     this.core.opened(this.#connectionOf(socket))
     this.flush()
     return new TestClient(this, socket)
+  }
+
+  /** Opens a socket with this token, and connects on it as the token's identity. */
+  enter(token: TokenPayload, metadata: { readonly [key: string]: unknown } = {}): TestClient {
+    const client = this.open(token)
+    client.connect(undefined, metadata)
+    return client
   }
 
   /** Opens a socket and connects on it, as `identity` if that is given. */
@@ -143,6 +175,7 @@ export class TestHub implements HubHost {
       if (timer !== undefined && timer.at === due) {
         this.#timers = this.#timers.filter((other) => other !== timer)
         timer.task()
+        this.#runSoon()
         this.flush()
       } else this.alarm()
     }
@@ -159,7 +192,7 @@ export class TestHub implements HubHost {
 
   /** Whether a timer runs, for which an eviction would wait. */
   get isBusy(): boolean {
-    return this.#timers.length > 0
+    return this.#timers.length + this.#toVerify.length > 0
   }
 
   /** Memory is lost while the sockets sleep on. Gives whether it could be: timers hold it up. */
@@ -187,7 +220,7 @@ export class TestHub implements HubHost {
   }
 
   #runSoon(): void {
-    for (const task of this.#soon.splice(0)) task()
+    for (let task = this.#soon.shift(); task !== undefined; task = this.#soon.shift()) task()
   }
 
   readonly #markDirty = (flush: () => void): void => void this.#dirty.push(flush)
@@ -196,6 +229,7 @@ export class TestHub implements HubHost {
   restart(): void {
     this.#timers = []
     this.#soon = []
+    this.#toVerify = []
     this.#connections = new Map()
     this.#dirty = []
     this.core = new HubCore(this, this.alarmAt)
@@ -206,6 +240,17 @@ export class TestHub implements HubHost {
     if (connection === undefined)
       this.#connections.set(socket.id, (connection = socket.wake(this.#markDirty)))
     return connection
+  }
+}
+
+const judge = (token: string, now: number): ReturnType<typeof readClaims> | TokenRefused => {
+  try {
+    const claims = readClaims(JSON.parse(token))
+    if ((claims.expiresAt ?? Number.POSITIVE_INFINITY) > now) return claims
+    return new TokenRefused({ code: "token_expired", message: "the token has expired" })
+  } catch (error) {
+    if (error instanceof TokenRefused) return error
+    return new TokenRefused({ code: "unauthorized", message: "the token is not valid" })
   }
 }
 

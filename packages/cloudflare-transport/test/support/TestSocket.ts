@@ -2,7 +2,7 @@
 import type { Envelope } from "@signal-hub/actor-core"
 import type { Connection } from "../../src/session/Connection.ts"
 
-type Kept = Pick<Connection, "state" | "sessionId" | "major" | "strikes" | "failures" | "heardAt">
+type Kept = Pick<Connection, "state" | "sessionId" | "major" | "strikes" | "failures" | "heardAt" | "claims">
 
 export class TestSocket {
   readonly id: string
@@ -15,7 +15,7 @@ export class TestSocket {
   pingedAt = 0
   #attachment: string
 
-  constructor(id: string, now: number) {
+  constructor(id: string, now: number, claims: string | null) {
     this.id = id
     this.openedAt = now
     const fresh: Kept = {
@@ -25,6 +25,7 @@ export class TestSocket {
       strikes: 0,
       failures: 0,
       heardAt: now,
+      claims,
     }
     this.#attachment = JSON.stringify(fresh)
   }
@@ -44,8 +45,8 @@ export class TestSocket {
         if (connection.outgoing.push(envelope) === 1) markDirty(() => this.#flush(connection))
       },
       save: () => {
-        const { state, sessionId, major, strikes, failures, heardAt } = connection
-        const now: Kept = { state, sessionId, major, strikes, failures, heardAt }
+        const { state, sessionId, major, strikes, failures, heardAt, claims } = connection
+        const now: Kept = { state, sessionId, major, strikes, failures, heardAt, claims }
         this.#attachment = JSON.stringify(now)
       },
       close: (code, reason) => {
