@@ -1,6 +1,6 @@
 import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { compile, InvalidPattern, MAX_PATTERN_BYTES } from "../src/AddressPattern.ts"
+import { compile, compileTopic, InvalidPattern, MAX_PATTERN_BYTES } from "../src/AddressPattern.ts"
 
 /** The definition, with no thought of time. */
 const segmentMatches = (pattern: string, text: string): boolean => {
@@ -104,4 +104,34 @@ describe("a pattern", () => {
     const worst = `@(*${"a".repeat(50)}b/x)`
     expect(looksFor(worst, `@(${"a".repeat(100)}/x)`)).toBeLessThanOrEqual(worst.length * 101)
   })
+})
+
+describe("a pattern over topics", () => {
+  it.each([
+    ["*", "a", true],
+    ["**", "a/b", true],
+    ["a", "a", true],
+    ["a", "a/b", false],
+    ["a/*", "a/b", true],
+    ["a/*", "a", false],
+    ["a/*", "a/b/c", false],
+    ["a/**", "a/b/c", true],
+    ["a/**", "a", false],
+    ["a/**", "ab/c", false],
+    ["*/b", "a/b", true],
+    ["a*/b", "b/b", false],
+    ["a//b", "a//b", true],
+    ["/a", "/a", true],
+    ["a:*.x", "a:1.x", true],
+    ["a:*.x", "a:1:x", false],
+  ])("%s on %s: %s", (pattern, topic, matched) => {
+    expect(compileTopic(pattern).matches(topic)).toBe(matched)
+  })
+
+  it.each(["", "a/**/b", "a b", "@(a/b)", "é", "*".repeat(MAX_PATTERN_BYTES + 1)])(
+    "%j is refused",
+    (pattern) => {
+      expect(() => compileTopic(pattern)).toThrow(InvalidPattern)
+    },
+  )
 })

@@ -163,7 +163,9 @@ const reasonOf = (error: unknown): TokenRefused => {
   }
   if (error instanceof errors.JWTClaimValidationFailed) {
     return refused(
-      error.claim === "nbf" ? "it is not valid yet" : `its "${error.claim}" is ${error.reason === "missing" ? "missing" : "not the right one"}`,
+      error.claim === "nbf"
+        ? "it is not valid yet"
+        : `its "${error.claim}" is ${error.reason === "missing" ? "missing" : "not the right one"}`,
     )
   }
   if (error instanceof errors.JOSEAlgNotAllowed) return refused("its algorithm is not allowed here")

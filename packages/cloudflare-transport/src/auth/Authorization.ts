@@ -9,8 +9,7 @@ import type { Claims } from "./Claims.ts"
 type Bearer = Claims | null
 
 /** Whether it may enter the hub of this name. */
-export const mayEnter = (claims: Bearer, hub: string): boolean =>
-  claims === null || claims.hubs.includes(hub)
+export const mayEnter = (claims: Bearer, hub: string): boolean => claims === null || claims.hubs.includes(hub)
 
 /** Its identity, what lies below that, and what its patterns say. */
 export const mayRegister = (claims: Bearer, address: Address.Address): boolean =>

@@ -28,7 +28,11 @@ export class RemoteKeys {
   #pending: Promise<void> | undefined
   #triedAt = Number.NEGATIVE_INFINITY
 
-  constructor(url: string, now: () => number = Date.now, fetchKeys: typeof fetch = (...args) => fetch(...args)) {
+  constructor(
+    url: string,
+    now: () => number = Date.now,
+    fetchKeys: typeof fetch = (...args) => fetch(...args),
+  ) {
     this.#url = url
     this.#now = now
     this.#fetch = fetchKeys

@@ -1,12 +1,11 @@
 /** The subprotocols that a client offers: the one to echo, and the token among them, which never is. */
-import {
-  SUBPROTOCOL_BEARER_PREFIX,
-  SUBPROTOCOL_JSON,
-  SUBPROTOCOL_MSGPACK,
-} from "../protocol/Frame.ts"
+import { SUBPROTOCOL_BEARER_PREFIX, SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK } from "../protocol/Frame.ts"
 
 const offeredBy = (request: Request): ReadonlyArray<string> =>
-  request.headers.get("Sec-WebSocket-Protocol")?.split(",").map((name) => name.trim()) ?? []
+  request.headers
+    .get("Sec-WebSocket-Protocol")
+    ?.split(",")
+    .map((name) => name.trim()) ?? []
 
 /** The subprotocol to echo: the first that is known. */
 export const chosenSubprotocol = (request: Request): string | undefined =>

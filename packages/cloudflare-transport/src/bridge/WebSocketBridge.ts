@@ -5,14 +5,7 @@
  */
 import { type Address, Envelope, UndecodableFrame } from "@signal-hub/actor-core"
 import { CloseCode, closeCodeToEcho } from "../protocol/CloseCode.ts"
-import {
-  BRIDGE_PING,
-  bridgePong,
-  frameBytes,
-  PING,
-  PONG,
-  SUBPROTOCOL_MSGPACK,
-} from "../protocol/Frame.ts"
+import { BRIDGE_PING, bridgePong, frameBytes, PING, PONG, SUBPROTOCOL_MSGPACK } from "../protocol/Frame.ts"
 import { errorEnvelope } from "../protocol/HubEnvelope.ts"
 import type { HubErrorCode } from "../protocol/HubError.ts"
 import { DEFAULT_LIMITS, type Limits } from "../protocol/Limits.ts"

@@ -37,7 +37,8 @@ export const send = (request: Request): Answer | undefined => {
   const type = Fields.innerType(fields.type)
   const to = fields.to === undefined || fields.to === null ? envelope.to : Fields.address(fields.to, "to")
   if (to === HUB_ADDRESS) throw malformed('"to" must be the address of an actor, not of the hub')
-  if (!maySend(session.claims, to)) throw new Refusal("forbidden", `the token does not allow to send to ${to}`)
+  if (!maySend(session.claims, to))
+    throw new Refusal("forbidden", `the token does not allow to send to ${to}`)
   const metadata = {
     ...unmarked(envelope.metadata),
     forwarded: true,

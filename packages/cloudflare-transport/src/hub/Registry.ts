@@ -82,7 +82,9 @@ export class Registry {
   heldUnder(token: string): Registration | undefined {
     const address = decodeAddress(token)
     const registration = address === undefined ? undefined : this.get(address)
-    return registration !== undefined && sameSecret(registration.renewalToken, token) ? registration : undefined
+    return registration !== undefined && sameSecret(registration.renewalToken, token)
+      ? registration
+      : undefined
   }
 
   /** The session that holds the address by a live registration. */

@@ -93,8 +93,7 @@ export const presence = ({ hub, session: asker, envelope }: Request): Answer => 
   return { payload }
 }
 
-const forbidden = (what: string): Refusal =>
-  new Refusal("forbidden", `the token does not allow to ${what}`)
+const forbidden = (what: string): Refusal => new Refusal("forbidden", `the token does not allow to ${what}`)
 
 /** A member as others see it: with the metadata of its registration, else of its client. */
 const memberOf = (hub: HubState, session: Session, actorAddress: Address.Address): PresenceMember => ({
