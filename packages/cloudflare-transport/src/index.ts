@@ -2,6 +2,7 @@
 export * from "./protocol/index.ts"
 export { type VerifyToken } from "./auth/Authentication.ts"
 export { type TokenPayload } from "./auth/Claims.ts"
+export { TokenRefused } from "./auth/TokenRefused.ts"
 export { BridgeTransport } from "./bridge/BridgeTransport.ts"
 export { type BridgeHandler, type BridgeLimits, WebSocketBridge } from "./bridge/WebSocketBridge.ts"
 export { SignalHub } from "./hub/SignalHub.ts"

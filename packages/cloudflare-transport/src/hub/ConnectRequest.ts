@@ -15,6 +15,7 @@ import {
 import type { Connection } from "../session/Connection.ts"
 import { addressOf, type Session } from "../session/Session.ts"
 import * as Fields from "./Fields.ts"
+import { endWhatIsForbidden } from "./ClaimsChange.ts"
 import type { HubState } from "./HubState.ts"
 import { claimIdentity } from "./IdentityClaim.ts"
 import { closeConnection } from "./Lifecycle.ts"
@@ -134,15 +135,28 @@ const accept = (
   hub.atomically(() => {
     if (claim.identity === undefined) hub.sessions.save(session)
     else claimIdentity(hub, session, claim.identity, now)
+    hub.announce(() => connected(hub, connection, session, envelope.id, now))
+    // Of an identity that was claimed before, some things may have passed to the session.
+    if (session.epoch > 1) endWhatIsForbidden(hub, session, now)
   })
+}
+
+const connected = (
+  hub: HubState,
+  connection: Connection,
+  session: Session,
+  correlationId: string,
+  now: number,
+): void => {
+  const expiresAt = session.claims?.expiresAt ?? null
   connection.sessionId = session.id
   connection.session = session
   connection.major = session.major
   connection.claims = null
-  if (claim.claims?.expiresAt != null) hub.alarm.atLatest(claim.claims.expiresAt)
+  if (expiresAt !== null) hub.alarm.atLatest(expiresAt)
   hub.transition(connection, "connected", "hub:connect")
   connection.save()
-  hub.deliver(session, connectedEnvelope(session, envelope.id, limits, now), now)
+  hub.deliver(session, connectedEnvelope(session, correlationId, hub.host.limits, now), now)
 }
 
 const connectedEnvelope = (

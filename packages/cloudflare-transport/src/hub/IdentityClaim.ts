@@ -8,7 +8,6 @@ import { CloseCode } from "../protocol/CloseCode.ts"
 import { hubEnvelope } from "../protocol/HubEnvelope.ts"
 import { addressOf, type Session } from "../session/Session.ts"
 import { planTakeover } from "../session/Takeover.ts"
-import { endWhatIsForbidden } from "./ClaimsChange.ts"
 import type { HubState } from "./HubState.ts"
 import { disconnect, endAddress, endAsks, logEnd } from "./Lifecycle.ts"
 import type { Registration } from "./Registry.ts"
@@ -39,7 +38,6 @@ export const claimIdentity = (
     const revived = hub.topics.revive(identity)
     session.subscriptions = undefined
     session.watches = undefined
-    if (superseded !== undefined || revived.length > 0) endWhatIsForbidden(hub, session, now)
     hub.announce(() => {
       for (const topic of moved) leavePresence(hub, topic, session, provisional)
       for (const topic of [...moved, ...revived]) {
