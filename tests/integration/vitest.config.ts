@@ -14,6 +14,7 @@ const project = (name: string, include: string, more: { evicting?: boolean; time
  * - `conformance`: the protocol from the outside. With `HUB_URL=ws://…/ws` against any server in open
  *   mode, else against one started here.
  * - `evicting`: the same with the object evicted before each frame.
+ * - `auth`: tokens and rights: each attack that the security page names.
  * - `timing`: what needs short times or a look into the server, always started here.
  * - `fuzz`: seeded hostile frames; `FUZZ_CASES`, `FUZZ_SEED`.
  * - `client`: our client against workerd, crashes included.
@@ -26,6 +27,7 @@ export default defineConfig({
     projects: [
       project("conformance", "conformance/**/*.test.ts"),
       project("evicting", "conformance/**/*.test.ts", { evicting: true, timeout: 60_000 }),
+      project("auth", "auth/**/*.test.ts"),
       project("timing", "timing/**/*.test.ts"),
       project("fuzz", "fuzz/**/*.test.ts", { timeout: 180_000 }),
       project("client", "client/**/*.test.ts"),

@@ -35,6 +35,8 @@ export interface Closed {
 export interface OpenOptions {
   /** Offered subprotocols. */
   readonly protocols?: ReadonlyArray<string>
+  /** Further headers of the upgrade. */
+  readonly headers?: { readonly [header: string]: string }
   /** Called before each frame of a connected client leaves. */
   readonly beforeSend?: () => Promise<void>
 }
@@ -139,7 +141,10 @@ export class RawClient {
 
   /** Opens a socket and sends nothing. */
   static async open(url: string, options: OpenOptions = {}): Promise<RawClient> {
-    const socket = new TellingSocket(url, [...(options.protocols ?? [])], { perMessageDeflate: false })
+    const socket = new TellingSocket(url, [...(options.protocols ?? [])], {
+      perMessageDeflate: false,
+      headers: { ...options.headers },
+    })
     const client = new RawClient(socket, options)
     const refused = new Promise<never>((_, reject) => {
       socket.on("unexpected-response", (request, response) => {

@@ -18,6 +18,9 @@ process.env.CLOUDFLARE_CF_FETCH_ENABLED = "false"
 export const ROOT = fileURLToPath(new URL("..", import.meta.url))
 export const CONFIG = fileURLToPath(new URL("../wrangler.jsonc", import.meta.url))
 
+/** Variables of the Worker. */
+export type Vars = { readonly [variable: string]: string }
+
 /** A hub that was started here, in a runtime of its own. */
 export interface HubServer {
   /** `ws://…/ws` */
@@ -28,14 +31,13 @@ export interface HubServer {
   readonly close: () => Promise<void>
 }
 
-/** Starts a hub in open mode. `limits` overrides the defaults. */
-export const startHub = async (limits?: { readonly [limit: string]: number }): Promise<HubServer> => {
-  const harness = createTestHarness({
-    root: ROOT,
-    workers: [
-      { configPath: CONFIG, ...(limits === undefined ? {} : { vars: { LIMITS: JSON.stringify(limits) } }) },
-    ],
-  })
+/** Starts a hub, in open mode unless `vars` says otherwise. `limits` overrides the defaults. */
+export const startHub = async (
+  limits?: { readonly [limit: string]: number },
+  vars: Vars = {},
+): Promise<HubServer> => {
+  const given = limits === undefined ? vars : { ...vars, LIMITS: JSON.stringify(limits) }
+  const harness = createTestHarness({ root: ROOT, workers: [{ configPath: CONFIG, vars: given }] })
   const { url } = await harness.listen()
   return {
     url: new URL("/ws", url).href.replace("http", "ws"),
@@ -77,12 +79,16 @@ export interface HubUnderTest {
   readonly server: () => HubServer
 }
 
-/** One hub for the tests of a file. With `limits`, or `own`, always one of its own. */
+/** One hub for the tests of a file. With `limits`, `vars` or `own`, always one of its own. */
 export const useHub = (
-  options: { readonly limits?: { readonly [limit: string]: number }; readonly own?: boolean } = {},
+  options: {
+    readonly limits?: { readonly [limit: string]: number }
+    readonly vars?: Vars
+    readonly own?: boolean
+  } = {},
 ): HubUnderTest => {
   const shared =
-    options.limits === undefined && options.own !== true && !inject("evicting")
+    options.limits === undefined && options.vars === undefined && options.own !== true && !inject("evicting")
       ? process.env.HUB_URL
       : undefined
   // An eviction waits for running timers. So that it needn't for each ask, asks become rows at once; a
@@ -96,7 +102,7 @@ export const useHub = (
   let counted = false
 
   beforeAll(async () => {
-    if (shared === undefined) server = await startHub({ ...faster, ...options.limits })
+    if (shared === undefined) server = await startHub({ ...faster, ...options.limits }, options.vars)
   }, 60_000)
 
   beforeEach(() => {

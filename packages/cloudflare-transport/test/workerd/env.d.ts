@@ -2,6 +2,7 @@ declare namespace Cloudflare {
   interface Env {
     readonly SIGNAL_HUB: DurableObjectNamespace<import("./worker.ts").SignalHub>
     readonly IMPATIENT_HUB: DurableObjectNamespace<import("./worker.ts").ImpatientHub>
+    readonly TOKEN_HUB: DurableObjectNamespace<import("./worker.ts").TokenHub>
     readonly ECHO: DurableObjectNamespace<import("./worker.ts").Echo>
     readonly HOST: DurableObjectNamespace<import("./worker.ts").Host>
     readonly AUTH_MODE: string

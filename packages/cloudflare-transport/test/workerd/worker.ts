@@ -14,4 +14,12 @@ export class ImpatientHub extends SignalHub {
   }
 }
 
+/** Wants tokens that are signed with a secret. */
+export class TokenHub extends SignalHub {
+  constructor(ctx: DurableObjectState, env: HubEnv) {
+    super(ctx, { ...env, AUTH_MODE: "token", JWT_SECRET, LOG_LEVEL: "info" })
+  }
+}
+export const JWT_SECRET = "a secret of thirty-two characters"
+
 export default hubWorker
