@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import { CloseCode, type Verdict } from "../protocol/CloseCode.ts"
 import { openWebSocket, toWebSocketUrl, type SocketLike } from "./Socket.ts"
 import { SocketLife, type AttemptOptions, type Ended } from "./SocketLife.ts"
-import { fetchToken, presentToken } from "./Token.ts"
+import { presentToken } from "./Token.ts"
 
 /** Runs one attempt until its connection is gone. Interrupting it closes the socket. */
 export const runAttempt = (
@@ -31,7 +31,12 @@ export const runAttempt = (
       return `the socket could not be opened: ${error instanceof Error ? error.message : String(error)}`
     }
   }
-  return Effect.matchEffect(fetchToken(options.client.token, how.refused), {
+  const { client, fetchToken } = options
+  const token =
+    fetchToken === undefined
+      ? Effect.succeed(client.token as string | undefined)
+      : Effect.tryPromise({ try: () => fetchToken(how.refused), catch: (error) => (error as Error).message })
+  return Effect.matchEffect(token, {
     onFailure: (cause) => Effect.succeed(failed(cause)),
     onSuccess: (token) =>
       Effect.acquireUseRelease(

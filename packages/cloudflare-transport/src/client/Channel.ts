@@ -5,7 +5,7 @@
  */
 import { AskError, TransportError, type Address, type Envelope } from "@signal-hub/actor-core/vocabulary"
 import { HUB_ADDRESS } from "../protocol/HubMessage.ts"
-import { DEFAULT_LIMITS } from "../protocol/Limits.ts"
+import { DEFAULT_MAX_MESSAGE_SIZE } from "../protocol/Limits.ts"
 import type { RequestError } from "./ClientError.ts"
 import { Emitter } from "./Emitter.ts"
 import { FRAME_OVERHEAD, type FrameCodec, type Part } from "./FrameCodec.ts"
@@ -46,7 +46,7 @@ export class Channel {
   #live = false
   /** Queued envelopes, of the time before the connection, that leave at the hub's rate. */
   #backlog = 0
-  #maxFrame = DEFAULT_LIMITS.maxMessageSize
+  #maxFrame = DEFAULT_MAX_MESSAGE_SIZE
   #refusal: string | undefined
 
   constructor(options: ChannelOptions) {

@@ -17,6 +17,7 @@ import type { ClientOptions } from "./Options.ts"
 import { HELD, makeBackoff, reconnectSchedule } from "./Reconnect.ts"
 import type { ConnectionState, Health, HubSession } from "./State.ts"
 import type { Timers } from "./Timers.ts"
+import { makeFetchToken } from "./Token.ts"
 import { listenForWakeups, platformWakeups } from "./Wakeups.ts"
 
 /** Milliseconds that the hub may take to answer `hub:disconnect`. */
@@ -46,6 +47,8 @@ export const makeConnection = (
   client: ClientOptions,
 ): Effect.Effect<Connection, never, Scope.Scope> =>
   Effect.gen(function* () {
+    const { token } = client
+    const fetchToken = typeof token === "function" ? makeFetchToken(token, timers) : undefined
     const backoff = makeBackoff(client.schedule ?? reconnectSchedule)
     const states = new Emitter<ConnectionState>()
     const healths = new Emitter<Health>()
@@ -98,6 +101,7 @@ export const makeConnection = (
             client,
             channel,
             timers,
+            fetchToken,
             onConnected: (session, beat) => {
               heartbeat = beat
               enter({ status: "connected", attempts: 0, session })
@@ -120,7 +124,7 @@ export const makeConnection = (
         let verdict = ended.verdict ?? verdictOf(code)
         if (verdict === "refresh-token") {
           // A token that is none of a provider's stays what it is, and a fresh one was just refused.
-          if (refused || typeof client.token !== "function") verdict = "stay-away"
+          if (refused || fetchToken === undefined) verdict = "stay-away"
           refused = true
         }
         if (verdict === "stay-away") return finish(code, cause)

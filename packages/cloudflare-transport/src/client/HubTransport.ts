@@ -12,7 +12,7 @@ import {
 import * as Effect from "effect/Effect"
 import { isMoreToCome } from "../protocol/AnswerStream.ts"
 import { HUB_ADDRESS } from "../protocol/HubMessage.ts"
-import { DEFAULT_LIMITS } from "../protocol/Limits.ts"
+import { DEFAULT_ASK_TIMEOUT } from "../protocol/Limits.ts"
 import type { RequestError } from "./ClientError.ts"
 import type { Core } from "./Core.ts"
 import { message } from "./Message.ts"
@@ -44,7 +44,7 @@ export const makeHubTransport = (core: Core): Transport => {
     }
     // A forwarded ask is its asker's: who passes it on awaits no answer.
     if (envelope.pattern !== "ask" || envelope.metadata.forwardOf !== undefined) return channel.send(envelope)
-    return channel.ask(envelope, envelope.ttl ?? DEFAULT_LIMITS.defaultAskTimeout, (outcome) => {
+    return channel.ask(envelope, envelope.ttl ?? DEFAULT_ASK_TIMEOUT, (outcome) => {
       if ("_tag" in outcome) {
         fail(envelope, outcome)
         return false

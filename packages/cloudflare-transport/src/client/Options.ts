@@ -5,9 +5,9 @@ import type { OpenSocket } from "./Socket.ts"
 import type { Wakeup } from "./Wakeups.ts"
 
 /**
- * Called before each attempt to connect, never twice at once, for a token to connect with: `undefined`
- * connects without. `refused`: the hub refused the last one (4401), so a cached one won't do. May take
- * 10 s; a failure counts as a failed attempt.
+ * Called before each attempt to connect, and before the token in use expires; never twice at once.
+ * `undefined`: connect without. `refused`: a cached one won't do, as the hub refused it (4401) or it is
+ * about to expire. May take 10 s; a failure counts as a failed attempt.
  */
 export type TokenProvider = (context: {
   readonly refused: boolean

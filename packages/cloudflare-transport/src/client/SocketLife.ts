@@ -6,8 +6,8 @@ import { AskError, type Envelope } from "@signal-hub/actor-core/vocabulary"
 import * as Effect from "effect/Effect"
 import { CLOSE_CODES, CloseCode, type Verdict } from "../protocol/CloseCode.ts"
 import { PING, PONG } from "../protocol/Frame.ts"
-import type { Connected } from "../protocol/HubMessage.ts"
-import { DEFAULT_LIMITS } from "../protocol/Limits.ts"
+import type { Connected, TokenRefreshed } from "../protocol/HubMessage.ts"
+import { DEFAULT_HEARTBEAT_INTERVAL, DEFAULT_MAX_MESSAGE_SIZE } from "../protocol/Limits.ts"
 import { PROTOCOL_VERSION } from "../protocol/Version.ts"
 import type { Channel } from "./Channel.ts"
 import { Heartbeat, PONG_TIMEOUT } from "./Heartbeat.ts"
@@ -15,13 +15,18 @@ import type { ClientOptions } from "./Options.ts"
 import type { SocketEvent, SocketLike } from "./Socket.ts"
 import type { HubSession } from "./State.ts"
 import type { Timers } from "./Timers.ts"
-import { presentToken } from "./Token.ts"
+import { presentToken, type FetchToken } from "./Token.ts"
 
 /** Milliseconds from opening the socket to `hub:connected`. */
 export const CONNECT_TIMEOUT = 5_000
 /** What waited beyond the first burst leaves so many at a time, so often: below the 200/s of a hub. */
 const DRAIN_SLICE = 90
 const DRAIN_INTERVAL = 500
+
+/** A token is replaced when three quarters of its time are over, at most so many milliseconds before its end. */
+const EARLIEST_REFRESH = 60_000
+/** A token that ends within so many milliseconds is not replaced any more. */
+const LATEST_REFRESH = 1_000
 
 /** How an attempt ended. */
 export interface Ended {
@@ -39,6 +44,8 @@ export interface AttemptOptions {
   readonly client: ClientOptions
   readonly channel: Channel
   readonly timers: Timers
+  /** Where there is a provider of tokens. */
+  readonly fetchToken: FetchToken | undefined
   /** The hub accepted; the channel is live. */
   readonly onConnected: (session: HubSession, heartbeat: Heartbeat) => void
   /** A frame came. */
@@ -73,6 +80,7 @@ export class SocketLife {
   readonly #stops: ReadonlyArray<() => void>
   /** Cancels what waits: for `hub:connected`, then for the next slice of the backlog. */
   #disarm: () => void
+  #disarmRefresh: () => void = () => {}
   #session: HubSession | undefined
   #connectedAt: number | undefined
   /** The hub's own words before it closes. */
@@ -136,6 +144,7 @@ export class SocketLife {
     this.#ended = { code, cause, connectedAt: this.#connectedAt, retryAfterMs: channel.inbox.retryAfterMs }
     for (const stop of this.#stops) stop()
     this.#disarm()
+    this.#disarmRefresh()
     this.#heartbeat.stop()
     channel.detach(code, cause)
     try {
@@ -173,8 +182,8 @@ export class SocketLife {
     const payload = (answer.payload ?? {}) as Connected
     this.#session = {
       ...payload,
-      heartbeatInterval: positive(payload.heartbeatInterval) ?? DEFAULT_LIMITS.heartbeatInterval,
-      maxMessageSize: positive(payload.maxMessageSize) ?? DEFAULT_LIMITS.maxMessageSize,
+      heartbeatInterval: positive(payload.heartbeatInterval) ?? DEFAULT_HEARTBEAT_INTERVAL,
+      maxMessageSize: positive(payload.maxMessageSize) ?? DEFAULT_MAX_MESSAGE_SIZE,
       actorIdentity: actorIdentity ?? null,
       tokenExpiresAt: tokenExpiresAt ?? null,
     }
@@ -185,8 +194,32 @@ export class SocketLife {
     if (this.#ended !== undefined) return
     this.#disarm()
     this.#drain()
+    this.#keepToken(this.#session.tokenExpiresAt, answer.timestamp)
     this.#heartbeat.start(this.#session.heartbeatInterval, () =>
       this.end(CloseCode.Abnormal, `a ping was not answered within ${PONG_TIMEOUT} ms`),
+    )
+  }
+
+  /**
+   * Brings a new token before the one in use expires; by the hub's clock. Where that fails, again before
+   * the end, which is then for the hub to say.
+   */
+  #keepToken(expiresAt: number | null, now: number): void {
+    const { channel, fetchToken, timers } = this.#options
+    if (expiresAt === null || fetchToken === undefined) return
+    const left = expiresAt - now
+    const due = left - Math.min(left / 4, EARLIEST_REFRESH)
+    if (left < LATEST_REFRESH || this.#ended !== undefined) return
+    const ours = timers.now()
+    const again = (): void => this.#keepToken(expiresAt, now + timers.now() - ours)
+    this.#disarmRefresh = timers.after(due, () =>
+      fetchToken(true).then((token) => {
+        if (this.#ended !== undefined) return
+        channel.request("hub:refresh_token", { token }, (outcome) => {
+          if ("_tag" in outcome || outcome.type !== "hub:token_refreshed") again()
+          else this.#keepToken((outcome.payload as TokenRefreshed).expiresAt, outcome.timestamp)
+        })
+      }, again),
     )
   }
 

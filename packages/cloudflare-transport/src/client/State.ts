@@ -6,7 +6,7 @@ import type { Connected } from "../protocol/HubMessage.ts"
 export interface HubSession extends Connected {
   /** The address that this client speaks for; `null` until one is claimed. */
   readonly actorIdentity: Address.Address | null
-  /** When the token expires, epoch milliseconds by the hub's clock, where there is one. */
+  /** When the token that it connected with expires, epoch milliseconds by the hub's clock, where there is one. */
   readonly tokenExpiresAt: number | null
 }
 

@@ -1,28 +1,34 @@
-/** Where the token of an attempt comes from, and how it travels: never in the URL. */
-import * as Effect from "effect/Effect"
+/** Where tokens come from, and how they travel: never in the URL. */
 import { SUBPROTOCOL_BEARER_PREFIX } from "../protocol/Frame.ts"
-import type { ClientOptions } from "./Options.ts"
+import type { TokenProvider } from "./Options.ts"
+import type { Timers } from "./Timers.ts"
 
 /** Milliseconds that a token provider may take. */
 export const TOKEN_TIMEOUT = 10_000
 
-/** The token for an attempt, or why there is none. */
-export const fetchToken = (
-  token: ClientOptions["token"],
-  refused: boolean,
-): Effect.Effect<string | undefined, string> =>
-  typeof token !== "function"
-    ? Effect.succeed(token)
-    : Effect.tryPromise({
-        try: async () => token({ refused }),
-        catch: (error) =>
-          `the token provider failed: ${error instanceof Error ? error.message : String(error)}`,
-      }).pipe(
-        Effect.timeoutOrElse({
-          duration: TOKEN_TIMEOUT,
-          orElse: () => Effect.fail(`the token provider took longer than ${TOKEN_TIMEOUT} ms`),
-        }),
-      )
+/** Fetches a token; `refused`: not the one that is known already. */
+export type FetchToken = (refused: boolean) => Promise<string | undefined>
+
+/** Asks the provider, once at a time: who needs a token meanwhile gets the same one. */
+export const makeFetchToken = (provider: TokenProvider, timers: Timers): FetchToken => {
+  let pending: Promise<string | undefined> | undefined
+  return (refused) =>
+    (pending ??= new Promise<string | undefined>((resolve, reject) => {
+      const settled = timers.after(TOKEN_TIMEOUT, () => fail(`it took longer than ${TOKEN_TIMEOUT} ms`))
+      const fail = (error: unknown): void => {
+        settled()
+        pending = undefined
+        const why = error instanceof Error ? error.message : String(error)
+        reject(new Error(`the token provider failed: ${why}`))
+      }
+      const call = async (): Promise<string | undefined> => provider({ refused })
+      call().then((token) => {
+        settled()
+        pending = undefined
+        resolve(token)
+      }, fail)
+    }))
+}
 
 /** How a token is presented: as a subprotocol, or, where its characters forbid it, in `hub:connect`. */
 export const presentToken = (

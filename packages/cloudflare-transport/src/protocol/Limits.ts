@@ -53,9 +53,14 @@ export interface Limits {
   readonly maxDeadLetters: number
 }
 
+// Those that a client goes by until its hub has told it others: by themselves, as a page downloads them.
+export const DEFAULT_MAX_MESSAGE_SIZE = 1_048_576
+export const DEFAULT_HEARTBEAT_INTERVAL = 25_000
+export const DEFAULT_ASK_TIMEOUT = 30_000
+
 export const DEFAULT_LIMITS: Limits = {
-  maxMessageSize: 1_048_576,
-  heartbeatInterval: 25_000,
+  maxMessageSize: DEFAULT_MAX_MESSAGE_SIZE,
+  heartbeatInterval: DEFAULT_HEARTBEAT_INTERVAL,
   sweepInterval: 60_000,
   connectTimeout: 5_000,
   maxConnectFailures: 3,
@@ -75,7 +80,7 @@ export const DEFAULT_LIMITS: Limits = {
   maxTtlSeconds: 3_600,
   maxSessionExpirySeconds: 3_600,
   defaultSessionExpirySeconds: [0, 60],
-  defaultAskTimeout: 30_000,
+  defaultAskTimeout: DEFAULT_ASK_TIMEOUT,
   maxAskTimeout: 24 * 3_600_000,
   askVolatileFor: 1_000,
   maxParked: 1_000,
