@@ -2,6 +2,7 @@
  * The mutations that `npm run faults` tries, one or more for each row of the fault list that is done. In
  * the order of the rows.
  */
+import { AUTH_MUTATIONS } from "./authMutations.ts"
 import type { Mutation } from "./Mutation.ts"
 
 const CORE = "actor-core"
@@ -25,7 +26,7 @@ const hub = (file: string): string => `${TRANSPORT}/src/hub/${file}.ts`
 /** The session of a connection that was superseded: found by identity, it is the winner's. */
 const BY_IDENTITY = "connection.session?.identity && hub.sessions.byIdentity(connection.session.identity)"
 
-export const MUTATIONS: ReadonlyArray<Mutation> = [
+const ROWS: ReadonlyArray<Mutation> = [
   {
     fault: 1,
     breaks: "sessions are gone with the memory that held them",
@@ -677,3 +678,7 @@ export const MUTATIONS: ReadonlyArray<Mutation> = [
     test: `${CORE}/test/DeadLetters.test.ts`,
   },
 ]
+
+export const MUTATIONS: ReadonlyArray<Mutation> = [...ROWS, ...AUTH_MUTATIONS].toSorted(
+  (a, b) => a.fault - b.fault,
+)

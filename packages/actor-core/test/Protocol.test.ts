@@ -64,7 +64,7 @@ describe("a protocol", () => {
     expect(() => Protocol.make("p", { [name]: Protocol.tell() })).toThrow(TypeError)
   })
 
-  it("has no message that every object inherits", () => {
+  it("fault 32: has no message that every object inherits", () => {
     for (const name of ["toString", "constructor", "__proto__", "hasOwnProperty"]) {
       expect(Protocol.find(Greeter, name)).toBeUndefined()
     }

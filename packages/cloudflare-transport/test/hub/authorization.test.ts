@@ -207,10 +207,10 @@ describe("seeing", () => {
     expect(a.request("hub:publish", { topic: "talk/1", type: "item", data: 1 }).type).toBe("hub:published")
   })
 
-  it("fault 28: nobody is shown another's token or claims", () => {
+  it("faults 24, 28: nobody is shown another's token or claims", () => {
     const hub = newHub()
     const b = bob(hub, { hubs: ["default", "s3cret-hub"], capabilities: ["list"] })
-    b.register(BOB, { metadata: { public: 1 } })
+    const renewalToken = String(b.register(BOB, { metadata: { public: 1 } }).payload.renewalToken)
     b.subscribe("room", { presence: true })
     const a = ada(hub, { capabilities: ["list", "metrics"] })
     const shown = [
@@ -224,6 +224,7 @@ describe("seeing", () => {
     hub.advance(1_000)
     const all = JSON.stringify([shown, a.take(), b.take(), hub.logs])
     expect(all).toContain("public")
+    expect(all).not.toContain(renewalToken)
     expect(all).not.toMatch(/s3cret|"hubs"|claims/)
   })
 })

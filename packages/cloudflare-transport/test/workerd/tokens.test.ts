@@ -7,9 +7,10 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest"
 import { MAX_CLAIMS_BYTES, readClaims, type TokenPayload } from "../../src/auth/Claims.ts"
 import type { HubEnv } from "../../src/worker/HubEnv.ts"
 import { makeHubWorker } from "../../src/worker/HubWorker.ts"
+import { JWT_SECRET } from "./secret.ts"
 import { SocketClient } from "./SocketClient.ts"
+import { tickets } from "./tickets.ts"
 
-const JWT_SECRET = "a secret of thirty-two characters"
 const token = (payload: Partial<TokenPayload> = {}, secret = JWT_SECRET) =>
   new SignJWT({ actorId: "user/ada", ...payload })
     .setProtectedHeader({ alg: "HS256" })
@@ -55,7 +56,7 @@ beforeEach(() => {
 afterEach(() => vi.restoreAllMocks())
 
 describe("the Worker", () => {
-  it("takes the token of the Authorization header, or of the bearer subprotocol, which is not echoed", async () => {
+  it("fault 28: takes the token from the Authorization header, or of the bearer subprotocol, which is not echoed", async () => {
     const hub = newName()
     const good = await token({ hubs: [hub] })
     const places = [
@@ -141,7 +142,7 @@ describe("the Worker", () => {
 describe("what the Worker says of a client", () => {
   const forged = { "Signal-Hub-Claims": readClaims({ actorId: "user/admin" }).text }
 
-  it("fault 24: can't be said by the client through the Worker", async () => {
+  it("faults 24, 32: can't be said by the client through the Worker", async () => {
     const hub = newName()
     const client = await open(`/ws/${hub}`, forged)
     expect(await client.connect()).toMatchObject({ payload: { code: "unauthorized" } })
@@ -152,7 +153,7 @@ describe("what the Worker says of a client", () => {
     expect((await ada.connect()).metadata).toEqual({ actorIdentity: "@(user/ada)" })
   })
 
-  it("fault 24: can't be said by a request that a Worker handed through as it came", async () => {
+  it("faults 24, 32: can't be said by a request that a Worker handed through as it came", async () => {
     const stub = env.TOKEN_HUB.getByName(newName())
     const request = new Request("https://hub.example/ws", { headers: { Upgrade: "websocket", ...forged } })
     const client = new SocketClient(await stub.fetch(request))
@@ -228,6 +229,28 @@ describe("claims", () => {
     client.send({ type: "hub:metrics", pattern: "ask", payload: {} })
     expect((await client.came()).type).toBe("hub:connected")
     expect((await client.came()).type).toBe("hub:metrics_response")
+  })
+})
+
+describe("a scheme of one's own", () => {
+  it("is asked wherever a token comes: with the upgrade, in hub:connect, in hub:refresh_token", async () => {
+    const ticketEnv = { ...env, AUTH_MODE: "token", SIGNAL_HUB: env.TICKET_HUB } as unknown as HubEnv
+    const ask = async (headers: Record<string, string>) => {
+      const request = new Request("https://hub.example/ws", { headers: { Upgrade: "websocket", ...headers } })
+      const context = { waitUntil: () => {}, passThroughOnException: () => {}, props: {} } as never
+      return new SocketClient(await tickets.worker.fetch!(request as never, ticketEnv, context))
+    }
+    const ada = await ask({ Authorization: "Bearer ticket ada" })
+    expect((await ada.connect()).metadata).toEqual({ actorIdentity: "@(user/ada)" })
+    const bob = await ask({})
+    const connected = await bob.connect(undefined, { authToken: "ticket bob" })
+    expect(connected.metadata).toEqual({ actorIdentity: "@(user/bob)" })
+    const stolen = await bob.request("hub:refresh_token", { token: "ticket ada" })
+    expect(stolen.payload.code).toBe("forbidden")
+    const fresh = await bob.request("hub:refresh_token", { token: "ticket bob" })
+    expect(fresh.type).toBe("hub:token_refreshed")
+    const refused = await ask({ Authorization: "Bearer bought ada" })
+    expect((await refused.came()).payload.code).toBe("unauthorized")
   })
 })
 

@@ -3,6 +3,9 @@ import { SignalHub } from "../../src/hub/SignalHub.ts"
 import type { HubEnv } from "../../src/worker/HubEnv.ts"
 import { hubWorker } from "../../src/worker/HubWorker.ts"
 
+import { JWT_SECRET } from "./secret.ts"
+import { tickets } from "./tickets.ts"
+
 export { Echo } from "./Echo.ts"
 export { Host } from "./Host.ts"
 export { SignalHub } from "../../src/hub/SignalHub.ts"
@@ -20,6 +23,11 @@ export class TokenHub extends SignalHub {
     super(ctx, { ...env, AUTH_MODE: "token", JWT_SECRET, LOG_LEVEL: "info" })
   }
 }
-export const JWT_SECRET = "a secret of thirty-two characters"
+
+export class TicketHub extends tickets.SignalHub {
+  constructor(ctx: DurableObjectState, env: HubEnv) {
+    super(ctx, { ...env, AUTH_MODE: "token" })
+  }
+}
 
 export default hubWorker

@@ -1,0 +1,2 @@
+/** What the tokens of the tests are signed with. */
+export const JWT_SECRET = "a secret of thirty-two characters"
