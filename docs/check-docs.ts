@@ -1,5 +1,5 @@
 /**
- * Checks what the documentation says against what is there: links and anchors resolve, scripts exist,
+ * Checks what the documentation says against what is there: links and anchors resolve, scripts and tests exist,
  * programs compile against the built packages, example envelopes are envelopes, and the lists of error
  * codes, close codes and log events are complete. Prints each problem, `file:line: what`, and exits 1.
  *
@@ -7,7 +7,7 @@
  * `// name.ts`: blocks of one page can import one another by that name.
  */
 import { execFileSync } from "node:child_process"
-import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { createRequire } from "node:module"
 import { dirname, join, relative, resolve } from "node:path"
 
@@ -94,6 +94,18 @@ const checkLinks = (page: Page, pages: ReadonlyMap<string, Page>): void => {
   })
 }
 
+/** A test that a page names, [file](path.test.ts) `words of its name`, is there. */
+const checkTests = (page: Page): void => {
+  page.prose.forEach((line, index) => {
+    for (const [, file = "", name = ""] of line.matchAll(/\]\(([^)\s]+\.test\.ts)\) `([^`]+)`/g)) {
+      const path = resolve(root, dirname(page.path), file)
+      if (existsSync(path) && !readFileSync(path, "utf8").includes(name)) {
+        report(page.path, index + 1, `${file} has no test "${name}"`)
+      }
+    }
+  })
+}
+
 const checkScripts = (page: Page, scripts: { readonly [name: string]: string }): void => {
   const lines = readFileSync(join(root, page.path), "utf8").split("\n")
   lines.forEach((line, index) => {
@@ -175,7 +187,7 @@ const checkLists = async (pages: ReadonlyMap<string, Page>): Promise<void> => {
     await import("@signal-hub/cloudflare-transport/protocol")
   const source = join(root, "packages/cloudflare-transport/src")
   const events = new Set<string>()
-  for (const file of globSync("{hub,worker,bridge,session}/**/*.ts", { cwd: source })) {
+  for (const file of globSync("{auth,hub,worker,bridge,session}/**/*.ts", { cwd: source })) {
     const text = readFileSync(join(source, file), "utf8")
     const calls = /(?:\b(?:log|makeLog\([^)]*\))\(\s*"\w+",|\blogSession\()\s*"(\w+)"/g
     for (const [, event = ""] of text.matchAll(calls)) events.add(event)
@@ -204,6 +216,7 @@ const { scripts } = createRequire(import.meta.url)("../package.json") as {
 }
 for (const page of pages.values()) {
   checkLinks(page, pages)
+  checkTests(page)
   checkScripts(page, scripts)
   await checkFrames(page)
 }

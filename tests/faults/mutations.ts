@@ -340,7 +340,7 @@ const ROWS: ReadonlyArray<Mutation> = [
     fault: 17,
     breaks: "a dead token is retried for ever",
     file: client("Connection"),
-    edits: [['if (refused || typeof client.token !== "function") verdict = "stay-away"', ""]],
+    edits: [['if (refused || typeof token !== "function") verdict = "stay-away"', ""]],
     test: CLIENT,
   },
   {

@@ -31,12 +31,15 @@ export const runAttempt = (
       return `the socket could not be opened: ${error instanceof Error ? error.message : String(error)}`
     }
   }
-  const { client, fetchToken } = options
-  const token =
-    fetchToken === undefined
-      ? Effect.succeed(client.token as string | undefined)
-      : Effect.tryPromise({ try: () => fetchToken(how.refused), catch: (error) => (error as Error).message })
-  return Effect.matchEffect(token, {
+  const { token } = options
+  const fetched =
+    typeof token === "function"
+      ? Effect.tryPromise({
+          try: () => token(how.refused),
+          catch: (error) => `no token: ${error instanceof Error ? error.message : String(error)}`,
+        })
+      : Effect.succeed(token)
+  return Effect.matchEffect(fetched, {
     onFailure: (cause) => Effect.succeed(failed(cause)),
     onSuccess: (token) =>
       Effect.acquireUseRelease(

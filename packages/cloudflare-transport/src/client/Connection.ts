@@ -47,8 +47,7 @@ export const makeConnection = (
   client: ClientOptions,
 ): Effect.Effect<Connection, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const { token } = client
-    const fetchToken = typeof token === "function" ? makeFetchToken(token, timers) : undefined
+    const token = typeof client.token === "function" ? makeFetchToken(client.token, timers) : client.token
     const backoff = makeBackoff(client.schedule ?? reconnectSchedule)
     const states = new Emitter<ConnectionState>()
     const healths = new Emitter<Health>()
@@ -101,7 +100,7 @@ export const makeConnection = (
             client,
             channel,
             timers,
-            fetchToken,
+            token,
             onConnected: (session, beat) => {
               heartbeat = beat
               enter({ status: "connected", attempts: 0, session })
@@ -124,7 +123,7 @@ export const makeConnection = (
         let verdict = ended.verdict ?? verdictOf(code)
         if (verdict === "refresh-token") {
           // A token that is none of a provider's stays what it is, and a fresh one was just refused.
-          if (refused || fetchToken === undefined) verdict = "stay-away"
+          if (refused || typeof token !== "function") verdict = "stay-away"
           refused = true
         }
         if (verdict === "stay-away") return finish(code, cause)

@@ -44,8 +44,8 @@ export interface AttemptOptions {
   readonly client: ClientOptions
   readonly channel: Channel
   readonly timers: Timers
-  /** Where there is a provider of tokens. */
-  readonly fetchToken: FetchToken | undefined
+  /** The token, or how one is fetched. */
+  readonly token: string | FetchToken | undefined
   /** The hub accepted; the channel is live. */
   readonly onConnected: (session: HubSession, heartbeat: Heartbeat) => void
   /** A frame came. */
@@ -205,22 +205,22 @@ export class SocketLife {
    * the end, which is then for the hub to say.
    */
   #keepToken(expiresAt: number | null, now: number): void {
-    const { channel, fetchToken, timers } = this.#options
-    if (expiresAt === null || fetchToken === undefined) return
+    const { channel, timers, token: fetchToken } = this.#options
+    if (expiresAt === null || typeof fetchToken !== "function") return
     const left = expiresAt - now
     const due = left - Math.min(left / 4, EARLIEST_REFRESH)
     if (left < LATEST_REFRESH || this.#ended !== undefined) return
     const ours = timers.now()
     const again = (): void => this.#keepToken(expiresAt, now + timers.now() - ours)
-    this.#disarmRefresh = timers.after(due, () =>
-      fetchToken(true).then((token) => {
-        if (this.#ended !== undefined) return
-        channel.request("hub:refresh_token", { token }, (outcome) => {
-          if ("_tag" in outcome || outcome.type !== "hub:token_refreshed") again()
-          else this.#keepToken((outcome.payload as TokenRefreshed).expiresAt, outcome.timestamp)
-        })
-      }, again),
-    )
+    this.#disarmRefresh = timers.after(due, async () => {
+      const token = await fetchToken(true).catch(() => undefined)
+      if (this.#ended !== undefined) return
+      if (token === undefined) return again()
+      channel.request("hub:refresh_token", { token }, (outcome) => {
+        if ("_tag" in outcome || outcome.type !== "hub:token_refreshed") again()
+        else this.#keepToken((outcome.payload as TokenRefreshed).expiresAt, outcome.timestamp)
+      })
+    })
   }
 
   /** Sends what still waits from before the connection, a slice at a time. */

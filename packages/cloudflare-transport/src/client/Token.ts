@@ -11,23 +11,22 @@ export type FetchToken = (refused: boolean) => Promise<string | undefined>
 
 /** Asks the provider, once at a time: who needs a token meanwhile gets the same one. */
 export const makeFetchToken = (provider: TokenProvider, timers: Timers): FetchToken => {
+  const ask = async (refused: boolean): Promise<string | undefined> => {
+    let settled = (): void => {}
+    const late = new Promise<never>((_, reject) => {
+      const error = new Error(`the token provider took longer than ${TOKEN_TIMEOUT} ms`)
+      settled = timers.after(TOKEN_TIMEOUT, () => reject(error))
+    })
+    const asked = async (): Promise<string | undefined> => provider({ refused })
+    return Promise.race([asked(), late]).finally(settled)
+  }
   let pending: Promise<string | undefined> | undefined
-  return (refused) =>
-    (pending ??= new Promise<string | undefined>((resolve, reject) => {
-      const settled = timers.after(TOKEN_TIMEOUT, () => fail(`it took longer than ${TOKEN_TIMEOUT} ms`))
-      const fail = (error: unknown): void => {
-        settled()
-        pending = undefined
-        const why = error instanceof Error ? error.message : String(error)
-        reject(new Error(`the token provider failed: ${why}`))
-      }
-      const call = async (): Promise<string | undefined> => provider({ refused })
-      call().then((token) => {
-        settled()
-        pending = undefined
-        resolve(token)
-      }, fail)
-    }))
+  return (refused) => {
+    pending ??= ask(refused).finally(() => {
+      pending = undefined
+    })
+    return pending
+  }
 }
 
 /** How a token is presented: as a subprotocol, or, where its characters forbid it, in `hub:connect`. */

@@ -107,16 +107,17 @@ export class SignalHub extends DurableObject<HubEnv> {
     const unavailable = new TokenRefused({ code: "internal_error", message: "tokens can't be verified now" })
     const check: Authenticate =
       authentication.mode === "token" ? authentication.authenticate : () => Promise.reject(unavailable)
-    return (token, done) => {
+    const verify = async (token: string): Promise<Claims | TokenRefused> => {
+      const late = Promise.withResolvers<TokenRefused>()
+      const cancel = later(connectTimeout, () => late.resolve(unavailable))
+      const checked = check(token).catch((error: TokenRefused) => error)
+      return Promise.race([checked, late.promise]).finally(cancel)
+    }
+    return async (token, done) => {
       const core = this.#core
-      const result = Promise.withResolvers<Claims | TokenRefused>()
-      const cancel = later(connectTimeout, () => result.resolve(unavailable))
-      check(token).then(result.resolve, (error: TokenRefused) => result.resolve(error))
-      void result.promise.then((found) => {
-        cancel()
-        // A core that failed meanwhile closed the connection.
-        if (this.#core === core) later(0, () => done(found))
-      })
+      const found = await verify(token)
+      // A core that failed meanwhile closed the connection.
+      if (this.#core === core) later(0, () => done(found))
     }
   }
 
