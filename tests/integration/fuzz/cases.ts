@@ -51,7 +51,7 @@ const WRONG: { readonly [field: string]: ReadonlyArray<unknown> } = {
 
 const REQUESTS: ReadonlyArray<string> = [
   "connect, heartbeat, register, unregister, renew, discover, list_actors, send, broadcast, subscribe",
-  "unsubscribe, publish, watch, unwatch, presence, queue_stats, metrics, nothing, __proto__, constructor",
+  "unsubscribe, publish, watch, unwatch, presence, queue_stats, metrics, refresh_token, nothing, __proto__, constructor",
 ].flatMap((names) => names.split(", "))
 
 const FIELDS = "actorAddress topic type data pattern limit offset cursor to ttlSeconds renewalToken".split(

@@ -3,6 +3,7 @@
  * that can be replayed. What each client was sent is written down so that two lives can be compared.
  */
 import * as fc from "fast-check"
+import type { TokenPayload } from "../../src/auth/Claims.ts"
 import type { Limits } from "../../src/protocol/Limits.ts"
 import type { Received, TestClient } from "./TestClient.ts"
 import { TestHub } from "./TestHub.ts"
@@ -16,6 +17,8 @@ const slot = fc.nat(SLOTS - 1)
 const address = fc.constantFrom(...ADDRESSES)
 const topic = fc.constantFrom(...TOPICS)
 const flag = fc.boolean()
+/** Of a token, where the hub wants them: seconds that it is good for, and whether it allows little. */
+const token = fc.record({ life: fc.constantFrom(undefined, 5, 60), narrow: flag })
 
 /** One step of a life. `slot` says which of the clients does it. */
 export const step = fc.oneof(
@@ -27,6 +30,7 @@ export const step = fc.oneof(
       identity: fc.option(fc.constantFrom(...IDENTITIES), { nil: undefined }),
       major: fc.constantFrom(0, 1),
       expiry: fc.constantFrom(undefined, 0, 30, 600),
+      token,
     }),
   },
   {
@@ -86,6 +90,15 @@ export const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant("list" as const), slot, offset: fc.nat(2) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("send" as const), slot, to: address }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("broadcast" as const), slot, excludeSelf: flag }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant("refresh" as const),
+      slot,
+      identity: fc.constantFrom(...IDENTITIES),
+      token,
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("disconnect" as const), slot }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("drop" as const), slot }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("lateClose" as const) }) },
@@ -114,9 +127,11 @@ export class World {
   readonly #closing: Array<TestClient> = []
   readonly #closed = new Set<TestClient>()
 
-  constructor(limits: Partial<Limits> = {}) {
+  /** `tokens`: nobody enters without one. */
+  constructor(limits: Partial<Limits> = {}, tokens = false) {
     // So small that pages and slices of what few clients have come to an end.
     this.hub = new TestHub({ broadcastSlice: 2, maxPageSize: 2, ...limits })
+    if (tokens) this.hub.requireTokens()
   }
 
   run(step: Step): void {
@@ -145,14 +160,26 @@ export class World {
     this.#act(client, step)
   }
 
-  #connect({ slot, identity, major, expiry }: Extract<Step, { do: "connect" }>): void {
+  #connect({ slot, identity, major, expiry, token }: Extract<Step, { do: "connect" }>): void {
     const client = this.hub.open()
     this.#clients.push({ client, heard: [] })
     this.#slots[slot] = client
     const named = identity === undefined ? {} : { actorIdentity: identity }
     const expires = expiry === undefined ? {} : { sessionExpirySeconds: expiry }
-    const metadata = { protocolVersion: `${major}.0.0`, ...named, ...expires }
+    const authToken = this.#token(identity ?? IDENTITIES[0], token)
+    const metadata = { protocolVersion: `${major}.0.0`, ...named, ...expires, authToken }
     client.send({ type: "hub:connect", pattern: "ask", metadata })
+  }
+
+  #token(actorId: string, { life, narrow }: Extract<Step, { do: "connect" }>["token"]): string {
+    const payload: TokenPayload = {
+      actorId,
+      ...(life !== undefined && { exp: this.hub.now() / 1_000 + life }),
+      ...(narrow
+        ? { subscribe: ["room/*"], send: ["@(node/**)"], actors: ["@(room/1)"] }
+        : { actors: ["*"], capabilities: ["broadcast", "list", "metrics"] }),
+    }
+    return JSON.stringify(payload)
   }
 
   #act(client: TestClient, step: Exclude<Step, { do: "advance" | "crash" | "lateClose" | "connect" }>): void {
@@ -222,6 +249,8 @@ export class World {
         return void ask("hub:send", { to: step.to, type: "note", data: 1 })
       case "broadcast":
         return void ask("hub:broadcast", { type: "note", data: 1, excludeSelf: step.excludeSelf })
+      case "refresh":
+        return void ask("hub:refresh_token", { token: this.#token(step.identity, step.token) })
       case "disconnect":
         return void ask("hub:disconnect", {})
       case "drop":
