@@ -205,6 +205,13 @@ export const AUTH_MUTATIONS: ReadonlyArray<Mutation> = [
     test: TOKENS,
   },
   {
+    fault: 27,
+    breaks: "a cursor names what its asker may not see",
+    file: hub("RegistryRequests"),
+    edits: [["next !== undefined && all.length < limit && !seesAll", "false"]],
+    test: AUTHORIZATION,
+  },
+  {
     fault: 28,
     breaks: "a token is decoded, not verified",
     file: auth("Authentication"),

@@ -7,7 +7,8 @@ import { unmarked } from "./Marks.ts"
 import * as Fields from "./Fields.ts"
 import { literalPrefix, type Registration } from "./Registry.ts"
 import { malformed, Refusal } from "./Refusal.ts"
-import { type Answer, reply, type Request } from "./Requests.ts"
+import type { Answer, Request } from "./Requests.ts"
+import { inSlices } from "./Slices.ts"
 import { unknownActor } from "./Router.ts"
 
 /** A copy of what the request carries, for one receiver. */
@@ -60,12 +61,9 @@ export const send = (request: Request): Answer | undefined => {
   return { payload }
 }
 
-/**
- * One copy for each registered address that is meant, in slices between which others are served. What
- * its sender sends meanwhile waits, so that its requests are answered in order.
- */
+/** One copy for each registered address that is meant. */
 export const broadcast = (request: Request): Answer | undefined => {
-  const { hub, connection, session, envelope } = request
+  const { hub, session, envelope } = request
   const { claims } = session
   if (!mayBroadcast(claims)) throw new Refusal("forbidden", 'broadcasting needs the right "broadcast"')
   const fields = Fields.fieldsOf(envelope.payload)
@@ -89,8 +87,7 @@ export const broadcast = (request: Request): Answer | undefined => {
   let deliveredCount = 0
   let failedCount = 0
   let after = ""
-  /** Sends one slice; gives whether it was the last. */
-  const slice = (now: number): boolean => {
+  return inSlices(request, (now) => {
     const { broadcastSlice } = hub.host.limits
     const { found, next } = hub.registry.page(prefix, after, broadcastSlice, broadcastSlice, now, isMeant)
     for (const { address, sessionId } of found) {
@@ -100,22 +97,11 @@ export const broadcast = (request: Request): Answer | undefined => {
       if (receiver !== undefined && hub.deliver(receiver, copy, now)) deliveredCount++
       else failedCount++
     }
-    after = next ?? after
-    return next === undefined
-  }
-  const ack = (): Answer => {
-    const answer: BroadcastAck = { messageId: envelope.id, deliveredCount, failedCount, queuedCount: 0 }
-    return { payload: answer }
-  }
-
-  if (slice(request.now)) return ack()
-  connection.parked = []
-  const rest = (): void => {
-    const now = hub.host.now()
-    if (!slice(now)) return void hub.host.later(0, rest)
-    reply({ ...request, now }, ack())
-    hub.on.unpark(connection)
-  }
-  hub.host.later(0, rest)
-  return undefined
+    if (next !== undefined) {
+      after = next
+      return undefined
+    }
+    const ack: BroadcastAck = { messageId: envelope.id, deliveredCount, failedCount, queuedCount: 0 }
+    return { payload: ack }
+  })
 }

@@ -184,7 +184,7 @@ export class Registry {
   /**
    * Up to `limit` live registrations that begin with `prefix`, after an address, in the order of
    * addresses, looking at no more than `scan` rows. `next` is the address to go on after, `undefined`
-   * at the end.
+   * at the end; where `limit` were found and there are more, it is the last of them.
    */
   page(
     prefix: string,
@@ -203,15 +203,20 @@ export class Registry {
     )
     const found: Array<Registration> = []
     let last = after
+    let more = rows.length > scan
     for (const row of rows.slice(0, scan)) {
       const registration = this.#cache.get(row.address) ?? fromRow(row)
       if (matches(registration) && this.#isLive(registration, now)) {
-        if (found.length === limit) return { found, next: last }
+        if (found.length === limit) {
+          more = true
+          break
+        }
         found.push(registration)
       }
       last = row.address
     }
-    return { found, next: rows.length > scan ? last : undefined }
+    if (!more) return { found, next: undefined }
+    return { found, next: found.length === limit ? found.at(-1)?.address : last }
   }
 
   /** `limit` registrations from the `offset`th, in the order of addresses. */

@@ -8,6 +8,7 @@ import { endAddress } from "./Lifecycle.ts"
 import { malformed, Refusal } from "./Refusal.ts"
 import { literalPrefix, type Registration } from "./Registry.ts"
 import type { Answer, Request } from "./Requests.ts"
+import { inSlices } from "./Slices.ts"
 
 /** Rows that one discovery looks at: what is beyond comes with the next page. */
 const ROWS_A_PAGE = 2_000
@@ -114,7 +115,8 @@ export const unregister = ({ hub, session, from, envelope, now }: Request): Answ
   return { payload: { actorAddress: address } }
 }
 
-export const discover = ({ hub, session, envelope, now }: Request): Answer => {
+export const discover = (request: Request): Answer | undefined => {
+  const { hub, session, envelope } = request
   const fields = Fields.fieldsOf(envelope.payload)
   const { limits } = hub.host
   const pattern = Fields.pattern(fields.pattern, "pattern")
@@ -125,24 +127,30 @@ export const discover = ({ hub, session, envelope, now }: Request): Answer => {
   const one = Fields.optionalText(fields.capability, "capability", 256)
   if (one !== undefined) wanted.push(one)
   const limit = Fields.optionalCount(fields.limit, "limit", 1, limits.maxPageSize) ?? limits.maxPageSize
-  const after = Fields.cursor(fields.cursor)
-  const { found, next } = hub.registry.page(
-    pattern.matchesAll ? "" : literalPrefix(pattern),
-    after,
-    limit,
-    ROWS_A_PAGE,
-    now,
-    ({ address, capabilities }) =>
-      pattern.matches(address) &&
-      mayDiscover(session.claims, address) &&
-      wanted.every((capability) => capabilities.includes(capability)),
-  )
-  const actors = found.map((registration) => hub.registry.entry(registration, now))
-  const payload: Discovered =
-    next === undefined
-      ? { actors, hasMore: false }
-      : { actors, hasMore: true, cursor: Fields.encodeCursor(next) }
-  return { payload }
+  const prefix = pattern.matchesAll ? "" : literalPrefix(pattern)
+  const matches = ({ address, capabilities }: Registration): boolean =>
+    pattern.matches(address) &&
+    mayDiscover(session.claims, address) &&
+    wanted.every((capability) => capabilities.includes(capability))
+  const seesAll = session.claims === null || session.claims.send === null
+
+  const all: Array<Registration> = []
+  let after = Fields.cursor(fields.cursor)
+  return inSlices(request, (now) => {
+    const { found, next } = hub.registry.page(prefix, after, limit - all.length, ROWS_A_PAGE, now, matches)
+    all.push(...found)
+    // A cursor is an address. Who doesn't see all gets none but of what was found: the page is filled.
+    if (next !== undefined && all.length < limit && !seesAll) {
+      after = next
+      return undefined
+    }
+    const actors = all.map((registration) => hub.registry.entry(registration, now))
+    const payload: Discovered =
+      next === undefined
+        ? { actors, hasMore: false }
+        : { actors, hasMore: true, cursor: Fields.encodeCursor(next) }
+    return { payload }
+  })
 }
 
 export const listActors = ({ hub, session, envelope, now }: Request): Answer => {

@@ -177,6 +177,27 @@ describe("seeing", () => {
     expect(a.watch(ADA).payload).toMatchObject({ registered: true })
   })
 
+  it("fault 27: a cursor is of nothing that may not be seen, however much of that there is", () => {
+    const hub = new TestHub({ maxAddressesPerSession: 5_000 }).requireTokens()
+    const b = bob(hub, { actors: ["*"] })
+    for (let n = 0; n < 2_100; n++) b.register(`@(a/hidden-${n})`)
+    for (const name of ["a", "shown-1", "shown-2"]) b.register(`@(a/${name})`)
+    const a = ada(hub, { send: ["@(a/a)", "@(a/shown-*)"] })
+    const found: Array<unknown> = []
+    for (let cursor: unknown; found.length < 10;) {
+      a.send({ type: "hub:discover", pattern: "ask", payload: { pattern: "@(a/*)", limit: 1, cursor } })
+      hub.advance(0)
+      const { payload } = a.takeOne()
+      found.push(
+        ...(payload.actors as ReadonlyArray<{ readonly address: string }>).map(({ address }) => address),
+      )
+      if (payload.hasMore !== true) break
+      cursor = payload.cursor
+      expect(atob(String(cursor))).toBe(found.at(-1))
+    }
+    expect(found).toEqual(["@(a/a)", "@(a/shown-1)", "@(a/shown-2)"])
+  })
+
   it("fault 27: to discover all, to list and to read metrics need their rights", () => {
     const hub = newHub()
     const a = ada(hub)
