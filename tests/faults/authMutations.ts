@@ -237,6 +237,13 @@ export const AUTH_MUTATIONS: ReadonlyArray<Mutation> = [
   },
   {
     fault: 28,
+    breaks: "clients are told what went wrong inside",
+    file: auth("Authentication"),
+    edits: [['refused("it was not accepted")', "refused(String((error as Error).stack))"]],
+    test: AUTHENTICATION,
+  },
+  {
+    fault: 28,
     breaks: "a token is read from the URL",
     file: worker("HubWorker"),
     edits: [

@@ -19,7 +19,10 @@ import { AuthMisconfigured, TokenRefused } from "./TokenRefused.ts"
  * A scheme of your own: gives what a token says, or throws where it is not good. `env` has the Worker's
  * bindings. The token is the client's text, unjudged, at most 16,384 characters.
  */
-export type VerifyToken = (token: string, env: HubEnv) => TokenPayload | Promise<TokenPayload>
+export type VerifyToken<Env extends HubEnv = HubEnv> = (
+  token: string,
+  env: Env,
+) => TokenPayload | Promise<TokenPayload>
 
 /** The claims of a token; rejects `TokenRefused`. */
 export type Authenticate = (token: string) => Promise<Claims>
@@ -35,7 +38,7 @@ const MAX_TOKEN_LENGTH = 16_384
 const ASYMMETRIC = ["RS256", "ES256", "EdDSA"]
 
 /** How this deployment authenticates. */
-export const authenticationOf = (env: HubEnv, verify?: VerifyToken): Authentication => {
+export const authenticationOf = <Env extends HubEnv>(env: Env, verify?: VerifyToken<Env>): Authentication => {
   const mode = env.AUTH_MODE || "token"
   if (mode === "open") return { mode }
   try {

@@ -1,15 +1,15 @@
 /** The Worker's entry: health, and upgrades to the hub that the path names for who may enter it. */
+import { JsonCodec } from "@signal-hub/actor-core"
+import { MsgPackCodec } from "@signal-hub/actor-core/codec/msgpack"
 import { type Authentication, authenticationOf, type VerifyToken } from "../auth/Authentication.ts"
 import { mayEnter } from "../auth/Authorization.ts"
 import type { Claims } from "../auth/Claims.ts"
 import { closeOf, TokenRefused } from "../auth/TokenRefused.ts"
 import { chosenSubprotocol, offeredToken } from "../bridge/Subprotocol.ts"
-import { MsgPackCodec } from "@signal-hub/actor-core/codec/msgpack"
-import { JsonCodec } from "@signal-hub/actor-core"
 import { makeLog } from "../hub/Log.ts"
+import { CloseCode } from "../protocol/CloseCode.ts"
 import { errorEnvelope } from "../protocol/HubEnvelope.ts"
 import { provisionalAddress } from "../protocol/HubMessage.ts"
-import { CloseCode } from "../protocol/CloseCode.ts"
 import { SERVER_VERSION } from "../protocol/Version.ts"
 import type { HubEnv } from "./HubEnv.ts"
 import { toHub } from "./Upgrade.ts"
@@ -21,9 +21,9 @@ const hubOf = (path: string): string | undefined =>
   path === "/ws" || path === "/" ? "default" : HUB_PATH.exec(path)?.[1]
 
 /** A Worker that serves `GET /health`, `/ws`, `/ws/:hub` and `/`. `verify`: a scheme of your own for tokens. */
-export const makeHubWorker = (verify?: VerifyToken): ExportedHandler<HubEnv> => {
-  const known = new WeakMap<HubEnv, Authentication>()
-  const authenticationIn = (env: HubEnv): Authentication => {
+export const makeHubWorker = <Env extends HubEnv>(verify?: VerifyToken<Env>): ExportedHandler<Env> => {
+  const known = new WeakMap<Env, Authentication>()
+  const authenticationIn = (env: Env): Authentication => {
     let authentication = known.get(env)
     if (authentication === undefined) {
       authentication = authenticationOf(env, verify)

@@ -204,7 +204,7 @@ describe("a scheme of one's own", () => {
     expect(seen).toEqual(["ticket-1", env])
   })
 
-  it("refuses by throwing, whose words are nobody's business", async () => {
+  it("fault 28: refuses by throwing, whose words are nobody's business", async () => {
     const verify = () => {
       throw new Error("no row for ticket-1 in db-7")
     }
