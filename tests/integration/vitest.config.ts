@@ -1,9 +1,13 @@
 import { defineConfig } from "vitest/config"
 
-const project = (name: string, include: string, more: { evicting?: boolean; timeout?: number } = {}) => ({
+const project = (
+  name: string,
+  include: string | Array<string>,
+  more: { evicting?: boolean; timeout?: number } = {},
+) => ({
   test: {
     name,
-    include: [include],
+    include: [include].flat(),
     provide: { evicting: more.evicting ?? false },
     testTimeout: more.timeout ?? 30_000,
     hookTimeout: 60_000,
@@ -13,7 +17,7 @@ const project = (name: string, include: string, more: { evicting?: boolean; time
 /**
  * - `conformance`: the protocol from the outside. With `HUB_URL=ws://…/ws` against any server in open
  *   mode, else against one started here.
- * - `evicting`: the same with the object evicted before each frame.
+ * - `evicting`: the same, and rights, with the object evicted before each frame.
  * - `auth`: tokens and rights: each attack that the security page names.
  * - `timing`: what needs short times or a look into the server, always started here.
  * - `fuzz`: seeded hostile frames; `FUZZ_CASES`, `FUZZ_SEED`.
@@ -26,7 +30,10 @@ export default defineConfig({
     maxWorkers: 2,
     projects: [
       project("conformance", "conformance/**/*.test.ts"),
-      project("evicting", "conformance/**/*.test.ts", { evicting: true, timeout: 60_000 }),
+      project("evicting", ["conformance/**/*.test.ts", "auth/rights.test.ts"], {
+        evicting: true,
+        timeout: 60_000,
+      }),
       project("auth", "auth/**/*.test.ts"),
       project("timing", "timing/**/*.test.ts"),
       project("fuzz", "fuzz/**/*.test.ts", { timeout: 180_000 }),
