@@ -9,6 +9,7 @@ import { afterAll, beforeAll, expect, test } from "vitest"
 import { Greeter, greeter } from "../support/Greeter.ts"
 import { ROOT, useHub } from "../support/hub.ts"
 import { newAddress, useClients } from "../support/OwnClients.ts"
+import { hs256, SECRET } from "../support/tokens.ts"
 
 /** What the page's script and the tests leave in the page. */
 declare const inPage: {
@@ -21,6 +22,7 @@ declare const inPage: {
 }
 
 const hub = useHub({ own: true })
+const closedHub = useHub({ vars: { AUTH_MODE: "token", JWT_SECRET: SECRET } })
 const connect = useClients()
 let server: Server
 let browser: Browser
@@ -59,12 +61,18 @@ afterAll(async () => {
   await new Promise((closed) => server.close(closed))
 })
 
-/** A page that has our client and is connected with this identity. */
-const open = async (identity: string): Promise<Page> => {
+/** A page that has our client. */
+const openPage = async (): Promise<Page> => {
   const context = await browser.newContext()
   const page = await context.newPage()
   await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`)
   await page.waitForFunction(() => "inPage" in globalThis)
+  return page
+}
+
+/** A page whose client is connected with this identity. */
+const open = async (identity: string): Promise<Page> => {
+  const page = await openPage()
   await page.evaluate(
     async ([url, address]) => {
       inPage.hub = await inPage.connect(url!, { identity: address as `@(${string}/${string})` })
@@ -106,4 +114,30 @@ test("fault 10: of two tabs with one identity the first is superseded, and stays
     await inPage.hub.metrics()
   })
   expect([await status(first), await status(second)]).toEqual(["superseded", "connected"])
+})
+
+test("a page enters with a token, and can read why it is refused: 4401, after a second try with a fresh one", async () => {
+  const page = await openPage()
+  const enter = (token: string) =>
+    page.evaluate(
+      async ([url, text]) => {
+        let asked = 0
+        try {
+          inPage.hub = await inPage.connect(url!, {
+            token: () => {
+              asked++
+              return text
+            },
+          })
+          return { asked, identity: inPage.hub.identity }
+        } catch (error) {
+          return { asked, code: (error as { readonly code: unknown }).code }
+        }
+      },
+      [closedHub.url(), token],
+    )
+  const forged = hs256({ actorId: "test/page" }, "another secret of the same length")
+  expect(await enter(forged)).toEqual({ asked: 2, code: 4401 })
+  expect(await enter(hs256({ actorId: "test/page", hubs: [] }))).toEqual({ asked: 1, code: 4403 })
+  expect(await enter(hs256({ actorId: "test/page" }))).toEqual({ asked: 1, identity: "@(test/page)" })
 })
