@@ -1,219 +1,773 @@
 /**
  * One actor that runs: its messages in the order they came, one at a time, each answered once.
  *
- * A cell knows neither schemas nor envelopes: what it takes is decoded, and answers go to whoever is
- * given with the message. Mailboxes with bounds, supervision and timers would be its neighbors; there are
- * none yet: the queue is unbounded, and a handler that fails leaves its actor as it was.
+ * Sending to it and a handler that returns a plain value are plain code: no fiber, no closure, nothing
+ * made but the message. What an actor holds besides is made when it is needed (`Incarnation`). What
+ * becomes of it when it fails is decided in `Supervisor`. A cell knows neither schemas on the wire nor
+ * envelopes: what it takes is decoded, and answers go to whoever is given with the message.
  */
 import * as Cause from "effect/Cause"
-import type * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
-import type { Address } from "./Address.ts"
+import * as Scope from "effect/Scope"
+import type { SpawnOptions } from "./ActorContext.ts"
+import { DeathPact, StashFull } from "./ActorError.ts"
+import * as Address from "./Address.ts"
 import type { ActorErrorPayload } from "./AskError.ts"
-import type * as DeadLetters from "./DeadLetters.ts"
-import type { Dispatcher } from "./Dispatcher.ts"
-import type { Metadata } from "./Envelope.ts"
+import type { AnyBehavior } from "./Behavior.ts"
+import { CellContext } from "./CellContext.ts"
+import type { Reason } from "./DeadLetters.ts"
+import type { Runnable } from "./Dispatcher.ts"
+import { Incarnation } from "./Incarnation.ts"
+import { type Mailbox, MessageQueue } from "./Mailbox.ts"
+import {
+  type Addressed,
+  type Answer,
+  EXPIRED,
+  FAILED,
+  MAILBOX_FULL,
+  type Message,
+  NO_ANSWER,
+  TERMINATED,
+} from "./Message.ts"
+import * as Protocol from "./Protocol.ts"
+import type { Runtime } from "./Runtime.ts"
+import * as Signal from "./Signal.ts"
+import { DEFAULT, type Failure, type Restarts } from "./Supervision.ts"
+import { supervise } from "./Supervisor.ts"
 
-/** Where the end of an ask goes. The cell calls one of these, once. */
-export interface Answer {
-  readonly succeed: (value: unknown) => void
-  /** A typed error of the protocol. */
-  readonly fail: (error: unknown) => void
-  readonly refuse: (refusal: ActorErrorPayload) => void
+/** Messages that an actor handles before others have their turn. */
+export const THROUGHPUT = 64
+/** How many messages an actor can put aside, unless its options say otherwise. */
+export const DEFAULT_STASH = 1_000
+
+/**
+ * Where an actor stands. `new`: its behavior is still to be made. `suspended`: its supervision is at
+ * work. From `stopping` on it takes no messages.
+ */
+type Status = "new" | "ready" | "suspended" | "stopping" | "stopped"
+
+/** Functions by message name and signal. */
+type Functions = { readonly [key: string | symbol]: ((...of: Array<unknown>) => unknown) | undefined }
+
+/** Told once what became of an offered message: taken, or refused and why. */
+type Taken = (refusal: Reason | null) => void
+
+/** Children of one parent, in the order in which they were spawned. */
+export interface Family {
+  first: ActorCell | null
+  last: ActorCell | null
 }
 
-/** A message as an actor takes it: decoded. */
-export interface Message {
-  readonly id: string
-  readonly name: string
-  readonly payload: unknown
-  readonly sender: Address | null
-  readonly metadata: Metadata
-  /** When it is no longer worth handling, epoch milliseconds, or `null`. */
-  readonly deadline: number | null
-  /** `null`: nobody waits for an answer. */
-  readonly answer: Answer | null
-}
+export class ActorCell implements Addressed, Family, Runnable {
+  readonly runtime: Runtime
+  readonly protocol: Protocol.Any
+  readonly options: SpawnOptions
+  readonly services: Context.Context<never>
+  readonly parent: ActorCell | null
+  first: ActorCell | null = null
+  last: ActorCell | null = null
+  #before: ActorCell | null = null
+  #behind: ActorCell | null = null
 
-/** What a cell is made of. */
-export interface Behavior {
-  readonly address: Address
-  /** May return a plain value, a promise or an effect; may throw. */
-  readonly handle: (message: Message) => unknown
-  /** Whether what was thrown is a typed error of this message. */
-  readonly isTyped: (name: string, thrown: unknown) => boolean
-  /** What effects returned by `handle` run in. */
-  readonly context: Context.Context<never>
-  readonly clock: Clock.Clock
-  readonly dispatcher: Dispatcher
-  readonly onDead: (reason: DeadLetters.Reason, message: Message) => void
-  /** A failure that is not a typed answer: for the log, never for the wire. */
-  readonly onFailure: (name: string, cause: Cause.Cause<unknown>) => void
-}
+  readonly #behavior: AnyBehavior
+  #address: Address.Address | null
+  #status: Status = "new"
+  #functions: Functions | null = null
+  #stateful = false
+  #state: unknown = undefined
+  #become: AnyBehavior | null = null
 
-const TERMINATED: ActorErrorPayload = {
-  code: "actor_terminated",
-  message: "the actor stopped before it answered",
-  retryable: true,
-}
-const FAILED: ActorErrorPayload = { code: "actor_failed", message: "the actor failed", retryable: false }
-const EXPIRED: ActorErrorPayload = {
-  code: "message_expired",
-  message: "the message expired before the actor came to it",
-  retryable: true,
-}
+  readonly #mailbox = new MessageQueue()
+  readonly #capacity: number
+  /** Messages that wait for room. */
+  #offers: Map<Message, Taken> | null = null
+  #stash: Array<Message> | null = null
+  #system: Array<() => void> | null = null
 
-interface Run {
-  readonly message: Message
-  fiber: Fiber.Fiber<unknown, unknown> | undefined
-}
-
-export class ActorCell {
-  readonly #behavior: Behavior
-  #inbox: Array<Message> = []
-  // The part of the inbox that is being worked off. Swapped whole, so that taking one is no shift.
-  #batch: ReadonlyArray<Message> = []
-  #next = 0
   #scheduled = false
-  #stopped = false
-  #run: Run | undefined
-  readonly #cancelled = new WeakSet<Message>()
+  /** Whether a handler, a signal's function or a start is under way, beyond its first stack. */
+  #busy = false
+  /** What is being handled, by name, for the log. */
+  #label: string | null = null
+  #turn = 0
+  #fiber: Fiber.Fiber<unknown, unknown> | undefined
+  /** The message that is being handled. */
+  current: Message | null = null
+  #stopRequested = false
+  /** Whether an incarnation's end is under way. */
+  #ending = false
+  #reason: Signal.TerminatedReason = "stopped"
 
-  constructor(behavior: Behavior) {
+  #context: CellContext | null = null
+  incarnation: Incarnation | null = null
+  #watchers: Set<(reason: Signal.TerminatedReason) => void> | null = null
+  /** Of an actor that can be reached from elsewhere: its registration. */
+  registration: Scope.Closeable | null = null
+  /** Asks from elsewhere that are not answered yet, by asker and id: what `actor:cancel` names. */
+  asks: Map<string, Message> | null = null
+  restarts: Restarts | null = null
+
+  constructor(
+    runtime: Runtime,
+    parent: ActorCell | null,
+    behavior: AnyBehavior,
+    address: Address.Address | null,
+    options: SpawnOptions,
+    services: Context.Context<never>,
+  ) {
+    this.runtime = runtime
+    this.parent = parent
     this.#behavior = behavior
+    this.protocol = behavior.protocol
+    this.#address = address
+    this.options = options
+    this.services = services
+    this.#capacity = options.mailbox?.capacity ?? Infinity
+    if (address !== null) runtime.cells.set(address, this)
+    this.#join()
+    if (behavior.start._tag === "Handlers") {
+      this.#functions = behavior.start.handlers as Functions
+      this.#status = "ready"
+    } else this.#wake()
   }
 
-  get address(): Address {
-    return this.#behavior.address
+  // -- who it is
+
+  /** Given when it is first asked for, where none was given before. */
+  get address(): Address.Address {
+    if (this.#address === null) {
+      this.#address = `@(local/~${this.runtime.nextId()})`
+      if (this.#status !== "stopped") this.runtime.cells.set(this.#address, this)
+    }
+    return this.#address
   }
+
+  /** Whether it takes no messages any more. */
+  get ended(): boolean {
+    return this.#status === "stopping" || this.#status === "stopped"
+  }
+
+  get stopped(): boolean {
+    return this.#status === "stopped"
+  }
+
+  get suspended(): boolean {
+    return this.#status === "suspended"
+  }
+
+  /** Whether it has something to do, or something waits. */
+  get occupied(): boolean {
+    return this.#busy || this.#mailbox.size > 0 || this.#status === "suspended"
+  }
+
+  get context(): CellContext {
+    return (this.#context ??= new CellContext(this))
+  }
+
+  /** What this incarnation holds, made when it is first asked for. */
+  get holds(): Incarnation {
+    return (this.incarnation ??= new Incarnation(this))
+  }
+
+  /** Whether the current fiber is that of its handler, which can't wait for its own end. */
+  get isCurrent(): boolean {
+    return this.#fiber !== undefined && this.#fiber === Fiber.getCurrent()
+  }
+
+  // -- what comes in
 
   /** Takes a message. Its handler runs later, never in the caller's stack. */
   deliver(message: Message): void {
-    if (this.#stopped) return this.#drop("terminated", message, TERMINATED)
-    this.#inbox.push(message)
+    if (this.ended) return this.drop("terminated", message, TERMINATED)
+    if (this.#mailbox.size >= this.#capacity) return this.#overflow(message)
+    this.#mailbox.push(message)
+    if (!this.#scheduled && !this.#busy) this.#wake()
+  }
+
+  /** As `deliver`, and says when there was room for it, or that there is none. */
+  offer(message: Message, taken: Taken): (() => void) | undefined {
+    if (this.ended) {
+      taken("terminated")
+      return undefined
+    }
+    const { capacity, overflow } = this.#room
+    if (this.#mailbox.size < capacity || overflow === "drop-oldest" || overflow === "drop-newest") {
+      this.deliver(message)
+      taken(null)
+      return undefined
+    }
+    if (overflow === "fail") {
+      taken("mailbox_full")
+      return undefined
+    }
+    this.#offers ??= new Map()
+    this.#offers.set(message, taken)
+    return () => void this.#offers?.delete(message)
+  }
+
+  get #room(): Mailbox {
+    return this.options.mailbox ?? { capacity: Infinity, overflow: "fail" }
+  }
+
+  #overflow(message: Message): void {
+    const { overflow } = this.#room
+    if (overflow === "backpressure" && message.answer !== null) {
+      // Who asks waits anyway.
+      this.offer(message, (refusal) => {
+        if (refusal !== null) this.drop(refusal, message, TERMINATED)
+      })
+      return
+    }
+    if (overflow !== "drop-oldest") return this.drop("mailbox_full", message, MAILBOX_FULL)
+    const oldest = this.#mailbox.shift()!
+    this.#mailbox.push(message)
+    if (oldest.state === "waiting") this.drop("mailbox_full", oldest, MAILBOX_FULL)
+  }
+
+  /** The next message, and room for one that waits outside. */
+  #take(): Message | null {
+    const message = this.#mailbox.shift()
+    if (message === null || this.#offers === null) return message
+    for (const [offered, taken] of this.#offers) {
+      this.#offers.delete(offered)
+      this.#mailbox.push(offered)
+      taken(null)
+      break
+    }
+    if (this.#offers.size === 0) this.#offers = null
+    return message
+  }
+
+  /** Puts to use what the runtime has to say: before messages, between two of them. Not after the end. */
+  system(task: () => void): void {
+    if (this.ended) return
+    this.#system ??= []
+    this.#system.push(task)
     this.#wake()
   }
 
   /** The asker gave up: a message that waits is skipped, an effect that handles it is interrupted. */
   cancel(message: Message): void {
-    this.#cancelled.add(message)
-    if (this.#run?.message === message) this.#run.fiber?.interruptUnsafe()
+    message.state = "cancelled"
+    message.answer = null
+    this.#offers?.delete(message)
+    this.incarnation?.settle(message)
+    if (this.current === message) this.#fiber?.interruptUnsafe()
   }
 
-  /** Stops the actor: who waits for an answer is told, a running effect is interrupted and awaited. */
-  readonly stop: Effect.Effect<void> = Effect.suspend(() => {
-    if (this.#stopped) return Effect.void
-    this.#stopped = true
-    const run = this.#run
-    const waiting = [...this.#batch.slice(this.#next), ...this.#inbox]
-    this.#inbox = []
-    this.#batch = []
-    this.#next = 0
-    if (run !== undefined) this.#end(run, (answer) => answer.refuse(TERMINATED))
-    for (const message of waiting) {
-      if (!this.#cancelled.has(message)) this.#drop("terminated", message, TERMINATED)
-    }
-    if (run?.fiber === undefined) return Effect.void
-    if (run.fiber !== Fiber.getCurrent()) return Fiber.interrupt(run.fiber)
-    // A handler that stops its own actor can't be awaited by itself.
-    run.fiber.interruptUnsafe()
-    return Effect.void
-  })
-
-  #drop(reason: DeadLetters.Reason, message: Message, refusal: ActorErrorPayload): void {
-    if (message.answer === null) this.#behavior.onDead(reason, message)
-    else message.answer.refuse(refusal)
+  /** Ends a message that is not handled. */
+  drop(reason: Reason, message: Message, refusal: ActorErrorPayload): void {
+    message.state = "taken"
+    const answer = message.takeAnswer()
+    if (answer === null) this.runtime.deadMessage(reason, this.address, message)
+    else answer.refuse(refusal)
   }
+
+  // -- what it does
 
   #wake(): void {
-    if (this.#scheduled || this.#run !== undefined) return
-    if (this.#next >= this.#batch.length && this.#inbox.length === 0) return
+    if (this.#scheduled || this.#busy) return
+    const idle = this.#mailbox.size === 0 && this.#system === null && this.#status !== "new"
+    if (idle || this.#status === "suspended" || this.ended) return
     this.#scheduled = true
-    this.#behavior.dispatcher.schedule(this.#turn)
+    this.runtime.dispatcher.schedule(this)
   }
 
-  /** One turn: all that came before it, until a handler takes its time. */
-  readonly #turn = (): void => {
-    if (this.#next >= this.#batch.length) {
-      this.#batch = this.#inbox
-      this.#inbox = []
-      this.#next = 0
+  /** One turn: until a handler takes its time, or it is another's turn. */
+  run(): number {
+    let steps = 0
+    if (this.#status === "new") {
+      this.#status = "ready"
+      this.#make(this.#behavior, () => undefined)
     }
-    while (this.#run === undefined && this.#next < this.#batch.length) {
-      this.#handle(this.#batch[this.#next++]!)
+    while (this.#status === "ready" && !this.#busy && steps < THROUGHPUT) {
+      if (this.#system !== null) {
+        const [task] = this.#system.splice(0, 1)
+        if (this.#system.length === 0) this.#system = null
+        task?.()
+        continue
+      }
+      const message = this.#take()
+      if (message === null) break
+      steps++
+      this.#handle(message)
     }
     this.#scheduled = false
     this.#wake()
+    return steps
   }
 
   #handle(message: Message): void {
-    if (this.#cancelled.has(message)) return
-    if (message.deadline !== null && this.#behavior.clock.currentTimeMillisUnsafe() >= message.deadline) {
-      return this.#drop("expired", message, EXPIRED)
+    if (message.state === "cancelled") return
+    if (message.source !== null && message.source !== this.incarnation) return
+    if (message.deadline !== Infinity && this.runtime.now() >= message.deadline) {
+      return this.drop("expired", message, EXPIRED)
     }
-    const run: Run = { message, fiber: undefined }
-    this.#run = run
+    message.state = "taken"
+    this.current = message
+    this.#label = message.name
     let result: unknown
     try {
-      result = this.#behavior.handle(message)
+      const handle = this.#functions![message.name]!
+      result = this.#stateful
+        ? handle.call(this.#functions, this.#state, message.payload, this.context)
+        : handle.call(this.#functions, message.payload, this.context)
     } catch (thrown) {
-      return this.#thrown(run, thrown)
+      return this.#failed(Cause.die(thrown))
     }
-    if (Effect.isEffect(result)) this.#fork(run, result as Effect.Effect<unknown, unknown>)
-    else if (isPromiseLike(result)) {
-      result.then(
-        (value) => this.#succeeded(run, value),
-        (thrown: unknown) => this.#thrown(run, thrown),
-      )
-    } else this.#succeeded(run, result)
+    if (isPending(result)) this.#await(result, this.#handled)
+    else this.#handled(result)
   }
 
-  #fork(run: Run, effect: Effect.Effect<unknown, unknown>): void {
+  /** A message is done with, and this came of it. Who asked goes on last: in this stack, it may. */
+  readonly #handled = (value: unknown): void => {
+    if (this.#stateful) this.#state = value
+    const message = this.current
+    if (message === null || message.pattern === "tell") return this.#endTurn()
+    const answer = message.takeAnswer()
+    if (message.state === "cancelled") this.runtime.deadMessage("late_answer", this.address, message)
+    this.#endTurn()
+    if (this.#stateful) answer?.refuse(NO_ANSWER)
+    else answer?.succeed(value)
+  }
+
+  /** Calls the function that the behavior has for a signal. Within a turn only: by `system`. */
+  signal(signal: symbol, event?: unknown): void {
+    const call = this.#functions?.[signal]
+    this.#label = signal.description ?? null
+    if (call === undefined) {
+      if (signal === Signal.terminated) this.#failed(Cause.fail(deathPact(event as Signal.Terminated)))
+      return
+    }
+    let result: unknown
+    try {
+      result = call.apply(this.#functions, this.#signalArguments(event))
+    } catch (thrown) {
+      return this.#failed(Cause.die(thrown))
+    }
+    if (isPending(result)) this.#await(result, this.#signaled)
+    else this.#signaled(result)
+  }
+
+  #signalArguments(event: unknown): Array<unknown> {
+    const own = event === undefined ? [this.context] : [event, this.context]
+    return this.#stateful ? [this.#state, ...own] : own
+  }
+
+  readonly #signaled = (value: unknown): void => {
+    if (this.#stateful) this.#state = value
+    this.#endTurn()
+  }
+
+  /** Makes a behavior's functions and first state, now or when its promise or effect has them. */
+  #make(behavior: AnyBehavior, then: () => void): void {
+    const { start } = behavior
+    this.#label = null
+    const made = (value: unknown): void => {
+      this.#stateful = start._tag === "State"
+      this.#functions = (start._tag === "Setup" ? value : start.handlers) as Functions
+      this.#state = start._tag === "State" ? value : undefined
+      this.#endTurn()
+      then()
+    }
+    if (start._tag === "Handlers") return made(undefined)
+    let value: unknown
+    try {
+      const context = this.context as never
+      value = start._tag === "Setup" ? start.make(context) : start.initial(context)
+    } catch (thrown) {
+      return this.#failed(Cause.die(thrown))
+    }
+    if (isPending(value)) this.#await(value, made)
+    else made(value)
+  }
+
+  /** Goes on when the promise or the effect is there, unless the turn is over before. */
+  #await(pending: Pending, then: (value: unknown) => void): void {
+    this.#busy = true
+    const turn = this.#turn
+    const message = this.current
+    if (!Effect.isEffect(pending)) {
+      pending.then(
+        (value) => (turn === this.#turn ? then(value) : undefined),
+        (thrown: unknown) => {
+          if (turn === this.#turn) this.#failed(Cause.die(thrown))
+        },
+      )
+      return
+    }
     // Known from its first step on: whoever that wakes may cancel it, or stop the actor, at once.
     const known = Effect.withFiber((fiber: Fiber.Fiber<unknown, unknown>) => {
-      run.fiber = fiber
-      return effect
+      this.#fiber = fiber
+      return pending
     })
-    const fiber = Effect.runForkWith(this.#behavior.context)(known)
+    const fiber = Effect.runForkWith(this.holds.services)(known)
     fiber.addObserver((exit) => {
-      if (Exit.isSuccess(exit)) return this.#succeeded(run, exit.value)
-      const failure = Cause.findError(exit.cause)
-      if (Result.isSuccess(failure)) return this.#thrown(run, failure.success)
-      if (!(this.#cancelled.has(run.message) && Cause.hasInterruptsOnly(exit.cause))) {
-        this.#report(run, exit.cause)
-      }
-      this.#end(run, (answer) => answer.refuse(FAILED))
+      if (turn !== this.#turn) return
+      if (Exit.isSuccess(exit)) then(exit.value)
+      else if (message?.state === "cancelled" && Cause.hasInterruptsOnly(exit.cause)) this.#endTurn()
+      else this.#failed(exit.cause)
     })
   }
 
-  #succeeded(run: Run, value: unknown): void {
-    this.#end(run, (answer) => answer.succeed(value))
-  }
-
-  #thrown(run: Run, thrown: unknown): void {
-    if (this.#behavior.isTyped(run.message.name, thrown))
-      return this.#end(run, (answer) => answer.fail(thrown))
-    this.#report(run, Cause.die(thrown))
-    this.#end(run, (answer) => answer.refuse(FAILED))
-  }
-
-  #report(run: Run, cause: Cause.Cause<unknown>): void {
-    if (!this.#stopped) this.#behavior.onFailure(run.message.name, cause)
-  }
-
-  /** Ends the run that is on, answers where somebody waits, and goes on. A run ends once. */
-  #end(run: Run, settle: (answer: Answer) => void): void {
-    if (this.#run !== run) return
-    this.#run = undefined
-    const { answer } = run.message
-    if (answer !== null && !this.#cancelled.has(run.message)) settle(answer)
+  #endTurn(): void {
+    this.#turnOver()
+    if (this.#stopRequested) return this.stop("stopped")
+    if (this.#become !== null && this.#status === "ready") {
+      const behavior = this.#become
+      this.#become = null
+      this.#make(behavior, () => undefined)
+    }
     this.#wake()
+  }
+
+  #turnOver(): void {
+    this.#turn++
+    this.#busy = false
+    this.#fiber = undefined
+    this.#label = null
+    if (this.current === null) return
+    this.current = null
+    const receiveTimeout = this.incarnation?.receiveTimeout
+    if (receiveTimeout != null) receiveTimeout.lastAt = this.runtime.now()
+  }
+
+  // -- what its context asks for
+
+  become(behavior: AnyBehavior): void {
+    this.#become = behavior
+  }
+
+  stopSoon(): void {
+    this.#stopRequested = true
+    if (!this.#busy && this.current === null) this.system(() => this.stop("stopped"))
+  }
+
+  stash(): void {
+    const message = this.current
+    if (message === null) throw new TypeError("there is no message to put aside: none is being handled")
+    const limit = this.options.stash ?? DEFAULT_STASH
+    this.#stash ??= []
+    if (this.#stash.length >= limit) {
+      throw new StashFull({ message: `${this.address} has put ${limit} messages aside, which is its limit` })
+    }
+    this.#stash.push(message)
+    this.current = null
+  }
+
+  unstashAll(): void {
+    const stashed = this.#stash ?? []
+    this.#stash = null
+    for (const message of stashed.toReversed()) {
+      if (message.state === "cancelled") continue
+      message.state = "waiting"
+      this.#mailbox.unshift(message)
+    }
+    this.#wake()
+  }
+
+  /** Takes the answer of the message at hand. */
+  takeAnswer(): Answer | null {
+    return this.current?.takeAnswer() ?? null
+  }
+
+  // -- what goes wrong
+
+  #failed(cause: Cause.Cause<unknown>): void {
+    const message = this.current
+    const found = Cause.findError(cause)
+    const typed = Result.isSuccess(found)
+    const error = typed ? found.success : Cause.squash(cause)
+    const answer = message?.takeAnswer() ?? null
+    if (answer !== null && this.#isTyped(message!.name, error, typed)) {
+      this.#endTurn()
+      return answer.fail(error)
+    }
+    const failure: Failure = {
+      kind: typed ? "error" : "defect",
+      error,
+      cause,
+      actor: this.address,
+      message: this.#label,
+    }
+    this.runtime.report(failure)
+    if (message !== null) this.runtime.deadMessage("failed", this.address, message, cause)
+    this.fail(failure)
+    answer?.refuse(FAILED)
+  }
+
+  /** Whether it is the typed error of this ask. What an effect fails with is, as the compiler saw to it. */
+  #isTyped(name: string, error: unknown, typed: boolean): boolean {
+    const definition = Protocol.find(this.protocol, name)
+    if (definition?.pattern !== "ask" || definition.error === Protocol.Never) return false
+    return typed || Protocol.is(definition.error, error)
+  }
+
+  /** Has failed, by itself or as a child of its escalated. */
+  fail(failure: Failure): void {
+    this.#turnOver()
+    if (this.#stopRequested) return this.stop("stopped")
+    // A sibling's failure restarts it already.
+    if (this.#status !== "suspended") supervise(this, failure)
+  }
+
+  /** Goes on as it was. Without ever having got to where it was, it stops. */
+  resume(): void {
+    if (this.ended) return
+    if (this.#functions === null) return this.stop("failed")
+    this.#status = "ready"
+    this.#endTurn()
+  }
+
+  suspend(): void {
+    if (!this.ended) this.#status = "suspended"
+  }
+
+  get supervision(): NonNullable<SpawnOptions["supervision"]> {
+    return this.options.supervision ?? DEFAULT
+  }
+
+  /** The actors that restart with this one, of those that run. */
+  siblings(which: "one-for-one" | "one-for-all" | "rest-for-one"): ReadonlyArray<ActorCell> {
+    const all: Array<ActorCell> = []
+    const from = which === "one-for-all" ? this.#family.first : this
+    for (let cell = from; cell !== null; cell = which === "one-for-one" ? null : cell.#behind) {
+      if (cell === this || cell.#status === "ready" || cell.#status === "new") all.push(cell)
+    }
+    return all
+  }
+
+  /** Ends the incarnation of a suspended actor. The actor itself stays, with its mailbox. */
+  endIncarnation(failure: Failure): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (this.#status !== "suspended") return Effect.void
+      this.#ending = true
+      const ending = this.#end(Signal.preRestart, failure, Exit.failCause(failure.cause)) ?? Effect.void
+      return Effect.andThen(
+        ending,
+        Effect.sync(() => {
+          this.#ending = false
+          if (this.ended) this.#finish()
+        }),
+      )
+    })
+  }
+
+  /** A new incarnation of a suspended actor. */
+  begin(failure: Failure): void {
+    if (this.#status !== "suspended") return
+    this.#status = "ready"
+    this.#become = null
+    this.unstashAll()
+    this.runtime.restarted(this, failure)
+    this.#make(this.#behavior, () => this.system(() => this.signal(Signal.postRestart, failure)))
+    this.#wake()
+  }
+
+  // -- its end
+
+  /** Stops it: who waits for an answer is told at once, a running effect is interrupted and awaited. */
+  stop(reason: Signal.TerminatedReason, exit: Exit.Exit<unknown, unknown> = Exit.void): void {
+    if (this.ended) return
+    this.#status = "stopping"
+    this.#reason = reason
+    this.#system = null
+    for (const message of this.#stash ?? []) this.#abandon(message)
+    this.#stash = null
+    for (let message = this.#mailbox.shift(); message !== null; message = this.#mailbox.shift()) {
+      this.#abandon(message)
+    }
+    const offers = this.#offers
+    this.#offers = null
+    for (const taken of offers?.values() ?? []) taken("terminated")
+    if (this.#ending) return
+    const ending = this.#end(Signal.postStop, undefined, exit)
+    if (ending === undefined) this.#finish()
+    else
+      this.runtime.fork(
+        Effect.andThen(
+          ending,
+          Effect.sync(() => this.#finish()),
+        ),
+      )
+  }
+
+  #abandon(message: Message): void {
+    if (message.state === "cancelled") return
+    if (message.source !== null) return
+    this.drop("terminated", message, TERMINATED)
+  }
+
+  /** Calls back when it has stopped; at once where it has. */
+  addWatcher(ended: (reason: Signal.TerminatedReason) => void): void {
+    if (this.#status === "stopped") return ended(this.#reason)
+    this.#watchers ??= new Set()
+    this.#watchers.add(ended)
+  }
+
+  removeWatcher(ended: (reason: Signal.TerminatedReason) => void): void {
+    this.#watchers?.delete(ended)
+  }
+
+  /** Stops it and waits; its own handler, which is part of what stops, does not wait. */
+  readonly stopAndWait: Effect.Effect<void> = Effect.suspend(() => {
+    const own = this.isCurrent
+    this.stop("stopped")
+    return own ? Effect.void : this.end
+  })
+
+  /** Ends when it has stopped. */
+  get end(): Effect.Effect<void> {
+    return Effect.callback<void>((resume) => {
+      const ended = () => resume(Effect.void)
+      this.addWatcher(ended)
+      return Effect.sync(() => this.removeWatcher(ended))
+    })
+  }
+
+  /**
+   * Ends what the incarnation holds: what it has under way, then its children, then `hook` has a last
+   * look, then what it acquired is released. `undefined`: it was done at once.
+   */
+  #end(
+    hook: typeof Signal.preRestart | typeof Signal.postStop,
+    failure: Failure | undefined,
+    exit: Exit.Exit<unknown, unknown>,
+  ): Effect.Effect<void> | undefined {
+    const fiber = this.#fiber
+    this.current?.takeAnswer()?.refuse(TERMINATED)
+    this.#turnOver()
+    const scope = this.incarnation?.end() ?? null
+    const call = this.#functions?.[hook]
+    const work: Array<Effect.Effect<void>> = []
+    if (fiber !== undefined) {
+      fiber.interruptUnsafe()
+      work.push(Effect.asVoid(Fiber.await(fiber)))
+    }
+    if (this.last !== null) work.push(this.#stopChildren())
+    if (call !== undefined) work.push(this.#hook(hook, call, this.#signalArguments(failure)))
+    // The hook may have acquired something yet.
+    const release = Effect.suspend(() => {
+      const scope = this.incarnation?.end() ?? null
+      return scope === null ? Effect.void : Scope.close(scope, exit)
+    })
+    if (scope !== null || call !== undefined) work.push(this.#quietly("release", release))
+    const forget = (): void => {
+      this.incarnation = null
+      this.#functions = null
+      this.#state = undefined
+    }
+    if (work.length === 0) return void forget()
+    return Effect.andThen(
+      Effect.forEach(work, (step) => step, { discard: true }),
+      Effect.sync(forget),
+    )
+  }
+
+  /** Stops them last to first, and waits for all. */
+  #stopChildren(): Effect.Effect<void> {
+    const children: Array<ActorCell> = []
+    for (let child = this.last; child !== null; child = child.#before) children.push(child)
+    for (const child of children) child.stop("stopped")
+    return Effect.forEach(children, (child) => child.end, { discard: true })
+  }
+
+  #hook(hook: symbol, call: (...of: Array<unknown>) => unknown, of: Array<unknown>): Effect.Effect<void> {
+    const functions = this.#functions
+    return Effect.suspend((): Effect.Effect<unknown, unknown> => {
+      const result = call.apply(functions, of)
+      if (Effect.isEffect(result)) {
+        return Effect.provide(result as Effect.Effect<unknown, unknown>, this.holds.services)
+      }
+      return isPending(result) ? Effect.promise(() => Promise.resolve(result)) : Effect.void
+    }).pipe((ending) => this.#quietly(hook.description ?? "", ending))
+  }
+
+  /** Nothing of an end that goes wrong keeps the rest of it from happening. */
+  #quietly(at: string, effect: Effect.Effect<unknown, unknown>): Effect.Effect<void> {
+    return Effect.catchCause(Effect.asVoid(effect), (cause) =>
+      Effect.sync(() =>
+        this.runtime.report({
+          kind: "defect",
+          error: Cause.squash(cause),
+          cause,
+          actor: this.address,
+          message: at,
+        }),
+      ),
+    )
+  }
+
+  #finish(): void {
+    const { registration } = this
+    this.registration = null
+    if (registration !== null) {
+      const left = this.#quietly("unregister", Scope.close(registration, Exit.void))
+      this.runtime.fork(
+        Effect.andThen(
+          left,
+          Effect.sync(() => this.#finish()),
+        ),
+      )
+      return
+    }
+    this.#status = "stopped"
+    this.#leave()
+    this.#context = null
+    this.restarts = null
+    if (this.#address !== null && this.runtime.cells.get(this.#address) === this) {
+      this.runtime.cells.delete(this.#address)
+    }
+    this.runtime.stopped(this, this.#reason)
+    const watchers = this.#watchers
+    this.#watchers = null
+    for (const ended of watchers ?? []) ended(this.#reason)
+  }
+
+  // -- its family
+
+  /** The one that was spawned next by the same parent. */
+  get following(): ActorCell | null {
+    return this.#behind
+  }
+
+  get #family(): Family {
+    return this.parent ?? this.runtime.root
+  }
+
+  #join(): void {
+    const family = this.#family
+    this.#before = family.last
+    if (family.last === null) family.first = this
+    else family.last.#behind = this
+    family.last = this
+  }
+
+  #leave(): void {
+    const family = this.#family
+    if (this.#before === null) family.first = this.#behind
+    else this.#before.#behind = this.#behind
+    if (this.#behind === null) family.last = this.#before
+    else this.#behind.#before = this.#before
+    this.#before = null
+    this.#behind = null
   }
 }
 
-const isPromiseLike = (value: unknown): value is PromiseLike<unknown> =>
-  typeof value === "object" && value !== null && "then" in value && typeof value.then === "function"
+const deathPact = ({ address, reason }: Signal.Terminated): DeathPact =>
+  new DeathPact({
+    address,
+    reason,
+    message: `${address}, which this actor watched, ended (${reason}), and it has no function for that`,
+  })
+
+type Pending = Effect.Effect<unknown, unknown> | PromiseLike<unknown>
+
+const isPending = (value: unknown): value is Pending =>
+  typeof value === "object" &&
+  value !== null &&
+  (Effect.isEffect(value) || ("then" in value && typeof value.then === "function"))

@@ -6,6 +6,7 @@
  */
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
+import type { NotDelivered } from "./ActorError.ts"
 import type { Address } from "./Address.ts"
 import type { AskError } from "./AskError.ts"
 import type { Metadata } from "./Envelope.ts"
@@ -32,21 +33,27 @@ export interface ActorRef<in out P extends Protocol.Any> {
   readonly address: Address
   readonly protocol: P
   /**
-   * Sends and forgets: plain and synchronous, in order with what else this process sends to the actor.
-   * Never throws; what can't be delivered is found in the dead letters.
+   * Sends and forgets: plain and synchronous, in order with what else is sent through references to the
+   * actor. Never throws; what can't be delivered is found in the dead letters.
    */
-  readonly tell: <N extends Protocol.TellName<P>>(
+  tell<N extends Protocol.TellName<P>>(name: N, payload: Protocol.Payload<P, N>, options?: TellOptions): void
+  /**
+   * Tells when it is run, and ends once the message is taken: by the mailbox, where that is bounded with
+   * `backpressure` after waiting for room; by the transport, where the actor is elsewhere. Interrupted
+   * while it waits, it sends nothing.
+   */
+  offer<N extends Protocol.TellName<P>>(
     name: N,
     payload: Protocol.Payload<P, N>,
     options?: TellOptions,
-  ) => void
+  ): Effect.Effect<void, NotDelivered>
   /**
    * Sends when it is run, and ends once: with the answer, with the message's typed error, or with an
    * `AskError`. Interrupted or timed out, it tells the actor, which may stop working on it.
    */
-  readonly ask: <N extends Protocol.AskName<P>>(
+  ask<N extends Protocol.AskName<P>>(
     name: N,
     payload: Protocol.Payload<P, N>,
     options?: AskOptions,
-  ) => Effect.Effect<Protocol.Success<P, N>, Protocol.Failure<P, N> | AskError>
+  ): Effect.Effect<Protocol.Success<P, N>, Protocol.Failure<P, N> | AskError>
 }

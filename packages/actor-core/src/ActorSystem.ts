@@ -1,57 +1,87 @@
 /**
- * Actor systems: the actors of one process, and through a transport those of others, by address.
+ * Actor systems: the actors of one process, and through transports those of others, by address.
  *
- * What is here is what typed tell and ask between processes need. Supervision, bounded mailboxes, death
- * watch, timers and virtual actors have their place beside `ActorCell`, not in here.
+ * An address is looked for in this system first, then through its transports in their order: the first
+ * that is for the address takes the message; where it knows at once that nobody is there, the next does.
  */
-import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Scheduler from "effect/Scheduler"
 import type * as Scope from "effect/Scope"
-import { ActorCell, type Message } from "./ActorCell.ts"
+import type { ActorCell, Family } from "./ActorCell.ts"
+import type { SpawnOptions } from "./ActorContext.ts"
+import { AddressInUse, ShutdownTimeout } from "./ActorError.ts"
 import type { ActorRef } from "./ActorRef.ts"
 import type { Address } from "./Address.ts"
+import * as Behavior from "./Behavior.ts"
 import { DeadLetterOffice, type DeadLetters } from "./DeadLetters.ts"
-import { Dispatcher } from "./Dispatcher.ts"
-import type { ActorContext, AnyHandlers, NoOthers, ServicesOf } from "./Handlers.ts"
+import { watch } from "./DeathWatch.ts"
+import { type Dispatcher, MicrotaskDispatcher } from "./Dispatcher.ts"
+import { Events, type EventStream } from "./EventStream.ts"
+import type { AnyHandlers, NoOthers, ServicesOf } from "./Handlers.ts"
 import { receive } from "./Inbound.ts"
-import { CLOSED, finiteMillis, makeRef } from "./Outbound.ts"
-import * as Protocol from "./Protocol.ts"
-import { Runtime, type Served } from "./Runtime.ts"
+import { CLOSED, finiteMillis } from "./Outbound.ts"
+import type * as Protocol from "./Protocol.ts"
+import { cellOf, Reference } from "./Reference.ts"
+import { Runtime } from "./Runtime.ts"
+import type { Terminated } from "./Signal.ts"
+import * as Supervision from "./Supervision.ts"
 import type { RegisterOptions, Transport, TransportError } from "./Transport.ts"
 
-/** The address is served by this system already. */
-export class AddressInUse extends Data.TaggedError("AddressInUse")<{
-  readonly address: Address
-  readonly message: string
-}> {}
+export { AddressInUse } from "./ActorError.ts"
 
 /** How long an ask waits unless told otherwise. */
 export const DEFAULT_ASK_TIMEOUT: Duration.Duration = Duration.seconds(30)
+/** How long actors have to stop unless told otherwise. */
+export const DEFAULT_SHUTDOWN_TIMEOUT: Duration.Duration = Duration.seconds(10)
 
 export interface ActorSystem {
   /** For logs. */
   readonly name: string
   readonly deadLetters: DeadLetters
+  readonly events: EventStream
   /**
-   * Runs an actor at this address until the scope closes, and makes it reachable through the transport.
-   * It takes one message at a time, in the order they came. Once closed, who still waits for an answer
-   * gets `ActorTerminated`, and an effect under way is interrupted and awaited.
+   * Runs an actor until it is stopped, or the system is. Handlers run in the services of the effect that
+   * spawns. Fails `AddressInUse` where the address is another's here, and `TransportError` where it is to
+   * be registered and can't be.
+   */
+  readonly spawn: <P extends Protocol.Any, R>(
+    behavior: Behavior.Behavior<P, R>,
+    options?: SpawnOptions,
+  ) => Effect.Effect<ActorRef<P>, AddressInUse | TransportError, R>
+  /**
+   * Runs an actor at this address until the scope closes, and makes it reachable through the transports.
+   * It takes one message at a time, in the order they came; one that fails leaves it as it was. Once
+   * closed, who still waits for an answer gets `ActorTerminated`, and an effect under way is interrupted
+   * and awaited. Short for `spawn` with `register` and `Supervision.resume`, and `stop`.
    */
   readonly serve: <P extends Protocol.Any, H extends AnyHandlers<P>>(
     protocol: P,
     address: Address,
     handlers: H & NoOthers<P, H>,
     options?: RegisterOptions,
-  ) => Effect.Effect<ActorRef<P>, AddressInUse | TransportError, Scope.Scope | ServicesOf<H>>
+  ) => Effect.Effect<
+    ActorRef<P>,
+    AddressInUse | TransportError,
+    Scope.Scope | Exclude<ServicesOf<H>, Scope.Scope>
+  >
   /** A reference to an actor, here or elsewhere. Asks nobody whether it exists. */
   readonly ref: <P extends Protocol.Any>(protocol: P, address: Address) => ActorRef<P>
+  /** Stops an actor of this system and waits until it has; nothing where there is none. */
+  readonly stop: (actor: { readonly address: Address }) => Effect.Effect<void>
+  /** Ends when the actor does, here or elsewhere; at once where nobody is there. */
+  readonly watch: (actor: { readonly address: Address }) => Effect.Effect<Terminated>
+  /**
+   * Ends open asks, stops all actors, children before their parents, and waits; the system is of no more
+   * use. Fails with the actors that had not stopped within the time limit. The end of the system's scope
+   * does the same with the system's `shutdownTimeout`, and logs them.
+   */
+  readonly shutdown: (timeout?: Duration.Input) => Effect.Effect<void, ShutdownTimeout>
 }
 
 /** The actor system as a service. */
@@ -64,110 +94,126 @@ export interface Options {
   readonly name?: string
   /** The way to other processes. Without one, every address that is not served here is unknown. */
   readonly transport?: Transport
+  /** Several ways, in the order in which they are tried; after `transport` where both are given. */
+  readonly transports?: ReadonlyArray<Transport>
   /** Default: 30 s. */
   readonly askTimeout?: Duration.Input
+  /** How long actors have to stop at the end of the scope. Default: 10 s. */
+  readonly shutdownTimeout?: Duration.Input
   /** How many dead letters are kept. Default: 1,000. */
   readonly deadLetters?: number
+  /** When actors run. Default: in microtasks. For tests that decide about it. */
+  readonly dispatcher?: Dispatcher
 }
 
 /** An actor system, until the scope closes: then its actors stop and its open asks fail. */
 export const make = Effect.fnUntraced(function* (options: Options = {}) {
   const clock = yield* Clock.Clock
   const scheduler = yield* Scheduler.Scheduler
-  const context = yield* Effect.context<never>()
-  const name = options.name ?? "actors"
-  const deadLetters = new DeadLetterOffice(options.deadLetters)
+  const transports = [
+    ...(options.transport === undefined ? [] : [options.transport]),
+    ...(options.transports ?? []),
+  ]
   const runtime = new Runtime({
-    transport: options.transport,
-    deadLetters,
+    name: options.name ?? "actors",
+    transports,
+    deadLetters: new DeadLetterOffice(options.deadLetters),
+    events: new Events(),
     clock,
+    dispatcher: options.dispatcher ?? new MicrotaskDispatcher(scheduler),
+    context: yield* Effect.context<never>(),
     idPrefix: `${base36(clock.currentTimeMillisUnsafe())}${base36(yield* Random.nextInt)}`,
     askTimeout: finiteMillis(options.askTimeout ?? DEFAULT_ASK_TIMEOUT),
   })
-  const dispatcher = new Dispatcher(scheduler)
-
-  const report = (address: Address, message: string, cause: Cause.Cause<unknown>): void => {
-    Effect.runForkWith(context)(
-      Effect.logError(`actor ${address} failed at "${message}"`, cause).pipe(
-        Effect.annotateLogs({ system: name, actor: address }),
-      ),
-    )
-  }
-
-  const install = <P extends Protocol.Any>(
-    protocol: P,
-    address: Address,
-    handlers: AnyHandlers<P>,
-    context: Context.Context<never>,
-  ): Served => {
-    const self = makeRef(runtime, protocol, address, address)
-    const ref: ActorContext<P>["ref"] = (protocol, to) => makeRef(runtime, protocol, to, address)
-    // Only names of the protocol arrive here, each with its decoded payload.
-    const byName = handlers as { readonly [name: string]: (payload: unknown, of: ActorContext<P>) => unknown }
-    const handle = ({ id, metadata, name, payload, sender }: Message): unknown =>
-      byName[name]!(payload, { self, system, sender, id, metadata, ref })
-    const cell = new ActorCell({
-      address,
-      handle,
-      isTyped: (name, thrown) => {
-        const message = Protocol.find(protocol, name)
-        return message?.pattern === "ask" && Protocol.is(message.error, thrown)
-      },
-      context,
-      clock,
-      dispatcher,
-      onDead: (reason, message) => runtime.deadMessage(reason, address, message),
-      onFailure: (message, cause) => report(address, message, cause),
-    })
-    const served: Served = { cell, protocol, asks: new Map() }
-    runtime.served.set(address, served)
-    return served
-  }
-
-  const system: ActorSystem = {
-    name,
-    deadLetters,
-    ref: (protocol, address) => makeRef(runtime, protocol, address, null),
-    serve: Effect.fnUntraced(function* <P extends Protocol.Any, H extends AnyHandlers<P>>(
-      protocol: P,
-      address: Address,
-      handlers: H & NoOthers<P, H>,
-      registration?: RegisterOptions,
-    ) {
-      const context = yield* Effect.context<ServicesOf<H>>()
-      // Installed before it is registered, as messages may come with the registration's answer; stopped
-      // before it is unregistered, so that the last answers still come from a known address.
-      const served = yield* Effect.acquireRelease(
-        Effect.suspend(() =>
-          runtime.served.has(address)
-            ? Effect.fail(new AddressInUse({ address, message: `${address} is served already` }))
-            : Effect.succeed(install(protocol, address, handlers, context)),
-        ),
-        () => Effect.sync(() => void runtime.served.delete(address)),
-      )
-      if (runtime.transport !== undefined) yield* runtime.transport.register(address, registration)
-      yield* Effect.addFinalizer(() => served.cell.stop)
-      return makeRef(runtime, protocol, address, null)
-    }),
-  }
-
-  if (options.transport !== undefined) {
-    yield* options.transport.receive((envelope) => receive(runtime, envelope))
+  const system = makeSystem(runtime)
+  runtime.system = system
+  for (const transport of transports) {
+    yield* transport.receive((envelope) => receive(runtime, transport, envelope))
   }
   yield* Effect.addFinalizer(() =>
-    Effect.suspend(() => {
-      runtime.closed = true
-      runtime.asks.endAll(CLOSED)
-      return Effect.forEach([...runtime.served.values()], ({ cell }) => cell.stop, {
-        concurrency: "unbounded",
-        discard: true,
-      })
-    }).pipe(Effect.ensuring(Effect.sync(() => deadLetters.close()))),
+    system
+      .shutdown(options.shutdownTimeout)
+      .pipe(
+        Effect.catchTag("ShutdownTimeout", ({ message }) =>
+          Effect.logWarning(message).pipe(Effect.annotateLogs({ system: system.name })),
+        ),
+      ),
   )
   return system
 })
 
 /** `make` as a layer. */
 export const layer = (options?: Options): Layer.Layer<ActorSystem> => Layer.effect(ActorSystem, make(options))
+
+const makeSystem = (runtime: Runtime): ActorSystem => {
+  const spawn: ActorSystem["spawn"] = Effect.fnUntraced(function* <P extends Protocol.Any, R>(
+    behavior: Behavior.Behavior<P, R>,
+    options: SpawnOptions = {},
+  ) {
+    const services = yield* Effect.context<R>()
+    const cell = yield* Effect.try({
+      try: () => runtime.spawn(null, behavior, options, services),
+      catch: (error) => error as AddressInUse,
+    })
+    if (options.register !== undefined && options.register !== false) {
+      yield* Effect.onError(runtime.register(cell), () => cell.stopAndWait)
+    }
+    return new Reference(runtime, behavior.protocol, cell, null, null)
+  })
+  const stop: ActorSystem["stop"] = (actor) =>
+    Effect.suspend(() => cellOf(runtime, actor)?.stopAndWait ?? Effect.void)
+
+  return {
+    name: runtime.name,
+    deadLetters: runtime.deadLetters,
+    events: runtime.events,
+    spawn,
+    serve: (protocol, address, handlers, register = {}) =>
+      Effect.acquireRelease(
+        spawn(Behavior.make(protocol, handlers), { address, register, supervision: Supervision.resume }),
+        stop,
+        { interruptible: true },
+      ),
+    ref: (protocol, address) => new Reference(runtime, protocol, null, address, null),
+    stop,
+    watch: (actor) =>
+      Effect.callback<Terminated>((resume) => {
+        const { address } = actor
+        return Effect.sync(watch(runtime, actor, (reason) => resume(Effect.succeed({ address, reason }))))
+      }),
+    shutdown: (timeout = DEFAULT_SHUTDOWN_TIMEOUT) => shutdown(runtime, timeout),
+  }
+}
+
+const shutdown = (runtime: Runtime, timeout: Duration.Input): Effect.Effect<void, ShutdownTimeout> =>
+  Effect.suspend(() => {
+    runtime.closed = true
+    runtime.asks.endAll(CLOSED)
+    const all = Effect.forEach([...members(runtime.root)], (cell) => cell.stopAndWait, {
+      concurrency: "unbounded",
+      discard: true,
+    })
+    return Effect.timeoutOption(all, timeout)
+  }).pipe(
+    Effect.flatMap((inTime) => {
+      if (Option.isSome(inTime)) return Effect.void
+      const actors = [...left(runtime.root)].map(({ address }) => address)
+      const message = `these actors did not stop within ${Duration.format(Duration.fromInputUnsafe(timeout))}: ${actors.join(", ")}`
+      return Effect.fail(new ShutdownTimeout({ actors, message }))
+    }),
+    Effect.ensuring(Effect.sync(() => runtime.close())),
+  )
+
+function* members(family: Family): Generator<ActorCell> {
+  for (let cell = family.first; cell !== null; cell = cell.following) yield cell
+}
+
+/** The actors that keep others from stopping: those that have no children left. */
+function* left(family: Family): Generator<ActorCell> {
+  for (const cell of members(family)) {
+    if (cell.first === null) yield cell
+    else yield* left(cell)
+  }
+}
 
 const base36 = (number: number): string => Math.abs(number).toString(36)

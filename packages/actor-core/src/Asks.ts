@@ -7,9 +7,12 @@ import * as Result from "effect/Result"
 import { HUB_ADDRESS, type Address } from "./Address.ts"
 import * as AskError from "./AskError.ts"
 import type { Envelope } from "./Envelope.ts"
+import type { Transport } from "./Transport.ts"
 
-interface OpenAsk {
+export interface OpenAsk {
   readonly address: Address
+  /** What it left through, and its answer must come by; `null` while it is leaving. */
+  transport: Transport | null
   /** Takes the payload of the answer, or the failure. */
   readonly settle: (end: Result.Result<unknown, AskError.AskError>) => void
 }
@@ -19,15 +22,9 @@ export type Verdict = "settled" | "late_answer" | "unexpected_answer" | "refused
 
 export class Asks {
   readonly #open = new Map<string, OpenAsk>()
-  readonly #guarded: boolean
 
-  /** `guarded`: only those answers arrive that come from who holds the ask, forwarded or not. */
-  constructor(guarded: boolean) {
-    this.#guarded = guarded
-  }
-
-  open(id: string, address: Address, settle: OpenAsk["settle"]): void {
-    this.#open.set(id, { address, settle })
+  open(id: string, ask: OpenAsk): void {
+    this.#open.set(id, ask)
   }
 
   /** Forgets an ask; its answer will be late. Whether it was still open. */
@@ -36,21 +33,17 @@ export class Asks {
   }
 
   /** Takes an envelope with a `correlationId`. */
-  answer(envelope: Envelope): Verdict {
+  answer(envelope: Envelope, by: Transport): Verdict {
     const id = envelope.correlationId ?? ""
     const open = this.#open.get(id)
     const failure = AskError.fromEnvelope(envelope)
     const fromHub = failure !== undefined && envelope.from === HUB_ADDRESS
     if (open === undefined) return fromHub ? "refused" : "late_answer"
-    if (!fromHub && !this.#mayAnswer(open, envelope)) return "unexpected_answer"
+    if (open.transport !== null && open.transport !== by) return "unexpected_answer"
+    if (!fromHub && !mayAnswer(open, envelope, by)) return "unexpected_answer"
     this.#open.delete(id)
     open.settle(failure === undefined ? Result.succeed(envelope.payload) : Result.fail(failure))
     return "settled"
-  }
-
-  #mayAnswer(open: OpenAsk, { from, type }: Envelope): boolean {
-    if (from === open.address) return true
-    return this.#guarded && from !== HUB_ADDRESS && !type.startsWith("hub:")
   }
 
   /** Ends all with this failure. */
@@ -59,4 +52,9 @@ export class Asks {
     this.#open.clear()
     for (const open of all) open.settle(Result.fail(failure))
   }
+}
+
+const mayAnswer = (open: OpenAsk, { from, type }: Envelope, { guardsAnswers }: Transport): boolean => {
+  if (from === open.address) return true
+  return guardsAnswers === true && from !== HUB_ADDRESS && !type.startsWith("hub:")
 }

@@ -2,6 +2,7 @@
  * Dead letters: the messages that reached nobody, and why. The last ones are kept to look at, all are
  * counted, and who subscribes hears of each. Nothing is sent again from here.
  */
+import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
@@ -13,7 +14,9 @@ import type { Envelope } from "./Envelope.ts"
  * - `unknown_message`, `invalid_payload`: it is outside the actor's protocol, or its sender's
  * - `expired`: its `ttl` ran out before it was handled
  * - `terminated`: the actor stopped with the message in its mailbox
- * - `late_answer`: nobody waits for this answer, or no longer
+ * - `failed`: the actor failed at it; its cause is in the letter
+ * - `mailbox_full`: the actor's mailbox had no room for it
+ * - `late_answer`: nobody waits for this answer, or no longer; of a local one, the ask is what is kept
  * - `unexpected_answer`: it claims to answer an ask that went to somebody else
  * - `duplicate`: the same ask is being answered already
  * - `refused`: the hub said that it did not take what its `correlationId` names
@@ -25,6 +28,8 @@ export type Reason =
   | "invalid_payload"
   | "expired"
   | "terminated"
+  | "failed"
+  | "mailbox_full"
   | "late_answer"
   | "unexpected_answer"
   | "duplicate"
@@ -37,6 +42,8 @@ export interface DeadLetter {
   readonly envelope: Envelope
   /** When it died, epoch milliseconds. */
   readonly at: number
+  /** What the actor failed with, where the reason is `failed`. */
+  readonly cause?: Cause.Cause<unknown>
 }
 
 /** How many are kept, unless told otherwise. */
@@ -106,8 +113,8 @@ export class DeadLetterOffice implements DeadLetters {
   )
 
   /** Takes in a message that reached nobody. */
-  add(reason: Reason, envelope: Envelope, at: number): void {
-    const letter: DeadLetter = { reason, envelope, at }
+  add(reason: Reason, envelope: Envelope, at: number, cause?: Cause.Cause<unknown>): DeadLetter {
+    const letter: DeadLetter = { reason, envelope, at, ...(cause !== undefined && { cause }) }
     if (this.#capacity > 0) this.#ring[this.total % this.#capacity] = letter
     this.total++
     this.counts[reason] = (this.counts[reason] ?? 0) + 1
@@ -118,6 +125,7 @@ export class DeadLetterOffice implements DeadLetters {
         // Whoever looks on must not stop the delivery of other messages.
       }
     }
+    return letter
   }
 
   /** Ends the streams; what comes after is still counted. */

@@ -1,39 +1,57 @@
 /**
  * When actors run: never in the stack of who sends to them, soon after, in the order they became ready.
  *
- * One microtask serves all that is ready. After `BUDGET` runs the rest waits for a macrotask, so that
- * actors who write to each other without end don't starve timers and sockets.
+ * One microtask serves all that is ready. An actor handles a limited number of messages and goes to the
+ * end of the line; after `BUDGET` messages the rest waits for a macrotask, so that actors who write to
+ * each other without end don't starve timers and sockets.
  */
 import type * as Scheduler from "effect/Scheduler"
 
-/** Runs in one go before timers and sockets have their turn. */
-export const BUDGET = 1_024
+/** Messages in one go before timers and sockets have their turn. */
+export const BUDGET = 8_192
 
-export class Dispatcher {
+/** Something that has work to do. */
+export interface Runnable {
+  /** Does some of it and says how many steps that was. Must not throw. */
+  readonly run: () => number
+}
+
+/** Runs what is ready. */
+export interface Dispatcher {
+  /** Runs it soon, once. */
+  readonly schedule: (runnable: Runnable) => void
+}
+
+const soon = Promise.resolve()
+
+/** The dispatcher of an actor system. */
+export class MicrotaskDispatcher implements Dispatcher {
   readonly #scheduler: Scheduler.Scheduler
-  #ready: Array<() => void> = []
+  #ready: Array<Runnable> = []
+  #batch: Array<Runnable> = []
   #scheduled = false
 
   constructor(scheduler: Scheduler.Scheduler) {
     this.#scheduler = scheduler
   }
 
-  /** Runs the task soon. It must not throw. */
-  schedule(task: () => void): void {
-    this.#ready.push(task)
+  schedule(runnable: Runnable): void {
+    this.#ready.push(runnable)
     if (this.#scheduled) return
     this.#scheduled = true
-    void Promise.resolve().then(this.#drain)
+    void soon.then(this.#drain)
   }
 
   readonly #drain = (): void => {
-    let runs = 0
+    let steps = 0
     while (this.#ready.length > 0) {
+      // Two arrays that take turns: what becomes ready meanwhile is for the next round.
       const batch = this.#ready
-      this.#ready = []
-      for (const task of batch) task()
-      runs += batch.length
-      if (runs >= BUDGET && this.#ready.length > 0) {
+      this.#ready = this.#batch
+      for (const runnable of batch) steps += runnable.run() + 1
+      batch.length = 0
+      this.#batch = batch
+      if (steps >= BUDGET && this.#ready.length > 0) {
         this.#scheduler.makeDispatcher().scheduleTask(this.#drain, 0)
         return
       }

@@ -1,23 +1,8 @@
 /** How an actor is written: one function for each message of its protocol. */
 import type * as Effect from "effect/Effect"
-import type { ActorRef } from "./ActorRef.ts"
-import type { ActorSystem } from "./ActorSystem.ts"
-import type { Address } from "./Address.ts"
-import type { Metadata } from "./Envelope.ts"
+import type { ActorContext, MessageContext } from "./ActorContext.ts"
 import type * as Protocol from "./Protocol.ts"
-
-/** What a handler knows besides the payload. */
-export interface ActorContext<in out P extends Protocol.Any> {
-  readonly self: ActorRef<P>
-  readonly system: ActorSystem
-  /** Who sent it, as far as it can be answered to; `null` for a sender of this process that is no actor. */
-  readonly sender: Address | null
-  /** The message's id. */
-  readonly id: string
-  readonly metadata: Metadata
-  /** A reference that sends in this actor's name, so that it can be answered to. */
-  readonly ref: <Q extends Protocol.Any>(protocol: Q, address: Address) => ActorRef<Q>
-}
+import type { Signals } from "./Signal.ts"
 
 /**
  * What a handler may return: the answer, a promise of it, or an effect.
@@ -28,20 +13,23 @@ export interface ActorContext<in out P extends Protocol.Any> {
  */
 export type HandlerResult<A, E, R> = A | Promise<A> | Effect.Effect<A, E, R>
 
-/** One function for each message. What a handler of a told message returns is dropped. */
+/**
+ * One function for each message, and for the signals that are wanted. What a handler of a told message
+ * returns is dropped.
+ */
 export type Handlers<P extends Protocol.Any, R = never> = {
   readonly [N in keyof P["messages"]]: (
     payload: Protocol.Payload<P, N>,
-    context: ActorContext<P>,
+    context: MessageContext<P, N>,
   ) => HandlerResult<Protocol.Success<P, N>, Protocol.Failure<P, N>, R>
-}
+} & Signals<ActorContext<P>, R>
 
 /** Handlers of a protocol, whatever services they need. */
 export type AnyHandlers<P extends Protocol.Any> = Handlers<P, unknown>
 
 /** The services that the effects of these handlers need. */
 export type ServicesOf<H> = {
-  [N in keyof H]: H[N] extends (...of: never) => infer Result
+  [N in keyof H]-?: Exclude<H[N], undefined> extends (...of: never) => infer Result
     ? Result extends Effect.Effect<unknown, unknown, infer R>
       ? R
       : never
@@ -50,5 +38,5 @@ export type ServicesOf<H> = {
 
 /** Refuses handlers for messages that the protocol doesn't have. */
 export type NoOthers<P extends Protocol.Any, H> = {
-  readonly [N in Exclude<keyof H, keyof P["messages"]>]: never
+  readonly [N in Exclude<keyof H, keyof P["messages"] | symbol>]: never
 }

@@ -3,54 +3,57 @@
  * be given to one are answered with why; tells become dead letters.
  */
 import * as Result from "effect/Result"
-import type { Answer, Message } from "./ActorCell.ts"
+import type { ActorCell } from "./ActorCell.ts"
 import { isAddress, type Address } from "./Address.ts"
 import type { ActorErrorPayload } from "./AskError.ts"
 import type { Reason } from "./DeadLetters.ts"
 import type { Envelope } from "./Envelope.ts"
+import { type Answer, Message } from "./Message.ts"
 import { outsideProtocol } from "./Outbound.ts"
 import * as Protocol from "./Protocol.ts"
-import type { Runtime, Served } from "./Runtime.ts"
+import type { Runtime } from "./Runtime.ts"
+import type { Transport } from "./Transport.ts"
 
 /** The type of an actor's answer. An asker goes by `correlationId`, not by this. */
 export const REPLY = "actor:reply"
 
 /** Takes one envelope off the transport. Never throws. */
-export const receive = (runtime: Runtime, envelope: Envelope): void => {
+export const receive = (runtime: Runtime, transport: Transport, envelope: Envelope): void => {
+  const from: Origin = { runtime, transport, envelope }
   if (envelope.type === "actor:cancel") return cancel(runtime, envelope)
   if (envelope.correlationId !== null) {
-    const verdict = runtime.asks.answer(envelope)
+    const verdict = runtime.asks.answer(envelope, transport)
     if (verdict !== "settled") runtime.dead(verdict, envelope)
     return
   }
-  const served = runtime.served.get(envelope.to)
-  if (served === undefined) {
-    return turnAway(runtime, envelope, "unknown_actor", {
+  const cell = runtime.cells.get(envelope.to)
+  if (cell === undefined) {
+    return turnAway(from, "unknown_actor", {
       code: "unknown_actor",
       message: `nobody is at ${envelope.to}`,
       retryable: true,
     })
   }
   if (envelope.ttl === 0) {
-    return turnAway(runtime, envelope, "expired", {
+    return turnAway(from, "expired", {
       code: "message_expired",
       message: "the message expired on its way",
       retryable: true,
     })
   }
-  const outside = outsideProtocol(served, envelope.type, envelope.pattern)
-  const definition = Protocol.find(served.protocol, envelope.type)
+  const outside = outsideProtocol(cell.protocol, envelope.type, envelope.pattern)
+  const definition = Protocol.find(cell.protocol, envelope.type)
   if (outside !== undefined || definition === undefined) {
-    return turnAway(runtime, envelope, "unknown_message", outside ?? INVALID)
+    return turnAway(from, "unknown_message", outside ?? INVALID)
   }
   const payload = Protocol.decode(definition.payload, envelope.payload)
   if (Result.isFailure(payload)) {
-    return turnAway(runtime, envelope, "invalid_payload", {
+    return turnAway(from, "invalid_payload", {
       ...INVALID,
       message: `the payload of ${JSON.stringify(envelope.type)} is outside the protocol: ${payload.failure.message}`,
     })
   }
-  deliver(runtime, served, envelope, definition, payload.success)
+  deliver(from, cell, definition, payload.success)
 }
 
 const INVALID: ActorErrorPayload = {
@@ -59,70 +62,85 @@ const INVALID: ActorErrorPayload = {
   retryable: false,
 }
 
+/** An envelope, and what it came by: its answer goes back the same way. */
+interface Origin {
+  readonly runtime: Runtime
+  readonly transport: Transport
+  readonly envelope: Envelope
+}
+
 const deliver = (
-  runtime: Runtime,
-  served: Served,
-  envelope: Envelope,
+  from: Origin,
+  cell: ActorCell,
   definition: Protocol.Tell | Protocol.Ask,
   payload: unknown,
 ): void => {
-  const key = askKey(envelope.from, envelope.id)
-  const asked = envelope.pattern === "ask" && definition.pattern === "ask"
-  // Delivery to an identity may repeat an ask; its effect must not.
-  if (asked && served.asks.has(key)) return runtime.dead("duplicate", envelope)
-  const message: Message = {
-    id: envelope.id,
-    name: envelope.type,
-    payload,
-    sender: isAddress(envelope.from) ? envelope.from : null,
-    metadata: envelope.metadata,
-    deadline: envelope.ttl === null ? null : runtime.now() + envelope.ttl,
-    answer: asked ? answerTo(runtime, envelope, definition, () => void served.asks.delete(key)) : null,
+  const { envelope, runtime } = from
+  const sender = isAddress(envelope.from) ? envelope.from : null
+  const deadline = envelope.ttl === null ? Infinity : runtime.now() + envelope.ttl
+  let answer: Answer | null = null
+  if (envelope.pattern === "ask" && definition.pattern === "ask") {
+    const key = askKey(envelope.from, envelope.id)
+    cell.asks ??= new Map()
+    // Delivery to an identity may repeat an ask; its effect must not.
+    if (cell.asks.has(key)) return runtime.dead("duplicate", envelope)
+    answer = answerTo(from, definition, () => void cell.asks?.delete(key))
+    const message = new Message(
+      envelope.type,
+      payload,
+      sender,
+      envelope.metadata,
+      deadline,
+      answer,
+      envelope.id,
+    )
+    message.holder = cell
+    cell.asks.set(key, message)
+    return cell.deliver(message)
   }
-  if (asked) served.asks.set(key, message)
-  served.cell.deliver(message)
+  cell.deliver(new Message(envelope.type, payload, sender, envelope.metadata, deadline, null, envelope.id))
 }
 
 /** Only who asked can cancel: the key is made of the sender that the hub vouches for. */
 const cancel = (runtime: Runtime, envelope: Envelope): void => {
-  const served = runtime.served.get(envelope.to)
+  const asks = runtime.cells.get(envelope.to)?.asks
   const key = askKey(envelope.from, envelope.correlationId ?? "")
-  const message = served?.asks.get(key)
+  const message = asks?.get(key)
   // An answer that crossed the cancel on its way: nothing is left to stop.
-  if (served === undefined || message === undefined) return
-  served.asks.delete(key)
-  served.cell.cancel(message)
+  if (message === undefined) return
+  asks?.delete(key)
+  message.holder?.cancel(message)
 }
 
 const askKey = (asker: string, id: string): string => `${asker} ${id}`
 
-const turnAway = (runtime: Runtime, envelope: Envelope, reason: Reason, refusal: ActorErrorPayload): void => {
-  if (envelope.pattern === "tell") runtime.dead(reason, envelope)
-  else respond(runtime, envelope, "actor:error", refusal)
+const turnAway = (from: Origin, reason: Reason, refusal: ActorErrorPayload): void => {
+  if (from.envelope.pattern === "tell") from.runtime.dead(reason, from.envelope)
+  else respond(from, "actor:error", refusal)
 }
 
 /** The answer to an ask from elsewhere: encoded, in an envelope. */
-const answerTo = (runtime: Runtime, asked: Envelope, definition: Protocol.Ask, done: () => void): Answer => ({
+const answerTo = (from: Origin, definition: Protocol.Ask, done: () => void): Answer => ({
   succeed: (value) => {
     done()
     const payload = Protocol.encode(definition.success, value)
-    if (Result.isSuccess(payload)) respond(runtime, asked, REPLY, payload.success)
-    else respond(runtime, asked, "actor:error", unencodable(asked.type, "answer"))
+    if (Result.isSuccess(payload)) respond(from, REPLY, payload.success)
+    else respond(from, "actor:error", unencodable(from.envelope.type, "answer"))
   },
   fail: (error) => {
     done()
     const data = Protocol.encode(definition.error, error)
     respond(
-      runtime,
-      asked,
+      from,
       "actor:error",
-      Result.isSuccess(data) ? typedError(data.success) : unencodable(asked.type, "error"),
+      Result.isSuccess(data) ? typedError(data.success) : unencodable(from.envelope.type, "error"),
     )
   },
   refuse: (refusal) => {
     done()
-    respond(runtime, asked, "actor:error", refusal)
+    respond(from, "actor:error", refusal)
   },
+  remote: { envelope: from.envelope, transport: from.transport, letGo: done },
 })
 
 const unencodable = (name: string, what: string): ActorErrorPayload => ({
@@ -145,17 +163,18 @@ const typedError = (data: unknown): ActorErrorPayload => {
   }
 }
 
-const respond = (runtime: Runtime, asked: Envelope, type: string, payload: unknown): void => {
+const respond = (origin: Origin, type: string, payload: unknown): void => {
+  const { envelope: asked, runtime, transport } = origin
   const to = asked.from
   if (!isAddress(to)) return runtime.dead("undeliverable", asked)
   const from: Address = asked.to
   const answer = runtime.envelope({ from, to, type, payload, pattern: "tell", correlationId: asked.id })
-  const error = runtime.transmit(answer)
+  const error = transport.send(answer)
   if (error === undefined) return
   runtime.dead("undeliverable", answer)
   if (error.reason !== "too_large" || type === "actor:error") return
   // An answer that fits no frame must not be silence.
-  respond(runtime, asked, "actor:error", {
+  respond(origin, "actor:error", {
     code: "message_too_large",
     message: "the answer is larger than a message may be",
     retryable: false,

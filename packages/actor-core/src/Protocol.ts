@@ -41,6 +41,9 @@ export interface Protocol<out Name extends string, out M extends Messages> {
   readonly messages: M
 }
 
+/** The error of an ask that has no typed one. */
+export const Never: Schema.Never = Schema.Never
+
 /** Any protocol. */
 export type Any = Protocol<string, Messages>
 
@@ -66,6 +69,11 @@ export type Success<P extends Any, N extends keyof P["messages"]> =
 /** The typed error of an asked message. `never` for a told one. */
 export type Failure<P extends Any, N extends keyof P["messages"]> =
   P["messages"][N] extends Ask<AnyCodec, AnyCodec, infer E> ? E["Type"] : never
+
+/** A message that is told, as a tuple. */
+export type Told<P extends Any> = {
+  [N in TellName<P>]: readonly [name: N, payload: Payload<P, N>]
+}[TellName<P>]
 
 /** The schema of that name in the options, or the one that stands for its absence. */
 type SchemaOf<Options, Field extends string, Otherwise> = Options extends {
@@ -106,7 +114,7 @@ export const ask = <const O extends AskOptions = {}>(
   pattern: "ask",
   payload: (options?.payload ?? Schema.Void) as SchemaOf<O, "payload", Schema.Void>,
   success: (options?.success ?? Schema.Void) as SchemaOf<O, "success", Schema.Void>,
-  error: (options?.error ?? Schema.Never) as SchemaOf<O, "error", Schema.Never>,
+  error: (options?.error ?? Never) as SchemaOf<O, "error", Schema.Never>,
 })
 
 /**

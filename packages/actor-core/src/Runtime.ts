@@ -1,28 +1,40 @@
-/** What the parts of one actor system share: its actors, its open asks, and the way to other processes. */
+/** What the parts of one actor system share: its actors, its open asks, its clock, the ways to other processes. */
+import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
-import type { ActorCell, Message } from "./ActorCell.ts"
-import type { Address } from "./Address.ts"
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as Scope from "effect/Scope"
+import { ActorCell, type Family } from "./ActorCell.ts"
+import type { SpawnOptions } from "./ActorContext.ts"
+import { AddressInUse } from "./ActorError.ts"
+import type { ActorSystem } from "./ActorSystem.ts"
+import * as Address from "./Address.ts"
 import { Asks } from "./Asks.ts"
+import type { AnyBehavior } from "./Behavior.ts"
 import type { DeadLetterOffice, Reason } from "./DeadLetters.ts"
+import { Deadlines } from "./Deadlines.ts"
+import type { Dispatcher } from "./Dispatcher.ts"
 import { NO_METADATA, type Envelope } from "./Envelope.ts"
-import type * as Protocol from "./Protocol.ts"
+import type { Events } from "./EventStream.ts"
+import { type Message, senderAddress } from "./Message.ts"
+import type { TerminatedReason } from "./Signal.ts"
+import type { Failure } from "./Supervision.ts"
 import { TransportError, type Transport } from "./Transport.ts"
-
-/** An actor that is served here. */
-export interface Served {
-  readonly cell: ActorCell
-  readonly protocol: Protocol.Any
-  /** Asks from elsewhere that are not answered yet, by asker and id: what `actor:cancel` names. */
-  readonly asks: Map<string, Message>
-}
 
 /** The fields that say something; the others are filled in. */
 export type Draft = Pick<Envelope, "from" | "to" | "type" | "pattern"> & Partial<Envelope>
 
 export interface RuntimeOptions {
-  readonly transport: Transport | undefined
+  readonly name: string
+  readonly transports: ReadonlyArray<Transport>
   readonly deadLetters: DeadLetterOffice
+  readonly events: Events
   readonly clock: Clock.Clock
+  readonly dispatcher: Dispatcher
+  /** What the runtime's own effects run in. */
+  readonly context: Context.Context<never>
   /** Begins every id of this system; no two systems have the same. */
   readonly idPrefix: string
   /** Milliseconds; `null`: none. */
@@ -30,23 +42,44 @@ export interface RuntimeOptions {
 }
 
 export class Runtime {
-  readonly served = new Map<Address, Served>()
-  readonly asks: Asks
-  readonly transport: Transport | undefined
+  readonly name: string
+  readonly cells = new Map<Address.Address, ActorCell>()
+  /** The actors without a parent. */
+  readonly root: Family = { first: null, last: null }
+  readonly asks = new Asks()
+  readonly transports: ReadonlyArray<Transport>
   readonly deadLetters: DeadLetterOffice
+  readonly events: Events
   readonly clock: Clock.Clock
+  readonly dispatcher: Dispatcher
+  readonly deadlines: Deadlines
   readonly askTimeout: number | null
   closed = false
+  readonly #context: Context.Context<never>
+  readonly #fibers = new Set<Fiber.Fiber<void>>()
   readonly #idPrefix: string
   #ids = 0
+  #system: ActorSystem | undefined
 
   constructor(options: RuntimeOptions) {
-    this.transport = options.transport
-    this.asks = new Asks(options.transport?.guardsAnswers === true)
+    this.name = options.name
+    this.transports = options.transports
     this.deadLetters = options.deadLetters
+    this.events = options.events
     this.clock = options.clock
+    this.dispatcher = options.dispatcher
     this.askTimeout = options.askTimeout
+    this.#context = options.context
     this.#idPrefix = options.idPrefix
+    this.deadlines = new Deadlines(options.clock, (effect) => this.fork(effect))
+  }
+
+  /** The system that this is the runtime of. */
+  get system(): ActorSystem {
+    return this.#system!
+  }
+  set system(system: ActorSystem) {
+    this.#system = system
   }
 
   now(): number {
@@ -56,6 +89,99 @@ export class Runtime {
   nextId(): string {
     return `${this.#idPrefix}-${(++this.#ids).toString(36)}`
   }
+
+  /** Runs the effect beside the actors; the system's end interrupts it. */
+  fork(effect: Effect.Effect<void>): Fiber.Fiber<void> {
+    const fiber = Effect.runForkWith(this.#context)(effect)
+    this.#fibers.add(fiber)
+    fiber.addObserver(() => void this.#fibers.delete(fiber))
+    return fiber
+  }
+
+  /** Ends what is left of the runtime once its actors have stopped, or had the time to. */
+  close(): void {
+    this.deadlines.close()
+    for (const fiber of this.#fibers) fiber.interruptUnsafe()
+    this.deadLetters.close()
+  }
+
+  // -- actors
+
+  /** Starts an actor. Throws `AddressInUse`. */
+  spawn(
+    parent: ActorCell | null,
+    behavior: AnyBehavior,
+    options: SpawnOptions,
+    services: Context.Context<never>,
+  ): ActorCell {
+    const address = addressFor(parent, options)
+    if (address !== null && this.cells.has(address)) {
+      throw new AddressInUse({ address, message: `${address} is in use: stop who has it, or take another` })
+    }
+    const cell = new ActorCell(this, parent, behavior, address, options, services)
+    // What is closing takes nobody in.
+    if (this.closed || parent?.ended === true) cell.stop("stopped")
+    return cell
+  }
+
+  /** Makes the actor reachable through every transport, until it has stopped. */
+  register(cell: ActorCell): Effect.Effect<void, TransportError> {
+    return Effect.suspend(() => {
+      if (this.transports.length === 0) return Effect.void
+      const registration = Scope.makeUnsafe()
+      cell.registration = registration
+      const { register } = cell.options
+      const options = typeof register === "object" ? register : undefined
+      return Effect.forEach(this.transports, (transport) => transport.register(cell.address, options), {
+        discard: true,
+      }).pipe(Scope.provide(registration))
+    })
+  }
+
+  /** The same from within an actor, which can't wait: a child that can't be registered is stopped. */
+  registerSoon(cell: ActorCell): void {
+    this.fork(
+      Effect.catchCause(this.register(cell), (cause) =>
+        Effect.sync(() => {
+          this.report({
+            kind: "error",
+            error: Cause.squash(cause),
+            cause,
+            actor: cell.address,
+            message: "register",
+          })
+          cell.stop("failed", Exit.failCause(cause))
+        }),
+      ),
+    )
+  }
+
+  restarted(cell: ActorCell, failure: Failure): void {
+    if (this.events.heard("ActorRestarted")) {
+      this.events.publish({ _tag: "ActorRestarted", address: cell.address, failure })
+    } else this.events.count("ActorRestarted")
+  }
+
+  stopped(cell: ActorCell, reason: TerminatedReason): void {
+    if (this.events.heard("ActorStopped")) {
+      this.events.publish({ _tag: "ActorStopped", address: cell.address, reason })
+    } else this.events.count("ActorStopped")
+  }
+
+  /** For the log and who listens; never for the wire. */
+  report(failure: Failure): void {
+    if (this.events.heard("ActorFailed")) {
+      this.events.publish({ _tag: "ActorFailed", address: failure.actor, failure })
+    } else this.events.count("ActorFailed")
+    const at = failure.message === null ? "as it started" : `at "${failure.message}"`
+    this.fork(
+      Effect.logError(`actor ${failure.actor} failed ${at}`, failure.cause).pipe(
+        Effect.annotateLogs({ system: this.name, actor: failure.actor }),
+      ),
+    )
+  }
+
+  // -- messages
 
   envelope(draft: Draft): Envelope {
     return {
@@ -73,34 +199,62 @@ export class Runtime {
     }
   }
 
-  /** Hands the envelope to the transport, or says why it did not take it. */
-  transmit(envelope: Envelope): TransportError | undefined {
-    return this.transport === undefined
-      ? new TransportError({
-          reason: "refused",
-          code: "unknown_actor",
-          message: `nobody is at ${envelope.to}, and there is no transport to look elsewhere`,
-        })
-      : this.transport.send(envelope)
+  /** The transports that are for this address, in their order. */
+  transportsTo(address: Address.Address): ReadonlyArray<Transport> {
+    return this.transports.filter((transport) => transport.reaches?.(address) ?? true)
   }
 
-  dead(reason: Reason, envelope: Envelope): void {
-    this.deadLetters.add(reason, envelope, this.now())
+  /** Hands the envelope to a transport, and says to which, or why none took it. */
+  transmit(envelope: Envelope): Transport | TransportError {
+    let refusal: TransportError | undefined
+    for (const transport of this.transports) {
+      if (transport.reaches?.(envelope.to) === false) continue
+      const error = transport.send(envelope)
+      if (error === undefined) return transport
+      refusal = error
+      if (error.code !== "unknown_actor") break
+    }
+    return (
+      refusal ??
+      new TransportError({
+        reason: "refused",
+        code: "unknown_actor",
+        message: `nobody is at ${envelope.to}, and there is no transport to look elsewhere`,
+      })
+    )
+  }
+
+  dead(reason: Reason, envelope: Envelope, cause?: Cause.Cause<unknown>): void {
+    const letter = this.deadLetters.add(reason, envelope, this.now(), cause)
+    if (this.events.heard("DeadLetter")) this.events.publish({ _tag: "DeadLetter", letter })
+    else this.events.count("DeadLetter")
   }
 
   /** A dead message that never left the process. */
-  deadMessage(reason: Reason, to: Address, message: Message): void {
+  deadMessage(reason: Reason, to: Address.Address, message: Message, cause?: Cause.Cause<unknown>): void {
     this.dead(
       reason,
       this.envelope({
-        id: message.id,
-        from: message.sender ?? "",
+        id: (message.id ??= this.nextId()),
+        from: senderAddress(message.sender) ?? "",
         to,
         type: message.name,
         payload: message.payload,
-        pattern: message.answer === null ? "tell" : "ask",
+        pattern: message.pattern,
         metadata: message.metadata,
       }),
+      cause,
     )
   }
+}
+
+const addressFor = (
+  parent: ActorCell | null,
+  { address, name }: Pick<SpawnOptions, "address" | "name">,
+): Address.Address | null => {
+  if (address !== undefined) return address
+  if (name === undefined) return null
+  return parent === null
+    ? Address.make("local", name)
+    : Address.make(...Address.segments(parent.address), name)
 }

@@ -25,7 +25,21 @@ export interface RegisterOptions {
   readonly metadata?: { readonly [key: string]: unknown }
 }
 
+/** What a transport knows of an actor elsewhere that is watched. */
+export interface RemoteWatch {
+  /** Whether somebody was there when the watch began. */
+  readonly registered: boolean
+  /** Ends, once, when the actor does; fails where the transport ends first. */
+  readonly terminated: Effect.Effect<{ readonly reason: string }, TransportError>
+}
+
 export interface Transport {
+  /**
+   * Whether it is for this address. A system asks its transports in their order and sends through the
+   * first that says so, and through the next where that one answers `unknown_actor` at once. Default: it
+   * is for every address.
+   */
+  readonly reaches?: (address: Address) => boolean
   /**
    * Whether an answer arrives only from the actor that holds the ask: the one that was asked, or that it
    * was forwarded to. Without it, answers from any other address than the asked one are left out.
@@ -43,4 +57,6 @@ export interface Transport {
     address: Address,
     options?: RegisterOptions,
   ) => Effect.Effect<void, TransportError, Scope.Scope>
+  /** Watches an actor elsewhere until the scope closes. Absent: it can't. */
+  readonly watch?: (address: Address) => Effect.Effect<RemoteWatch, TransportError, Scope.Scope>
 }

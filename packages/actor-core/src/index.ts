@@ -2,11 +2,21 @@
  * The vocabulary and the runtime of actors. The vocabulary alone is at `./vocabulary`, the msgpack codec
  * at `./codec/msgpack`.
  */
-export * as ActorRef from "./ActorRef.ts"
-export * as ActorSystem from "./ActorSystem.ts"
-export { type DeadLetter, type DeadLetters } from "./DeadLetters.ts"
 export {
   type ActorContext,
+  type MessageContext,
+  type Reply,
+  type SpawnOptions,
+  type Timers,
+} from "./ActorContext.ts"
+export * as ActorError from "./ActorError.ts"
+export * as ActorRef from "./ActorRef.ts"
+export * as ActorSystem from "./ActorSystem.ts"
+export * as Behavior from "./Behavior.ts"
+export { type DeadLetter, type DeadLetters } from "./DeadLetters.ts"
+export { type Dispatcher, type Runnable } from "./Dispatcher.ts"
+export { type Event, type EventStream, type SystemEvent } from "./EventStream.ts"
+export {
   type AnyHandlers,
   type HandlerResult,
   type Handlers,
@@ -14,6 +24,9 @@ export {
   type ServicesOf,
 } from "./Handlers.ts"
 export * as InMemoryTransport from "./InMemoryTransport.ts"
+export * as Mailbox from "./Mailbox.ts"
 export * as Protocol from "./Protocol.ts"
+export * as Signal from "./Signal.ts"
+export * as Supervision from "./Supervision.ts"
 export * from "./vocabulary.ts"
 export { AddressSchema, WireEnvelope } from "./WireSchema.ts"

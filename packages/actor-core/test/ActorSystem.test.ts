@@ -256,8 +256,9 @@ describe.each(worlds)("an actor (%s)", (world) => {
         Greeter,
         GREETER,
         greeter({
-          note: ({ text }, { ref, sender }) => {
-            if (sender !== null) ref(Greeter, sender).tell("note", { text: `re: ${text}` })
+          note: ({ text }, context) => {
+            const { sender } = context
+            if (sender !== null) context.ref(Greeter, sender).tell("note", { text: `re: ${text}` })
           },
         }),
       )
@@ -265,8 +266,8 @@ describe.each(worlds)("an actor (%s)", (world) => {
         Greeter,
         "@(browser/ada)",
         greeter({
-          count: (n, { ref }) => {
-            ref(Greeter, GREETER).tell("note", { text: "hi" })
+          count: (n, context) => {
+            context.ref(Greeter, GREETER).tell("note", { text: "hi" })
             return n
           },
           note: ({ text }, { sender }) => Deferred.succeed(heard, `${text} from ${sender}`),
@@ -429,9 +430,9 @@ describe("an actor system", () => {
       let over = false
       const pong = (to: "@(node/a)" | "@(node/b)") =>
         greeter({
-          note: (payload, { ref }) => {
+          note: (payload, context) => {
             volleys++
-            if (!over) ref(Greeter, to).tell("note", payload)
+            if (!over) context.ref(Greeter, to).tell("note", payload)
           },
         })
       yield* system.serve(Greeter, "@(node/a)", pong("@(node/b)"))

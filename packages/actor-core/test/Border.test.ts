@@ -8,11 +8,10 @@ import * as ActorSystem from "../src/ActorSystem.ts"
 import { HUB_ADDRESS, type Address } from "../src/Address.ts"
 import { TransportError } from "../src/Transport.ts"
 import type { Handlers } from "../src/Handlers.ts"
-import { Greeter, greeter, GREETER, Rejected, withLogs } from "./support/greeter.ts"
+import { Greeter, greeter, GREETER, Rejected, settled, withLogs } from "./support/greeter.ts"
 import { ScriptedTransport } from "./support/ScriptedTransport.ts"
 
 const PEER: Address = "@(node/peer)"
-const settled = Effect.promise(() => new Promise<void>((resolve) => void setImmediate(resolve)))
 
 const makeSystem = Effect.fnUntraced(function* (
   own: Partial<Handlers<typeof Greeter>> = {},

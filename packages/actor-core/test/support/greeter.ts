@@ -50,6 +50,15 @@ export const makeWorld = Effect.fnUntraced(function* (kind: (typeof worlds)[numb
   return { server, client }
 })
 
+/** After whatever was ready to run has run. */
+export const settled: Effect.Effect<void> = Effect.promise(
+  () => new Promise<void>((resolve) => void setImmediate(resolve)),
+)
+
+/** Runs without a log: for tests in which failing is what is expected. */
+export const silently = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  withLogs(() => effect)
+
 /** Runs with a logger that keeps what was logged, as text. */
 export const withLogs = <A, E, R>(use: (logs: ReadonlyArray<string>) => Effect.Effect<A, E, R>) =>
   Effect.suspend(() => {

@@ -1,0 +1,76 @@
+/**
+ * What an actor holds between a start and its end or restart: its scope, timers, watches, owed answers.
+ * Made when the first of these is needed, and ended as a whole, so that nothing of it reaches the next.
+ */
+import * as Context from "effect/Context"
+import type * as Fiber from "effect/Fiber"
+import * as Scope from "effect/Scope"
+import type { ActorCell } from "./ActorCell.ts"
+import { ActorTimers, ReceiveTimeout } from "./ActorTimers.ts"
+import { Watches } from "./DeathWatch.ts"
+import { TERMINATED, type Answer, type Message } from "./Message.ts"
+
+export class Incarnation {
+  readonly #cell: ActorCell
+  #scope: Scope.Closeable | null = null
+  #services: Context.Context<never> | null = null
+  #timers: ActorTimers | null = null
+  #watches: Watches | null = null
+  #replies: Map<Message, Answer> | null = null
+  #fibers: Set<Fiber.Fiber<unknown, unknown>> | null = null
+  receiveTimeout: ReceiveTimeout | null = null
+
+  constructor(cell: ActorCell) {
+    this.#cell = cell
+  }
+
+  get scope(): Scope.Closeable {
+    return (this.#scope ??= Scope.makeUnsafe())
+  }
+
+  /** What the actor's effects run in: the services it was spawned with, and its scope. */
+  get services(): Context.Context<never> {
+    return (this.#services ??= Context.add(this.#cell.services, Scope.Scope, this.scope))
+  }
+
+  get timers(): ActorTimers {
+    return (this.#timers ??= new ActorTimers(this.#cell, this))
+  }
+
+  get watches(): Watches {
+    return (this.#watches ??= new Watches(this.#cell, this))
+  }
+
+  /** An answer that is given later; refused when this ends before. */
+  owe(message: Message, answer: Answer): void {
+    this.#replies ??= new Map()
+    this.#replies.set(message, answer)
+  }
+
+  /** Whether the answer to the message was still owed; it is no longer. */
+  settle(message: Message): boolean {
+    return this.#replies?.delete(message) === true
+  }
+
+  /** A fiber of the actor's beside its handlers, until it has `ran`. */
+  run(fiber: Fiber.Fiber<unknown, unknown>): void {
+    this.#fibers ??= new Set()
+    this.#fibers.add(fiber)
+  }
+
+  ran(fiber: Fiber.Fiber<unknown, unknown>): void {
+    this.#fibers?.delete(fiber)
+  }
+
+  /** Ends all but the scope, which is what is left to close, if there is one. */
+  end(): Scope.Closeable | null {
+    this.#timers?.cancelAll()
+    if (this.receiveTimeout !== null) this.#cell.runtime.deadlines.clear(this.receiveTimeout)
+    this.#watches?.end()
+    for (const fiber of this.#fibers ?? []) fiber.interruptUnsafe()
+    const replies = this.#replies
+    this.#replies = null
+    for (const answer of replies?.values() ?? []) answer.refuse(TERMINATED)
+    return this.#scope
+  }
+}
