@@ -609,7 +609,7 @@ const ROWS: ReadonlyArray<Mutation> = [
     fault: 42,
     breaks: "an ask that is delivered twice is executed twice",
     file: `${CORE}/src/Inbound.ts`,
-    edits: [['if (asked && served.asks.has(key)) return runtime.dead("duplicate", envelope)', ""]],
+    edits: [['if (cell.asks.has(key)) return runtime.dead("duplicate", envelope)', ""]],
     test: `${CORE}/test/Border.test.ts`,
   },
   {
@@ -617,7 +617,10 @@ const ROWS: ReadonlyArray<Mutation> = [
     breaks: 'an ask is always answered "delivered"',
     file: `${CORE}/src/ActorCell.ts`,
     edits: [
-      ["this.#inbox.push(message)", 'message.answer?.succeed("delivered")\n this.#inbox.push(message)'],
+      [
+        "this.#mailbox.push(message)\n    if",
+        'message.takeAnswer()?.succeed("delivered")\n this.#mailbox.push(message)\n if',
+      ],
     ],
     test: `${CORE}/test/ActorSystem.test.ts`,
   },
@@ -625,8 +628,61 @@ const ROWS: ReadonlyArray<Mutation> = [
     fault: 43,
     breaks: "what an actor throws is invisible",
     file: `${CORE}/src/ActorCell.ts`,
-    edits: [["this.#report(run, Cause.die(thrown))", ""]],
+    edits: [["    this.runtime.report(failure)\n    if", "    if"]],
     test: `${CORE}/test/ActorSystem.test.ts`,
+  },
+  {
+    fault: 43,
+    breaks: "restart keeps the broken state",
+    file: `${CORE}/src/ActorCell.ts`,
+    edits: [
+      ["      this.#functions = null\n      this.#state = undefined\n", ""],
+      ["this.#make(this.#behavior, () => this.system(() =>", "void (() => this.system(() =>"],
+    ],
+    test: `${CORE}/test/Supervision.test.ts`,
+  },
+  {
+    fault: 43,
+    breaks: "restart drops the mailbox",
+    file: `${CORE}/src/ActorCell.ts`,
+    edits: [
+      [
+        '    this.#status = "ready"\n    this.#become = null\n',
+        '    this.#status = "ready"\n    this.#become = null\n    while (this.#mailbox.shift() !== null);\n',
+      ],
+    ],
+    test: `${CORE}/test/Supervision.test.ts`,
+  },
+  {
+    fault: 43,
+    breaks: "stop doesn't stop",
+    file: `${CORE}/src/Supervisor.ts`,
+    edits: [
+      [
+        'return cell.stop("failed", Exit.failCause(failure.cause))\n    case "Escalate"',
+        'return cell.resume()\n    case "Escalate"',
+      ],
+    ],
+    test: `${CORE}/test/Supervision.test.ts`,
+  },
+  {
+    fault: 43,
+    breaks: "the sender is lost on forwarded messages",
+    file: `${CORE}/src/Outbound.ts`,
+    edits: [
+      [
+        "return cell.deliver(message)\n  }\n  const { border }",
+        "return cell.deliver(new Message(message.name, message.payload, null, message.metadata, message.deadline, message.answer, null))\n  }\n  const { border }",
+      ],
+    ],
+    test: `${CORE}/test/Forward.test.ts`,
+  },
+  {
+    fault: 44,
+    breaks: "supervision is wired to nothing",
+    file: `${CORE}/src/ActorCell.ts`,
+    edits: [['if (this.#status !== "suspended") supervise(this, failure)', "this.#wake()"]],
+    test: `${CORE}/test/Supervision.test.ts`,
   },
   {
     fault: 45,
@@ -665,7 +721,7 @@ const ROWS: ReadonlyArray<Mutation> = [
   {
     fault: 46,
     breaks: "a channel that closes emits one bogus item",
-    file: `${CORE}/src/DeadLetters.ts`,
+    file: `${CORE}/src/DeadLetterStream.ts`,
     edits: [
       [
         "const end = () => Queue.endUnsafe(queue)",

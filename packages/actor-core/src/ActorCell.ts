@@ -38,6 +38,7 @@ import type { Runtime } from "./Runtime.ts"
 import * as Signal from "./Signal.ts"
 import { DEFAULT, type Failure, type Restarts } from "./Supervision.ts"
 import { supervise } from "./Supervisor.ts"
+import { isTypedError } from "./TypedError.ts"
 
 /** Messages that an actor handles before others have their turn. */
 export const THROUGHPUT = 64
@@ -504,7 +505,7 @@ export class ActorCell implements Addressed, Family, Runnable {
   #isTyped(name: string, error: unknown, typed: boolean): boolean {
     const definition = Protocol.find(this.protocol, name)
     if (definition?.pattern !== "ask" || definition.error === Protocol.Never) return false
-    return typed || Protocol.is(definition.error, error)
+    return typed || isTypedError(definition.error, error)
   }
 
   /** Has failed, by itself or as a child of its escalated. */

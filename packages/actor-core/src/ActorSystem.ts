@@ -24,7 +24,6 @@ import { watch } from "./DeathWatch.ts"
 import { type Dispatcher, MicrotaskDispatcher } from "./Dispatcher.ts"
 import { Events, type EventStream } from "./EventStream.ts"
 import type { AnyHandlers, NoOthers, ServicesOf } from "./Handlers.ts"
-import { receive } from "./Inbound.ts"
 import { CLOSED, finiteMillis } from "./Outbound.ts"
 import type * as Protocol from "./Protocol.ts"
 import { cellOf, Reference } from "./Reference.ts"
@@ -116,7 +115,6 @@ export const make = Effect.fnUntraced(function* (options: Options = {}) {
   ]
   const runtime = new Runtime({
     name: options.name ?? "actors",
-    transports,
     deadLetters: new DeadLetterOffice(options.deadLetters),
     events: new Events(),
     clock,
@@ -127,8 +125,10 @@ export const make = Effect.fnUntraced(function* (options: Options = {}) {
   })
   const system = makeSystem(runtime)
   runtime.system = system
-  for (const transport of transports) {
-    yield* transport.receive((envelope) => receive(runtime, transport, envelope))
+  if (transports.length > 0) {
+    const { Border } = yield* Effect.promise(() => import("./Border.ts"))
+    runtime.border = new Border(runtime, transports)
+    yield* runtime.border.open
   }
   yield* Effect.addFinalizer(() =>
     system
@@ -188,7 +188,7 @@ const makeSystem = (runtime: Runtime): ActorSystem => {
 const shutdown = (runtime: Runtime, timeout: Duration.Input): Effect.Effect<void, ShutdownTimeout> =>
   Effect.suspend(() => {
     runtime.closed = true
-    runtime.asks.endAll(CLOSED)
+    runtime.border?.asks.endAll(CLOSED)
     const all = Effect.forEach([...members(runtime.root)], (cell) => cell.stopAndWait, {
       concurrency: "unbounded",
       discard: true,

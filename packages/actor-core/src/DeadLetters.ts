@@ -3,9 +3,6 @@
  * counted, and who subscribes hears of each. Nothing is sent again from here.
  */
 import type * as Cause from "effect/Cause"
-import * as Effect from "effect/Effect"
-import * as Queue from "effect/Queue"
-import * as Stream from "effect/Stream"
 import type { Envelope } from "./Envelope.ts"
 
 /**
@@ -56,18 +53,18 @@ export interface DeadLetters {
   readonly counts: { readonly [reason in Reason]?: number }
   /** Those that are kept, oldest first. */
   readonly recent: () => ReadonlyArray<DeadLetter>
-  /** Calls back for each from now on, until the returned function is called. What it throws is dropped. */
-  readonly subscribe: (listener: (letter: DeadLetter) => void) => () => void
-  /** Each from now on; a reader that falls `DEFAULT_CAPACITY` behind misses the oldest. Ends with the system. */
-  readonly stream: Stream.Stream<DeadLetter>
+  /**
+   * Calls back for each from now on, until the returned function is called. What it throws is dropped.
+   * `ended` is called once when the system has ended. As a stream: `DeadLetterStream`.
+   */
+  readonly subscribe: (listener: (letter: DeadLetter) => void, ended?: () => void) => () => void
 }
 
 /** Dead letters, from the side that writes them. */
 export class DeadLetterOffice implements DeadLetters {
   readonly #capacity: number
   readonly #ring: Array<DeadLetter> = []
-  readonly #listeners = new Set<(letter: DeadLetter) => void>()
-  readonly #queues = new Set<{ readonly end: () => void }>()
+  readonly #listeners = new Map<(letter: DeadLetter) => void, (() => void) | undefined>()
   #closed = false
   total = 0
   readonly counts: { [reason in Reason]?: number } = {}
@@ -83,34 +80,13 @@ export class DeadLetterOffice implements DeadLetters {
       : [...this.#ring.slice(start), ...this.#ring.slice(0, start)]
   }
 
-  readonly subscribe = (listener: (letter: DeadLetter) => void): (() => void) => {
+  readonly subscribe: DeadLetters["subscribe"] = (listener, ended) => {
     // A function given twice is two subscriptions, each with its own end.
     const own = (letter: DeadLetter) => listener(letter)
-    this.#listeners.add(own)
+    this.#listeners.set(own, ended)
+    if (this.#closed) ended?.()
     return () => void this.#listeners.delete(own)
   }
-
-  readonly stream: Stream.Stream<DeadLetter> = Stream.callback<DeadLetter>(
-    (queue) =>
-      Effect.acquireRelease(
-        Effect.sync(() => {
-          const end = () => Queue.endUnsafe(queue)
-          if (this.#closed) {
-            end()
-            return () => undefined
-          }
-          const entry = { end }
-          const unsubscribe = this.subscribe((letter) => Queue.offerUnsafe(queue, letter))
-          this.#queues.add(entry)
-          return () => {
-            unsubscribe()
-            this.#queues.delete(entry)
-          }
-        }),
-        (release) => Effect.sync(release),
-      ),
-    { bufferSize: DEFAULT_CAPACITY, strategy: "sliding" },
-  )
 
   /** Takes in a message that reached nobody. */
   add(reason: Reason, envelope: Envelope, at: number, cause?: Cause.Cause<unknown>): DeadLetter {
@@ -118,7 +94,7 @@ export class DeadLetterOffice implements DeadLetters {
     if (this.#capacity > 0) this.#ring[this.total % this.#capacity] = letter
     this.total++
     this.counts[reason] = (this.counts[reason] ?? 0) + 1
-    for (const listener of this.#listeners) {
+    for (const listener of this.#listeners.keys()) {
       try {
         listener(letter)
       } catch {
@@ -128,9 +104,10 @@ export class DeadLetterOffice implements DeadLetters {
     return letter
   }
 
-  /** Ends the streams; what comes after is still counted. */
+  /** Tells the listeners that it is over; what comes after is still counted, and heard. */
   close(): void {
+    if (this.#closed) return
     this.#closed = true
-    for (const queue of this.#queues) queue.end()
+    for (const ended of this.#listeners.values()) ended?.()
   }
 }

@@ -38,7 +38,7 @@ const watchElsewhere = (
   address: Address,
   ended: (reason: Signal.TerminatedReason) => void,
 ): Fiber.Fiber<void> => {
-  const transport = runtime.transportsTo(address)[0]
+  const transport = runtime.border?.transportTo(address)
   const reason: Effect.Effect<Signal.TerminatedReason> =
     transport === undefined
       ? Effect.succeed("unknown")

@@ -6,23 +6,26 @@ import * as Result from "effect/Result"
 import type { ActorCell } from "./ActorCell.ts"
 import { isAddress, type Address } from "./Address.ts"
 import type { ActorErrorPayload } from "./AskError.ts"
+import type { Border } from "./Border.ts"
 import type { Reason } from "./DeadLetters.ts"
 import type { Envelope } from "./Envelope.ts"
 import { type Answer, Message } from "./Message.ts"
 import { outsideProtocol } from "./Outbound.ts"
 import * as Protocol from "./Protocol.ts"
 import type { Runtime } from "./Runtime.ts"
+import * as Schemas from "./Schemas.ts"
 import type { Transport } from "./Transport.ts"
 
 /** The type of an actor's answer. An asker goes by `correlationId`, not by this. */
 export const REPLY = "actor:reply"
 
 /** Takes one envelope off the transport. Never throws. */
-export const receive = (runtime: Runtime, transport: Transport, envelope: Envelope): void => {
+export const receive = (border: Border, transport: Transport, envelope: Envelope): void => {
+  const { runtime } = border
   const from: Origin = { runtime, transport, envelope }
   if (envelope.type === "actor:cancel") return cancel(runtime, envelope)
   if (envelope.correlationId !== null) {
-    const verdict = runtime.asks.answer(envelope, transport)
+    const verdict = border.asks.answer(envelope, transport)
     if (verdict !== "settled") runtime.dead(verdict, envelope)
     return
   }
@@ -46,7 +49,7 @@ export const receive = (runtime: Runtime, transport: Transport, envelope: Envelo
   if (outside !== undefined || definition === undefined) {
     return turnAway(from, "unknown_message", outside ?? INVALID)
   }
-  const payload = Protocol.decode(definition.payload, envelope.payload)
+  const payload = Schemas.decode(definition.payload, envelope.payload)
   if (Result.isFailure(payload)) {
     return turnAway(from, "invalid_payload", {
       ...INVALID,
@@ -123,13 +126,13 @@ const turnAway = (from: Origin, reason: Reason, refusal: ActorErrorPayload): voi
 const answerTo = (from: Origin, definition: Protocol.Ask, done: () => void): Answer => ({
   succeed: (value) => {
     done()
-    const payload = Protocol.encode(definition.success, value)
+    const payload = Schemas.encode(definition.success, value)
     if (Result.isSuccess(payload)) respond(from, REPLY, payload.success)
     else respond(from, "actor:error", unencodable(from.envelope.type, "answer"))
   },
   fail: (error) => {
     done()
-    const data = Protocol.encode(definition.error, error)
+    const data = Schemas.encode(definition.error, error)
     respond(
       from,
       "actor:error",

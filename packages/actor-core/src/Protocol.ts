@@ -2,29 +2,41 @@
  * Typed protocols: which messages an actor takes, what they carry and what it answers, as schemas.
  *
  * Types are checked by the compiler on both sides. Values are encoded and decoded only where they cross
- * the border of a process, always to JSON-safe values, so that every codec carries them; between two
- * actors of one process they pass as they are. Who sends and who serves is in `ActorRef` and
- * `ActorSystem`.
+ * the border of a process, in `Schemas`, always to JSON-safe values, so that every codec carries them;
+ * between two actors of one process they pass as they are. Who sends and who serves is in `ActorRef`
+ * and `ActorSystem`.
  */
-import * as Data from "effect/Data"
-import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
+import type * as Schema from "effect/Schema"
+import type { StandardSchemaV1 } from "effect/StandardSchema"
 import { MAX_TYPE_LENGTH } from "./Envelope.ts"
 
-/** A schema that encodes and decodes without services. One that works asynchronously is refused at use. */
-export type AnyCodec = Schema.ConstraintCodec<unknown, unknown>
+/**
+ * What a value is: a schema of Effect's that encodes and decodes without services, or a Standard Schema of
+ * any library. One that works asynchronously refuses every value.
+ *
+ * A Standard Schema can only check, and not encode: what it describes has to be JSON-safe as it is, and a
+ * transformation in it is not applied between two actors of one process.
+ */
+export type AnySchema = Schema.ConstraintCodec<unknown, unknown> | StandardSchemaV1
+
+/** The values that a schema describes. */
+export type TypeOf<S> = S extends { readonly "~type.make": unknown; readonly Type: infer T }
+  ? T
+  : S extends StandardSchemaV1<unknown, infer T>
+    ? T
+    : never
 
 /** A message that is answered by nothing. */
-export interface Tell<out Payload extends AnyCodec = AnyCodec> {
+export interface Tell<out Payload extends AnySchema = AnySchema> {
   readonly pattern: "tell"
   readonly payload: Payload
 }
 
 /** A message that is answered once: with a success, or with a typed error. */
 export interface Ask<
-  out Payload extends AnyCodec = AnyCodec,
-  out Success extends AnyCodec = AnyCodec,
-  out Failure extends AnyCodec = AnyCodec,
+  out Payload extends AnySchema = AnySchema,
+  out Success extends AnySchema = AnySchema,
+  out Failure extends AnySchema = AnySchema,
 > {
   readonly pattern: "ask"
   readonly payload: Payload
@@ -41,8 +53,20 @@ export interface Protocol<out Name extends string, out M extends Messages> {
   readonly messages: M
 }
 
+/** A schema of these few values, which needs no library. */
+const simple = <T>(validate: (value: unknown) => StandardSchemaV1.Result<T>): StandardSchemaV1<T> => ({
+  "~standard": { version: 1, vendor: "signal-hub", validate },
+})
+
+/** What a message carries that carries nothing: `undefined`, on the wire `null`. */
+export const Nothing: StandardSchemaV1<void> = simple((value) =>
+  value == null ? { value: undefined } : { issues: [{ message: "nothing is expected" }] },
+)
+
 /** The error of an ask that has no typed one. */
-export const Never: Schema.Never = Schema.Never
+export const Never: StandardSchemaV1<never> = simple(() => ({
+  issues: [{ message: "there is no typed error" }],
+}))
 
 /** Any protocol. */
 export type Any = Protocol<string, Messages>
@@ -60,15 +84,15 @@ export type AskName<P extends Any> = {
   string
 
 /** What a message carries. */
-export type Payload<P extends Any, N extends keyof P["messages"]> = P["messages"][N]["payload"]["Type"]
+export type Payload<P extends Any, N extends keyof P["messages"]> = TypeOf<P["messages"][N]["payload"]>
 
 /** What an asked message is answered with. `void` for a told one. */
 export type Success<P extends Any, N extends keyof P["messages"]> =
-  P["messages"][N] extends Ask<AnyCodec, infer S, AnyCodec> ? S["Type"] : void
+  P["messages"][N] extends Ask<AnySchema, infer S, AnySchema> ? TypeOf<S> : void
 
 /** The typed error of an asked message. `never` for a told one. */
 export type Failure<P extends Any, N extends keyof P["messages"]> =
-  P["messages"][N] extends Ask<AnyCodec, AnyCodec, infer E> ? E["Type"] : never
+  P["messages"][N] extends Ask<AnySchema, AnySchema, infer E> ? TypeOf<E> : never
 
 /** A message that is told, as a tuple. */
 export type Told<P extends Any> = {
@@ -77,19 +101,19 @@ export type Told<P extends Any> = {
 
 /** The schema of that name in the options, or the one that stands for its absence. */
 type SchemaOf<Options, Field extends string, Otherwise> = Options extends {
-  readonly [F in Field]: infer S extends AnyCodec
+  readonly [F in Field]: infer S extends AnySchema
 }
   ? S
   : Otherwise
 
 export interface TellOptions {
-  readonly payload?: AnyCodec
+  readonly payload?: AnySchema
 }
 
 export interface AskOptions {
-  readonly payload?: AnyCodec
-  readonly success?: AnyCodec
-  readonly error?: AnyCodec
+  readonly payload?: AnySchema
+  readonly success?: AnySchema
+  readonly error?: AnySchema
 }
 
 // Inferred from the options as a whole: a type parameter for each schema would, where the schema is left
@@ -98,23 +122,23 @@ export interface AskOptions {
 /** A told message. Without a payload it carries nothing: `undefined`, on the wire `null`. */
 export const tell = <const O extends TellOptions = {}>(
   options?: O,
-): Tell<SchemaOf<O, "payload", Schema.Void>> => ({
+): Tell<SchemaOf<O, "payload", typeof Nothing>> => ({
   pattern: "tell",
-  payload: (options?.payload ?? Schema.Void) as SchemaOf<O, "payload", Schema.Void>,
+  payload: (options?.payload ?? Nothing) as SchemaOf<O, "payload", typeof Nothing>,
 })
 
 /** An asked message. Without `success` the answer carries nothing; without `error` it has no typed one. */
 export const ask = <const O extends AskOptions = {}>(
   options?: O,
 ): Ask<
-  SchemaOf<O, "payload", Schema.Void>,
-  SchemaOf<O, "success", Schema.Void>,
-  SchemaOf<O, "error", Schema.Never>
+  SchemaOf<O, "payload", typeof Nothing>,
+  SchemaOf<O, "success", typeof Nothing>,
+  SchemaOf<O, "error", typeof Never>
 > => ({
   pattern: "ask",
-  payload: (options?.payload ?? Schema.Void) as SchemaOf<O, "payload", Schema.Void>,
-  success: (options?.success ?? Schema.Void) as SchemaOf<O, "success", Schema.Void>,
-  error: (options?.error ?? Never) as SchemaOf<O, "error", Schema.Never>,
+  payload: (options?.payload ?? Nothing) as SchemaOf<O, "payload", typeof Nothing>,
+  success: (options?.success ?? Nothing) as SchemaOf<O, "success", typeof Nothing>,
+  error: (options?.error ?? Never) as SchemaOf<O, "error", typeof Never>,
 })
 
 /**
@@ -138,59 +162,3 @@ export const make = <const Name extends string, const M extends Messages>(
 /** The message of that name, or `undefined`: names that objects inherit are no messages. */
 export const find = (protocol: Any, name: string): Tell | Ask | undefined =>
   Object.hasOwn(protocol.messages, name) ? protocol.messages[name] : undefined
-
-/** A value that a schema refuses, with the schema's own words. */
-export class InvalidValue extends Data.TaggedError("InvalidValue")<{
-  readonly message: string
-}> {}
-
-/** The value as it goes over a wire: JSON-safe. */
-export const encode = (schema: AnyCodec, value: unknown): Result.Result<unknown, InvalidValue> =>
-  judged(() => wire(schema).encode(value))
-
-/** The value that came over a wire. */
-export const decode = (schema: AnyCodec, value: unknown): Result.Result<unknown, InvalidValue> =>
-  judged(() => wire(schema).decode(value))
-
-/** Whether a value that never left the process is one of the schema's. */
-export const is = (schema: AnyCodec, value: unknown): boolean => wire(schema).is(value)
-
-interface Wire {
-  readonly encode: (value: unknown) => Result.Result<unknown, Schema.SchemaError>
-  readonly decode: (value: unknown) => Result.Result<unknown, Schema.SchemaError>
-  readonly is: (value: unknown) => boolean
-}
-
-// Deriving the JSON form of a schema costs more than a message: once for each schema.
-const wires = new WeakMap<AnyCodec, Wire>()
-
-const wire = (schema: AnyCodec): Wire => {
-  let found = wires.get(schema)
-  if (found === undefined) {
-    const json = Schema.toCodecJson(schema)
-    found = {
-      encode: Schema.encodeUnknownResult(json),
-      decode: Schema.decodeUnknownResult(json),
-      is: Schema.is(schema),
-    }
-    wires.set(schema, found)
-  }
-  return found
-}
-
-/** Longest explanation that is sent, in characters; a schema's own may repeat a whole payload. */
-const MAX_REASON = 300
-
-/** Never throws: a transformation that does, or that is asynchronous, must not stop who receives. */
-const judged = (
-  evaluate: () => Result.Result<unknown, Schema.SchemaError>,
-): Result.Result<unknown, InvalidValue> => {
-  try {
-    return Result.mapError(
-      evaluate(),
-      (error) => new InvalidValue({ message: error.message.slice(0, MAX_REASON) }),
-    )
-  } catch {
-    return Result.fail(new InvalidValue({ message: "the schema failed on it" }))
-  }
-}

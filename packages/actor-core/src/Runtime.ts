@@ -11,8 +11,8 @@ import type { SpawnOptions } from "./ActorContext.ts"
 import { AddressInUse } from "./ActorError.ts"
 import type { ActorSystem } from "./ActorSystem.ts"
 import * as Address from "./Address.ts"
-import { Asks } from "./Asks.ts"
 import type { AnyBehavior } from "./Behavior.ts"
+import type { Border } from "./Border.ts"
 import type { DeadLetterOffice, Reason } from "./DeadLetters.ts"
 import { Deadlines } from "./Deadlines.ts"
 import type { Dispatcher } from "./Dispatcher.ts"
@@ -21,14 +21,13 @@ import type { Events } from "./EventStream.ts"
 import { type Message, senderAddress } from "./Message.ts"
 import type { TerminatedReason } from "./Signal.ts"
 import type { Failure } from "./Supervision.ts"
-import { TransportError, type Transport } from "./Transport.ts"
+import type { TransportError } from "./Transport.ts"
 
 /** The fields that say something; the others are filled in. */
 export type Draft = Pick<Envelope, "from" | "to" | "type" | "pattern"> & Partial<Envelope>
 
 export interface RuntimeOptions {
   readonly name: string
-  readonly transports: ReadonlyArray<Transport>
   readonly deadLetters: DeadLetterOffice
   readonly events: Events
   readonly clock: Clock.Clock
@@ -46,8 +45,8 @@ export class Runtime {
   readonly cells = new Map<Address.Address, ActorCell>()
   /** The actors without a parent. */
   readonly root: Family = { first: null, last: null }
-  readonly asks = new Asks()
-  readonly transports: ReadonlyArray<Transport>
+  /** The way to other processes; `null`: there is none. */
+  border: Border | null = null
   readonly deadLetters: DeadLetterOffice
   readonly events: Events
   readonly clock: Clock.Clock
@@ -63,7 +62,6 @@ export class Runtime {
 
   constructor(options: RuntimeOptions) {
     this.name = options.name
-    this.transports = options.transports
     this.deadLetters = options.deadLetters
     this.events = options.events
     this.clock = options.clock
@@ -124,17 +122,12 @@ export class Runtime {
     return cell
   }
 
-  /** Makes the actor reachable through every transport, until it has stopped. */
+  /** Makes the actor reachable from elsewhere, until it has stopped. */
   register(cell: ActorCell): Effect.Effect<void, TransportError> {
     return Effect.suspend(() => {
-      if (this.transports.length === 0) return Effect.void
-      const registration = Scope.makeUnsafe()
-      cell.registration = registration
-      const { register } = cell.options
-      const options = typeof register === "object" ? register : undefined
-      return Effect.forEach(this.transports, (transport) => transport.register(cell.address, options), {
-        discard: true,
-      }).pipe(Scope.provide(registration))
+      if (this.border === null) return Effect.void
+      cell.registration = Scope.makeUnsafe()
+      return Scope.provide(this.border.register(cell), cell.registration)
     })
   }
 
@@ -199,29 +192,9 @@ export class Runtime {
     }
   }
 
-  /** The transports that are for this address, in their order. */
-  transportsTo(address: Address.Address): ReadonlyArray<Transport> {
-    return this.transports.filter((transport) => transport.reaches?.(address) ?? true)
-  }
-
-  /** Hands the envelope to a transport, and says to which, or why none took it. */
-  transmit(envelope: Envelope): Transport | TransportError {
-    let refusal: TransportError | undefined
-    for (const transport of this.transports) {
-      if (transport.reaches?.(envelope.to) === false) continue
-      const error = transport.send(envelope)
-      if (error === undefined) return transport
-      refusal = error
-      if (error.code !== "unknown_actor") break
-    }
-    return (
-      refusal ??
-      new TransportError({
-        reason: "refused",
-        code: "unknown_actor",
-        message: `nobody is at ${envelope.to}, and there is no transport to look elsewhere`,
-      })
-    )
+  /** Milliseconds until the deadline, as a `ttl` is. */
+  remaining(deadline: number): number | null {
+    return deadline === Infinity ? null : Math.max(0, deadline - this.now())
   }
 
   dead(reason: Reason, envelope: Envelope, cause?: Cause.Cause<unknown>): void {

@@ -14,6 +14,7 @@ export * as ActorRef from "./ActorRef.ts"
 export * as ActorSystem from "./ActorSystem.ts"
 export * as Behavior from "./Behavior.ts"
 export { type DeadLetter, type DeadLetters } from "./DeadLetters.ts"
+export * as DeadLetterStream from "./DeadLetterStream.ts"
 export { type Dispatcher, type Runnable } from "./Dispatcher.ts"
 export { type Event, type EventStream, type SystemEvent } from "./EventStream.ts"
 export {

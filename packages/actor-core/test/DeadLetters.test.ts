@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import { DeadLetterOffice } from "../src/DeadLetters.ts"
+import * as DeadLetterStream from "../src/DeadLetterStream.ts"
 import { NO_METADATA, type Envelope } from "../src/Envelope.ts"
 
 const envelope = (id: string): Envelope => ({
@@ -66,13 +67,15 @@ describe("dead letters", () => {
   it.effect("are a stream that ends with the system, without an item too many (fault 46)", () =>
     Effect.gen(function* () {
       const office = new DeadLetterOffice()
-      const reading = yield* Effect.forkChild(Stream.runCollect(office.stream), { startImmediately: true })
+      const reading = yield* Effect.forkChild(Stream.runCollect(DeadLetterStream.stream(office)), {
+        startImmediately: true,
+      })
       fill(office, 1, 3)
       office.close()
       fill(office, 4, 4)
       const read = yield* Fiber.join(reading)
       expect([...read].map((letter) => letter.envelope.id)).toEqual(["1", "2", "3"])
-      expect([...(yield* Stream.runCollect(office.stream))]).toEqual([])
+      expect([...(yield* Stream.runCollect(DeadLetterStream.stream(office)))]).toEqual([])
     }),
   )
 })

@@ -8,6 +8,7 @@ import type { ActorRef } from "../src/ActorRef.ts"
 import type { ActorSystem, AddressInUse } from "../src/ActorSystem.ts"
 import type { AskError } from "../src/AskError.ts"
 import * as Protocol from "../src/Protocol.ts"
+import * as Schemas from "../src/Schemas.ts"
 import type { TransportError } from "../src/Transport.ts"
 import { Greeter, greeter, GREETER, type Rejected } from "./support/greeter.ts"
 
@@ -86,23 +87,23 @@ describe("a protocol", () => {
           maybe: fc.option(fc.string(), { nil: undefined }),
         }),
         (value) => {
-          const encoded = Result.getOrThrow(Protocol.encode(schema, value))
+          const encoded = Result.getOrThrow(Schemas.encode(schema, value))
           const travelled: unknown = JSON.parse(JSON.stringify(encoded))
-          expect(Result.getOrThrow(Protocol.decode(schema, travelled))).toEqual(value)
+          expect(Result.getOrThrow(Schemas.decode(schema, travelled))).toEqual(value)
         },
       ),
     )
   })
 
   it("carries nothing as null", () => {
-    expect(Result.getOrThrow(Protocol.encode(Schema.Void, undefined))).toBeNull()
-    expect(Result.getOrThrow(Protocol.decode(Schema.Void, null))).toBeUndefined()
+    expect(Result.getOrThrow(Schemas.encode(Schema.Void, undefined))).toBeNull()
+    expect(Result.getOrThrow(Schemas.decode(Schema.Void, null))).toBeUndefined()
   })
 
   it("says what is wrong with a value, in a few words", () => {
-    const judged = Protocol.decode(Schema.Struct({ name: Schema.String }), { name: 5 })
+    const judged = Schemas.decode(Schema.Struct({ name: Schema.String }), { name: 5 })
     expect(Result.isFailure(judged) && judged.failure.message).toMatch(/string[^]*name/)
-    const long = Protocol.decode(Schema.Literals(["a", "b"]), "x".repeat(10_000))
+    const long = Schemas.decode(Schema.Literals(["a", "b"]), "x".repeat(10_000))
     expect(Result.isFailure(long) && long.failure.message.length).toBeLessThanOrEqual(300)
   })
 
@@ -112,7 +113,7 @@ describe("a protocol", () => {
         throw new Error("secret")
       }),
     )
-    for (const judged of [Protocol.decode(Throwing, "x"), Protocol.encode(Throwing, "x")]) {
+    for (const judged of [Schemas.decode(Throwing, "x"), Schemas.encode(Throwing, "x")]) {
       expect(Result.isFailure(judged) && judged.failure.message).not.toContain("secret")
     }
   })

@@ -1,0 +1,117 @@
+/**
+ * The border of a process: what leaves it and what arrives. Loaded, with all that only it needs, by a
+ * system that has transports; without one there is no border, and every address that is not here is
+ * unknown.
+ */
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Scope from "effect/Scope"
+import type { ActorCell } from "./ActorCell.ts"
+import type { Ended, Target } from "./Asking.ts"
+import { Asks } from "./Asks.ts"
+import type { Address } from "./Address.ts"
+import type { Reason } from "./DeadLetters.ts"
+import type { Envelope, Metadata } from "./Envelope.ts"
+import { forward } from "./Forward.ts"
+import { receive } from "./Inbound.ts"
+import { type Answer, type Message, senderAddress } from "./Message.ts"
+import type * as Protocol from "./Protocol.ts"
+import { RemoteAsk } from "./RemoteAsk.ts"
+import type { Runtime } from "./Runtime.ts"
+import * as Schemas from "./Schemas.ts"
+import { type Transport, TransportError } from "./Transport.ts"
+
+export class Border {
+  readonly runtime: Runtime
+  readonly transports: ReadonlyArray<Transport>
+  readonly asks = new Asks()
+
+  constructor(runtime: Runtime, transports: ReadonlyArray<Transport>) {
+    this.runtime = runtime
+    this.transports = transports
+  }
+
+  /** Takes in what arrives, until the scope closes. */
+  readonly open: Effect.Effect<void, never, Scope.Scope> = Effect.suspend(() =>
+    Effect.forEach(
+      this.transports,
+      (transport) => transport.receive((envelope) => receive(this, transport, envelope)),
+      { discard: true },
+    ),
+  )
+
+  /** Makes the actor reachable through every transport, until the scope closes. */
+  register(cell: ActorCell): Effect.Effect<void, TransportError, Scope.Scope> {
+    const { register } = cell.options
+    const options = typeof register === "object" ? register : undefined
+    return Effect.forEach(this.transports, (transport) => transport.register(cell.address, options), {
+      discard: true,
+    })
+  }
+
+  /** The first transport that is for this address. */
+  transportTo(address: Address): Transport | undefined {
+    return this.transports.find((transport) => transport.reaches?.(address) ?? true)
+  }
+
+  /** Hands the envelope to a transport, and says to which, or why none took it. */
+  transmit(envelope: Envelope): Transport | TransportError {
+    let refusal: TransportError | undefined
+    for (const transport of this.transports) {
+      if (transport.reaches?.(envelope.to) === false) continue
+      const error = transport.send(envelope)
+      if (error === undefined) return transport
+      refusal = error
+      if (error.code !== "unknown_actor") break
+    }
+    const message = `no transport is for ${envelope.to}`
+    return refusal ?? new TransportError({ reason: "refused", code: "unknown_actor", message })
+  }
+
+  /** Why the message did not leave, or `undefined`; where it did not, it is a dead letter. */
+  tell(
+    protocol: Protocol.Any,
+    to: Address,
+    message: Message,
+    metadata: Metadata = message.metadata,
+  ): Reason | undefined {
+    const { runtime } = this
+    const encoded = Schemas.encodePayload(protocol, message.name, message.payload)
+    if (Result.isFailure(encoded)) {
+      runtime.deadMessage("invalid_payload", to, message)
+      return "invalid_payload"
+    }
+    const envelope = runtime.envelope({
+      id: (message.id ??= runtime.nextId()),
+      from: senderAddress(message.sender) ?? "",
+      to,
+      type: message.name,
+      payload: encoded.success,
+      pattern: "tell",
+      metadata,
+      ttl: runtime.remaining(message.deadline),
+    })
+    if (!(this.transmit(envelope) instanceof TransportError)) return undefined
+    runtime.dead("undeliverable", envelope)
+    return "undeliverable"
+  }
+
+  /** Asks; what is returned is called to give it up. */
+  ask(
+    target: Target,
+    name: string,
+    payload: unknown,
+    metadata: Metadata,
+    millis: number | null,
+    ended: Ended,
+  ): Effect.Effect<void> {
+    const asking = new RemoteAsk(this, target, name, millis, ended)
+    asking.begin(payload, metadata)
+    return asking.giveUp
+  }
+
+  /** Hands on a message that an actor has begun to handle to one elsewhere. */
+  forward(from: ActorCell, message: Message, answer: Answer | null, to: Address): void {
+    forward(this, from, message, answer, to)
+  }
+}

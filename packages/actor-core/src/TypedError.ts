@@ -1,0 +1,22 @@
+/** Telling an actor's typed errors from defects, in what its plain code throws. */
+import * as Option from "effect/Option"
+import type * as Schema from "effect/Schema"
+import type { AnySchema } from "./Protocol.ts"
+
+/**
+ * Whether what was thrown is an error of this schema: an instance, where it is a class. Done with what
+ * the schema brings along, so that no schema library is loaded for it.
+ */
+export const isTypedError = (schema: AnySchema, thrown: unknown): boolean => {
+  try {
+    if ("ast" in schema) {
+      // What is constructed of something else is not what was thrown.
+      const made = (schema as AnySchema & Pick<Schema.Top, "makeOption">).makeOption(thrown)
+      return Option.isSome(made) && made.value === thrown
+    }
+    const result = schema["~standard"].validate(thrown)
+    return !("then" in result) && result.issues === undefined
+  } catch {
+    return false
+  }
+}
