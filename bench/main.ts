@@ -6,10 +6,11 @@ import { writeFile } from "node:fs/promises"
 import { parseArgs } from "node:util"
 import { table } from "./lib/table.ts"
 import type { Row, Suite } from "./Suite.ts"
+import { actors } from "./suites/actors.ts"
 import { client } from "./suites/client.ts"
 import { hub } from "./suites/hub.ts"
 
-const suites: ReadonlyArray<Suite> = [hub, client]
+const suites: ReadonlyArray<Suite> = [hub, client, actors]
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,

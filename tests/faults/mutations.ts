@@ -618,8 +618,8 @@ const ROWS: ReadonlyArray<Mutation> = [
     file: `${CORE}/src/ActorCell.ts`,
     edits: [
       [
-        "this.#mailbox.push(message)\n    if",
-        'message.takeAnswer()?.succeed("delivered")\n this.#mailbox.push(message)\n if',
+        "if (!this.#scheduled && !this.#busy) this.#wake()",
+        'message.takeAnswer()?.succeed("delivered")\n if (!this.#scheduled && !this.#busy) this.#wake()',
       ],
     ],
     test: `${CORE}/test/ActorSystem.test.ts`,

@@ -72,7 +72,7 @@ describe("supervision", () => {
     ),
   )
 
-  it.effect("is wired: a failing actor is restarted, stopped, resumed or escalated (fault 44)", () =>
+  it.effect("is wired: a failing actor is restarted, stopped, resumed or escalated (faults 43, 44)", () =>
     silently(
       Effect.gen(function* () {
         const outcomes: Array<unknown> = []

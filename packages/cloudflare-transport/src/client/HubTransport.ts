@@ -13,6 +13,7 @@ import * as Effect from "effect/Effect"
 import { isMoreToCome } from "../protocol/AnswerStream.ts"
 import { HUB_ADDRESS } from "../protocol/HubMessage.ts"
 import { DEFAULT_ASK_TIMEOUT } from "../protocol/Limits.ts"
+import { watchActor } from "./ActorWatch.ts"
 import type { RequestError } from "./ClientError.ts"
 import type { Core } from "./Core.ts"
 import { message } from "./Message.ts"
@@ -71,18 +72,22 @@ export const makeHubTransport = (core: Core): Transport => {
             }),
         ),
       ),
+    watch: (address) => Effect.mapError(watchActor(core, address), refused(`${address} is not watched`)),
     register: (address: Address.Address, options) =>
-      core.hold("hub:register", { actorAddress: address }, options).pipe(
-        Effect.asVoid,
-        Effect.mapError((error) =>
-          error instanceof TransportError
-            ? error
-            : new TransportError({
-                reason: "refused",
-                message: `${address} was not registered: ${error.message}`,
-                ...(error instanceof AskError.AskRefused && { code: error.code }),
-              }),
-        ),
-      ),
+      core
+        .hold("hub:register", { actorAddress: address }, options)
+        .pipe(Effect.asVoid, Effect.mapError(refused(`${address} was not registered`))),
   }
 }
+
+/** A request that failed, as a transport tells it. */
+const refused =
+  (what: string) =>
+  (error: RequestError): TransportError =>
+    error instanceof TransportError
+      ? error
+      : new TransportError({
+          reason: "refused",
+          message: `${what}: ${error.message}`,
+          ...(error instanceof AskError.AskRefused && { code: error.code }),
+        })
