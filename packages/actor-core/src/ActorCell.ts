@@ -682,7 +682,7 @@ export class ActorCell implements Addressed, Family, Runnable {
     return Effect.suspend((): Effect.Effect<unknown, unknown> => {
       const result = call.apply(functions, of)
       if (Effect.isEffect(result)) {
-        return Effect.provide(result as Effect.Effect<unknown, unknown>, this.holds.services)
+        return Effect.provideContext(result as Effect.Effect<unknown, unknown>, this.holds.services)
       }
       return isPending(result) ? Effect.promise(() => Promise.resolve(result)) : Effect.void
     }).pipe((ending) => this.#quietly(hook.description ?? "", ending))

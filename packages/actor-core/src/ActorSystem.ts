@@ -4,40 +4,27 @@
  * An address is looked for in this system first, then through its transports in their order: the first
  * that is for the address takes the message; where it knows at once that nobody is there, the next does.
  */
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
-import * as Random from "effect/Random"
-import * as Scheduler from "effect/Scheduler"
 import type * as Scope from "effect/Scope"
-import type { ActorCell, Family } from "./ActorCell.ts"
 import type { SpawnOptions } from "./ActorContext.ts"
-import { AddressInUse, ShutdownTimeout } from "./ActorError.ts"
+import type { AddressInUse, ShutdownTimeout } from "./ActorError.ts"
 import type { ActorRef } from "./ActorRef.ts"
 import type { Address } from "./Address.ts"
-import * as Behavior from "./Behavior.ts"
-import { DeadLetterOffice, type DeadLetters } from "./DeadLetters.ts"
-import { watch } from "./DeathWatch.ts"
-import { type Dispatcher, MicrotaskDispatcher } from "./Dispatcher.ts"
-import { Events, type EventStream } from "./EventStream.ts"
+import type { Behavior } from "./Behavior.ts"
+import { Border } from "./Border.ts"
+import type { DeadLetters } from "./DeadLetters.ts"
+import type { EventStream } from "./EventStream.ts"
 import type { AnyHandlers, NoOthers, ServicesOf } from "./Handlers.ts"
-import { CLOSED, finiteMillis } from "./Outbound.ts"
+import { endWithScope, type LocalOptions, makeRuntime } from "./LocalSystem.ts"
 import type * as Protocol from "./Protocol.ts"
-import { cellOf, Reference } from "./Reference.ts"
-import { Runtime } from "./Runtime.ts"
 import type { Terminated } from "./Signal.ts"
-import * as Supervision from "./Supervision.ts"
 import type { RegisterOptions, Transport, TransportError } from "./Transport.ts"
 
 export { AddressInUse } from "./ActorError.ts"
-
-/** How long an ask waits unless told otherwise. */
-export const DEFAULT_ASK_TIMEOUT: Duration.Duration = Duration.seconds(30)
-/** How long actors have to stop unless told otherwise. */
-export const DEFAULT_SHUTDOWN_TIMEOUT: Duration.Duration = Duration.seconds(10)
+export { DEFAULT_ASK_TIMEOUT, DEFAULT_SHUTDOWN_TIMEOUT } from "./LocalSystem.ts"
 
 export interface ActorSystem {
   /** For logs. */
@@ -50,7 +37,7 @@ export interface ActorSystem {
    * be registered and can't be.
    */
   readonly spawn: <P extends Protocol.Any, R>(
-    behavior: Behavior.Behavior<P, R>,
+    behavior: Behavior<P, R>,
     options?: SpawnOptions,
   ) => Effect.Effect<ActorRef<P>, AddressInUse | TransportError, R>
   /**
@@ -88,132 +75,26 @@ export const ActorSystem: Context.Service<ActorSystem, ActorSystem> = Context.Se
   "@signal-hub/actor-core/ActorSystem",
 )
 
-export interface Options {
-  /** For logs. Default: `actors`. */
-  readonly name?: string
+export interface Options extends LocalOptions {
   /** The way to other processes. Without one, every address that is not served here is unknown. */
   readonly transport?: Transport
   /** Several ways, in the order in which they are tried; after `transport` where both are given. */
   readonly transports?: ReadonlyArray<Transport>
-  /** Default: 30 s. */
-  readonly askTimeout?: Duration.Input
-  /** How long actors have to stop at the end of the scope. Default: 10 s. */
-  readonly shutdownTimeout?: Duration.Input
-  /** How many dead letters are kept. Default: 1,000. */
-  readonly deadLetters?: number
-  /** When actors run. Default: in microtasks. For tests that decide about it. */
-  readonly dispatcher?: Dispatcher
 }
 
 /** An actor system, until the scope closes: then its actors stop and its open asks fail. */
-export const make = Effect.fnUntraced(function* (options: Options = {}) {
-  const clock = yield* Clock.Clock
-  const scheduler = yield* Scheduler.Scheduler
-  const transports = [
-    ...(options.transport === undefined ? [] : [options.transport]),
-    ...(options.transports ?? []),
-  ]
-  const runtime = new Runtime({
-    name: options.name ?? "actors",
-    deadLetters: new DeadLetterOffice(options.deadLetters),
-    events: new Events(),
-    clock,
-    dispatcher: options.dispatcher ?? new MicrotaskDispatcher(scheduler),
-    context: yield* Effect.context<never>(),
-    idPrefix: `${base36(clock.currentTimeMillisUnsafe())}${base36(yield* Random.nextInt)}`,
-    askTimeout: finiteMillis(options.askTimeout ?? DEFAULT_ASK_TIMEOUT),
+export const make = (options: Options = {}): Effect.Effect<ActorSystem, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const runtime = yield* makeRuntime(options)
+    const { transport, transports = [] } = options
+    const all = transport === undefined ? transports : [transport, ...transports]
+    if (all.length > 0) {
+      runtime.border = new Border(runtime, all)
+      yield* runtime.border.open
+    }
+    yield* endWithScope(runtime, options)
+    return runtime.system
   })
-  const system = makeSystem(runtime)
-  runtime.system = system
-  if (transports.length > 0) {
-    const { Border } = yield* Effect.promise(() => import("./Border.ts"))
-    runtime.border = new Border(runtime, transports)
-    yield* runtime.border.open
-  }
-  yield* Effect.addFinalizer(() =>
-    system
-      .shutdown(options.shutdownTimeout)
-      .pipe(
-        Effect.catchTag("ShutdownTimeout", ({ message }) =>
-          Effect.logWarning(message).pipe(Effect.annotateLogs({ system: system.name })),
-        ),
-      ),
-  )
-  return system
-})
 
 /** `make` as a layer. */
 export const layer = (options?: Options): Layer.Layer<ActorSystem> => Layer.effect(ActorSystem, make(options))
-
-const makeSystem = (runtime: Runtime): ActorSystem => {
-  const spawn: ActorSystem["spawn"] = Effect.fnUntraced(function* <P extends Protocol.Any, R>(
-    behavior: Behavior.Behavior<P, R>,
-    options: SpawnOptions = {},
-  ) {
-    const services = yield* Effect.context<R>()
-    const cell = yield* Effect.try({
-      try: () => runtime.spawn(null, behavior, options, services),
-      catch: (error) => error as AddressInUse,
-    })
-    if (options.register !== undefined && options.register !== false) {
-      yield* Effect.onError(runtime.register(cell), () => cell.stopAndWait)
-    }
-    return new Reference(runtime, behavior.protocol, cell, null, null)
-  })
-  const stop: ActorSystem["stop"] = (actor) =>
-    Effect.suspend(() => cellOf(runtime, actor)?.stopAndWait ?? Effect.void)
-
-  return {
-    name: runtime.name,
-    deadLetters: runtime.deadLetters,
-    events: runtime.events,
-    spawn,
-    serve: (protocol, address, handlers, register = {}) =>
-      Effect.acquireRelease(
-        spawn(Behavior.make(protocol, handlers), { address, register, supervision: Supervision.resume }),
-        stop,
-        { interruptible: true },
-      ),
-    ref: (protocol, address) => new Reference(runtime, protocol, null, address, null),
-    stop,
-    watch: (actor) =>
-      Effect.callback<Terminated>((resume) => {
-        const { address } = actor
-        return Effect.sync(watch(runtime, actor, (reason) => resume(Effect.succeed({ address, reason }))))
-      }),
-    shutdown: (timeout = DEFAULT_SHUTDOWN_TIMEOUT) => shutdown(runtime, timeout),
-  }
-}
-
-const shutdown = (runtime: Runtime, timeout: Duration.Input): Effect.Effect<void, ShutdownTimeout> =>
-  Effect.suspend(() => {
-    runtime.closed = true
-    runtime.border?.asks.endAll(CLOSED)
-    const all = Effect.forEach([...members(runtime.root)], (cell) => cell.stopAndWait, {
-      concurrency: "unbounded",
-      discard: true,
-    })
-    return Effect.timeoutOption(all, timeout)
-  }).pipe(
-    Effect.flatMap((inTime) => {
-      if (Option.isSome(inTime)) return Effect.void
-      const actors = [...left(runtime.root)].map(({ address }) => address)
-      const message = `these actors did not stop within ${Duration.format(Duration.fromInputUnsafe(timeout))}: ${actors.join(", ")}`
-      return Effect.fail(new ShutdownTimeout({ actors, message }))
-    }),
-    Effect.ensuring(Effect.sync(() => runtime.close())),
-  )
-
-function* members(family: Family): Generator<ActorCell> {
-  for (let cell = family.first; cell !== null; cell = cell.following) yield cell
-}
-
-/** The actors that keep others from stopping: those that have no children left. */
-function* left(family: Family): Generator<ActorCell> {
-  for (const cell of members(family)) {
-    if (cell.first === null) yield cell
-    else yield* left(cell)
-  }
-}
-
-const base36 = (number: number): string => Math.abs(number).toString(36)

@@ -40,14 +40,6 @@ export class AskRefused extends Data.TaggedError("AskRefused")<{
 
 export type AskError = UnknownActor | ActorTerminated | AskTimeout | ActorFailed | AskRefused
 
-/** Whether it is one of these, not an actor's own error. */
-export const isAskError = (error: unknown): error is AskError =>
-  error instanceof UnknownActor ||
-  error instanceof ActorTerminated ||
-  error instanceof AskTimeout ||
-  error instanceof ActorFailed ||
-  error instanceof AskRefused
-
 /** What an actor says of its failure: the payload of `actor:error`. */
 export interface ActorErrorPayload {
   readonly code: string

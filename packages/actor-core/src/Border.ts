@@ -1,7 +1,6 @@
 /**
- * The border of a process: what leaves it and what arrives. Loaded, with all that only it needs, by a
- * system that has transports; without one there is no border, and every address that is not here is
- * unknown.
+ * The border of a process: what leaves it and what arrives. A system without transports has none, and
+ * for it every address that is not here is unknown; a local one carries nothing of this.
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"

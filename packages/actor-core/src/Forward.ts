@@ -38,10 +38,18 @@ export const forward = (
   border.ask(target, message.name, message.payload, message.metadata, ttl, (exit) => {
     if (Exit.isSuccess(exit)) return answer.succeed(exit.value)
     const error = Cause.squash(exit.cause)
-    if (remote !== null && AskError.isAskError(error)) answer.refuse(asPayload(error))
+    if (remote !== null && isAskError(error)) answer.refuse(asPayload(error))
     else answer.fail(error)
   })
 }
+
+/** Whether it is a failure of the asking, not an actor's own error. */
+const isAskError = (error: unknown): error is AskError.AskError =>
+  error instanceof AskError.UnknownActor ||
+  error instanceof AskError.ActorTerminated ||
+  error instanceof AskError.AskTimeout ||
+  error instanceof AskError.ActorFailed ||
+  error instanceof AskError.AskRefused
 
 const asPayload = (error: AskError.AskError): AskError.ActorErrorPayload => ({
   code: "code" in error ? error.code : error._tag === "UnknownActor" ? "unknown_actor" : "actor_failed",

@@ -1,5 +1,5 @@
 /**
- * What schemas do at the border of a process: to values that leave and values that arrive. Loaded with the
+ * What schemas do at the border of a process: to values that leave and values that arrive. Imported by the
  * border only: a program whose actors stay in one process needs no schema library.
  */
 import * as Data from "effect/Data"

@@ -25,6 +25,7 @@ export {
   type ServicesOf,
 } from "./Handlers.ts"
 export * as InMemoryTransport from "./InMemoryTransport.ts"
+export * as LocalSystem from "./LocalSystem.ts"
 export * as Mailbox from "./Mailbox.ts"
 export * as Protocol from "./Protocol.ts"
 export * as Signal from "./Signal.ts"
