@@ -54,7 +54,7 @@ const watchElsewhere = (
                 ? (reason as Signal.TerminatedReason)
                 : "disconnected",
             ),
-            Effect.orElseSucceed((): Signal.TerminatedReason => "closed"),
+            Effect.catchCause(() => Effect.succeed<Signal.TerminatedReason>("closed")),
           )
   // Not in the stack of who begins to watch.
   return runtime.fork(Effect.yieldNow.pipe(Effect.andThen(reason), Effect.map(ended)))

@@ -78,13 +78,11 @@ export const makeRuntime = (options: LocalOptions) =>
 /** Shuts the system down when the scope closes. */
 export const endWithScope = ({ system }: Runtime, { shutdownTimeout }: LocalOptions) =>
   Effect.addFinalizer(() =>
-    system
-      .shutdown(shutdownTimeout)
-      .pipe(
-        Effect.catchTag("ShutdownTimeout", ({ message }) =>
-          Effect.logWarning(message).pipe(Effect.annotateLogs({ system: system.name })),
-        ),
+    Effect.catchCause(system.shutdown(shutdownTimeout), (cause) =>
+      Effect.logError("the actor system did not stop as it should", cause).pipe(
+        Effect.annotateLogs({ system: system.name }),
       ),
+    ),
   )
 
 const makeSystem = (runtime: Runtime): ActorSystem => {
@@ -129,6 +127,7 @@ const makeSystem = (runtime: Runtime): ActorSystem => {
 
 const shutdown = (runtime: Runtime, timeout: Duration.Input): Effect.Effect<void, ShutdownTimeout> =>
   Effect.suspend(() => {
+    if (runtime.over) return Effect.succeedSome(undefined)
     runtime.closed = true
     runtime.border?.asks.endAll(CLOSED)
     const all = Effect.forEach([...members(runtime.root)], (cell) => cell.stopAndWait, {

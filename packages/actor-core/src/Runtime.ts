@@ -53,7 +53,10 @@ export class Runtime {
   readonly dispatcher: Dispatcher
   readonly deadlines: Deadlines
   readonly askTimeout: number | null
+  /** Whether it takes nobody in any more. */
   closed = false
+  /** Whether it has ended. */
+  over = false
   readonly #context: Context.Context<never>
   readonly #fibers = new Set<Fiber.Fiber<void>>()
   readonly #idPrefix: string
@@ -98,6 +101,7 @@ export class Runtime {
 
   /** Ends what is left of the runtime once its actors have stopped, or had the time to. */
   close(): void {
+    this.over = true
     this.deadlines.close()
     for (const fiber of this.#fibers) fiber.interruptUnsafe()
     this.deadLetters.close()

@@ -1,6 +1,7 @@
 /** A transport whose other end is the test: it sees what is sent, and says what arrives. */
 import * as Effect from "effect/Effect"
 import { check, Malformed, type Envelope } from "../../src/Envelope.ts"
+import type { Address } from "../../src/Address.ts"
 import type { Transport, TransportError } from "../../src/Transport.ts"
 
 export class ScriptedTransport implements Transport {
@@ -8,6 +9,10 @@ export class ScriptedTransport implements Transport {
   readonly sent: Array<Envelope> = []
   /** What the next sends are refused with, for as long as it is set. */
   refusal: ((envelope: Envelope) => TransportError | undefined) | undefined
+  /** How actors elsewhere are watched; absent: they can't be. */
+  declare watch?: NonNullable<Transport["watch"]>
+  /** The addresses that it is for; all by default. */
+  reaches: (address: Address) => boolean = () => true
   #receiver: ((envelope: Envelope) => void) | undefined
 
   constructor(guardsAnswers = false) {
