@@ -16,6 +16,9 @@ import { forward } from "./Outbound.ts"
 import type * as Protocol from "./Protocol.ts"
 import { cellOf, Reference } from "./Reference.ts"
 
+/** Who asked goes on in the stack of who answers: not in the middle of a handler. */
+const soon = (give: () => void): void => void Promise.resolve().then(give)
+
 type Context = MessageContext<Protocol.Any, string>
 
 export class CellContext implements Context {
@@ -143,7 +146,7 @@ export class CellContext implements Context {
     const message = this.#message
     const answer = message.takeAnswer()
     if (answer === null) this.#late(message)
-    else answer.succeed(value)
+    else soon(() => answer.succeed(value))
   }
 
   replyLater(): Reply<Protocol.Any, string> {
@@ -151,7 +154,7 @@ export class CellContext implements Context {
     const answer = message.takeAnswer()
     const { holds } = this.#cell
     const give = (end: (answer: Answer) => void): void => {
-      if (answer !== null && holds.settle(message)) end(answer)
+      if (answer !== null && holds.settle(message)) soon(() => end(answer))
       else this.#late(message)
     }
     if (answer !== null) holds.owe(message, answer)

@@ -99,9 +99,17 @@ export const ask = (
     }
     const outside = outsideProtocol(cell.protocol, name, "ask")
     if (outside !== undefined) return resume(Exit.fail(AskError.fromActor(cell.address, outside)))
+    if (cell.isCurrent) return resume(Exit.fail(askToSelf(name)))
     const asking = new LocalAsk(target, name, millis, resume)
     asking.begin(cell, payload, metadata)
     return asking.giveUp
+  })
+
+const askToSelf = (name: string): AskError.AskRefused =>
+  new AskError.AskRefused({
+    code: "ask_to_self",
+    message: `an actor that waits for its own answer to "${name}" never comes to give it: fork the ask, or call what answers it`,
+    retryable: false,
   })
 
 const nowhere = (address: Address): AskError.UnknownActor =>

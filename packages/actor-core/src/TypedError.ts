@@ -10,9 +10,8 @@ import type { AnySchema } from "./Protocol.ts"
 export const isTypedError = (schema: AnySchema, thrown: unknown): boolean => {
   try {
     if ("ast" in schema) {
-      // What is constructed of something else is not what was thrown.
       const made = (schema as AnySchema & Pick<Schema.Top, "makeOption">).makeOption(thrown)
-      return Option.isSome(made) && made.value === thrown
+      return Option.isSome(made) && isAlike(made.value, thrown)
     }
     const result = schema["~standard"].validate(thrown)
     return !("then" in result) && result.issues === undefined
@@ -20,3 +19,9 @@ export const isTypedError = (schema: AnySchema, thrown: unknown): boolean => {
     return false
   }
 }
+
+/** Whether it is of the same kind: an instance of a class that was constructed of something else is not. */
+const isAlike = (made: unknown, thrown: unknown): boolean =>
+  typeof made === "object" && made !== null && typeof thrown === "object" && thrown !== null
+    ? Object.getPrototypeOf(made) === Object.getPrototypeOf(thrown)
+    : made === thrown

@@ -6,6 +6,7 @@ import * as ActorSystem from "../src/ActorSystem.ts"
 import * as Behavior from "../src/Behavior.ts"
 import type { Handlers } from "../src/Handlers.ts"
 import { Counter, TooMuch } from "./support/counter.ts"
+import { settled } from "./support/greeter.ts"
 
 /** The same counter, written in each way that there is. */
 class CounterActor implements Handlers<typeof Counter> {
@@ -210,6 +211,7 @@ describe("an actor's context", () => {
       expect(asking.pollUnsafe()).toBeUndefined()
       give(5)
       give(6)
+      yield* settled
       expect(asking.pollUnsafe()).toMatchObject({ value: 5 })
       expect(system.deadLetters.counts).toEqual({ late_answer: 1 })
     }),
