@@ -248,7 +248,7 @@ describe("what an actor pipes to itself", () => {
         const slow = Effect.as(Effect.sleep("1 second"), 1).pipe(
           Effect.onInterrupt(() => Effect.sync(() => interrupted++)),
         )
-        let resolve = (_: number): void => {}
+        let resolve: (value: number) => void = () => undefined
         const { actor, seen, system } = yield* withTimers((context, starts) => {
           if (starts === 1) {
             context.pipeToSelf(
