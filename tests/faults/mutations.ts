@@ -648,7 +648,7 @@ const ROWS: ReadonlyArray<Mutation> = [
     edits: [
       [
         '    this.#status = "ready"\n    this.#become = null\n',
-        '    this.#status = "ready"\n    this.#become = null\n    while (this.#mailbox.shift() !== null);\n',
+        '    this.#status = "ready"\n    this.#become = null\n    while (this.#inbox.shift() !== null);\n',
       ],
     ],
     test: `${CORE}/test/Supervision.test.ts`,

@@ -14,7 +14,7 @@ import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import type { SpawnOptions } from "./ActorContext.ts"
-import { DeathPact, StashFull } from "./ActorError.ts"
+import { DeathPact } from "./ActorError.ts"
 import * as Address from "./Address.ts"
 import type { ActorErrorPayload } from "./AskError.ts"
 import type { AnyBehavior } from "./Behavior.ts"
@@ -22,13 +22,12 @@ import { CellContext } from "./CellContext.ts"
 import type { Reason } from "./DeadLetters.ts"
 import type { Runnable } from "./Dispatcher.ts"
 import { Incarnation } from "./Incarnation.ts"
-import { type Mailbox, MessageQueue } from "./Mailbox.ts"
+import { Inbox, type Taken } from "./Inbox.ts"
 import {
   type Addressed,
   type Answer,
   EXPIRED,
   FAILED,
-  MAILBOX_FULL,
   type Message,
   NO_ANSWER,
   TERMINATED,
@@ -42,9 +41,6 @@ import { isTypedError } from "./TypedError.ts"
 
 /** Messages that an actor handles before others have their turn. */
 export const THROUGHPUT = 64
-/** How many messages an actor can put aside, unless its options say otherwise. */
-export const DEFAULT_STASH = 1_000
-
 /**
  * Where an actor stands. `new`: its behavior is still to be made. `suspended`: its supervision is at
  * work. From `stopping` on it takes no messages.
@@ -53,9 +49,6 @@ type Status = "new" | "ready" | "suspended" | "stopping" | "stopped"
 
 /** Functions by message name and signal. */
 type Functions = { readonly [key: string | symbol]: ((...of: Array<unknown>) => unknown) | undefined }
-
-/** Told once what became of an offered message: taken, or refused and why. */
-type Taken = (refusal: Reason | null) => void
 
 /** Children of one parent, in the order in which they were spawned. */
 export interface Family {
@@ -82,11 +75,7 @@ export class ActorCell implements Addressed, Family, Runnable {
   #state: unknown = undefined
   #become: AnyBehavior | null = null
 
-  readonly #mailbox = new MessageQueue()
-  readonly #capacity: number
-  /** Messages that wait for room. */
-  #offers: Map<Message, Taken> | null = null
-  #stash: Array<Message> | null = null
+  readonly #inbox: Inbox
   #system: Array<() => void> | null = null
 
   #scheduled = false
@@ -127,7 +116,7 @@ export class ActorCell implements Addressed, Family, Runnable {
     this.#address = address
     this.options = options
     this.services = services
-    this.#capacity = options.mailbox?.capacity ?? Infinity
+    this.#inbox = new Inbox(this, options.mailbox)
     if (address !== null) runtime.cells.set(address, this)
     this.#join()
     if (behavior.start._tag === "Handlers") {
@@ -162,7 +151,7 @@ export class ActorCell implements Addressed, Family, Runnable {
 
   /** Whether it has something to do, or something waits. */
   get occupied(): boolean {
-    return this.#busy || this.#mailbox.size > 0 || this.#status === "suspended"
+    return this.#busy || this.#inbox.size > 0 || this.#status === "suspended"
   }
 
   get context(): CellContext {
@@ -184,8 +173,7 @@ export class ActorCell implements Addressed, Family, Runnable {
   /** Takes a message. Its handler runs later, never in the caller's stack. */
   deliver(message: Message): void {
     if (this.ended) return this.drop("terminated", message, TERMINATED)
-    if (this.#mailbox.size >= this.#capacity) return this.#overflow(message)
-    this.#mailbox.push(message)
+    this.#inbox.put(message)
     if (!this.#scheduled && !this.#busy) this.#wake()
   }
 
@@ -195,52 +183,9 @@ export class ActorCell implements Addressed, Family, Runnable {
       taken("terminated")
       return undefined
     }
-    const { capacity, overflow } = this.#room
-    if (this.#mailbox.size < capacity || overflow === "drop-oldest" || overflow === "drop-newest") {
-      this.deliver(message)
-      taken(null)
-      return undefined
-    }
-    if (overflow === "fail") {
-      taken("mailbox_full")
-      return undefined
-    }
-    this.#offers ??= new Map()
-    this.#offers.set(message, taken)
-    return () => void this.#offers?.delete(message)
-  }
-
-  get #room(): Mailbox {
-    return this.options.mailbox ?? { capacity: Infinity, overflow: "fail" }
-  }
-
-  #overflow(message: Message): void {
-    const { overflow } = this.#room
-    if (overflow === "backpressure" && message.answer !== null) {
-      // Who asks waits anyway.
-      this.offer(message, (refusal) => {
-        if (refusal !== null) this.drop(refusal, message, TERMINATED)
-      })
-      return
-    }
-    if (overflow !== "drop-oldest") return this.drop("mailbox_full", message, MAILBOX_FULL)
-    const oldest = this.#mailbox.shift()!
-    this.#mailbox.push(message)
-    if (oldest.state === "waiting") this.drop("mailbox_full", oldest, MAILBOX_FULL)
-  }
-
-  /** The next message, and room for one that waits outside. */
-  #take(): Message | null {
-    const message = this.#mailbox.shift()
-    if (message === null || this.#offers === null) return message
-    for (const [offered, taken] of this.#offers) {
-      this.#offers.delete(offered)
-      this.#mailbox.push(offered)
-      taken(null)
-      break
-    }
-    if (this.#offers.size === 0) this.#offers = null
-    return message
+    const withdraw = this.#inbox.offer(message, taken)
+    this.#wake()
+    return withdraw
   }
 
   /** Puts to use what the runtime has to say: before messages, between two of them. Not after the end. */
@@ -255,7 +200,7 @@ export class ActorCell implements Addressed, Family, Runnable {
   cancel(message: Message): void {
     message.state = "cancelled"
     message.answer = null
-    this.#offers?.delete(message)
+    this.#inbox.withdraw(message)
     this.incarnation?.settle(message)
     if (this.current === message) this.#fiber?.interruptUnsafe()
   }
@@ -272,7 +217,7 @@ export class ActorCell implements Addressed, Family, Runnable {
 
   #wake(): void {
     if (this.#scheduled || this.#busy) return
-    const idle = this.#mailbox.size === 0 && this.#system === null && this.#status !== "new"
+    const idle = this.#inbox.size === 0 && this.#system === null && this.#status !== "new"
     if (idle || this.#status === "suspended" || this.ended) return
     this.#scheduled = true
     this.runtime.dispatcher.schedule(this)
@@ -292,7 +237,7 @@ export class ActorCell implements Addressed, Family, Runnable {
         task?.()
         continue
       }
-      const message = this.#take()
+      const message = this.#inbox.take()
       if (message === null) break
       steps++
       this.#handle(message)
@@ -451,23 +396,12 @@ export class ActorCell implements Addressed, Family, Runnable {
   stash(): void {
     const message = this.current
     if (message === null) throw new TypeError("there is no message to put aside: none is being handled")
-    const limit = this.options.stash ?? DEFAULT_STASH
-    this.#stash ??= []
-    if (this.#stash.length >= limit) {
-      throw new StashFull({ message: `${this.address} has put ${limit} messages aside, which is its limit` })
-    }
-    this.#stash.push(message)
+    this.#inbox.stash(message, this.options.stash)
     this.current = null
   }
 
   unstashAll(): void {
-    const stashed = this.#stash ?? []
-    this.#stash = null
-    for (const message of stashed.toReversed()) {
-      if (message.state === "cancelled") continue
-      message.state = "waiting"
-      this.#mailbox.unshift(message)
-    }
+    this.#inbox.unstashAll()
     this.#wake()
   }
 
@@ -577,14 +511,7 @@ export class ActorCell implements Addressed, Family, Runnable {
     this.#status = "stopping"
     this.#reason = reason
     this.#system = null
-    for (const message of this.#stash ?? []) this.#abandon(message)
-    this.#stash = null
-    for (let message = this.#mailbox.shift(); message !== null; message = this.#mailbox.shift()) {
-      this.#abandon(message)
-    }
-    const offers = this.#offers
-    this.#offers = null
-    for (const taken of offers?.values() ?? []) taken("terminated")
+    this.#inbox.close()
     if (this.#ending) return
     const ending = this.#end(Signal.postStop, undefined, exit)
     if (ending === undefined) this.#finish()
@@ -595,12 +522,6 @@ export class ActorCell implements Addressed, Family, Runnable {
           Effect.sync(() => this.#finish()),
         ),
       )
-  }
-
-  #abandon(message: Message): void {
-    if (message.state === "cancelled") return
-    if (message.source !== null) return
-    this.drop("terminated", message, TERMINATED)
   }
 
   /** Calls back when it has stopped; at once where it has. */
