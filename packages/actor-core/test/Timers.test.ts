@@ -210,9 +210,10 @@ describe("a receive timeout", () => {
         actor.tell("add", 1)
         yield* settled
         yield* pass("10 seconds")
+        go()
+        yield* settled
         expect(seen).toEqual([1])
         own!.setReceiveTimeout(null)
-        go()
         yield* pass("10 seconds")
         expect(seen).toEqual([1])
         own!.setReceiveTimeout("1 second")
