@@ -13,6 +13,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
+import type { Activation } from "./Activation.ts"
 import type { SpawnOptions } from "./ActorContext.ts"
 import { DeathPact } from "./ActorError.ts"
 import * as Address from "./Address.ts"
@@ -31,6 +32,7 @@ import {
   FAILED,
   type Message,
   NO_ANSWER,
+  NOT_ACTIVATED,
   TERMINATED,
 } from "./Message.ts"
 import * as Protocol from "./Protocol.ts"
@@ -90,6 +92,12 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
   /** Asks from elsewhere that are not answered yet, by asker and id: what `actor:cancel` names. */
   asks: Map<string, Message> | null = null
   restarts: Restarts | null = null
+  /** Of a virtual actor: what this cell is to it. */
+  activation: Activation | null = null
+  /** Whether the actor goes on when this cell has stopped: what still waits is for its next activation. */
+  #passes = false
+  /** Whether the actor itself ends with this cell, virtual or not. */
+  #forgotten = false
 
   constructor(
     runtime: Runtime,
@@ -145,8 +153,20 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
     return this.#busy || this.#inbox.size > 0 || this.#status === "suspended"
   }
 
+  /** Whether nothing is under way, nothing waits, and nothing is owed. */
+  get idle(): boolean {
+    return (
+      this.#status === "ready" &&
+      !this.#busy &&
+      this.#inbox.empty &&
+      this.#system === null &&
+      this.first === null &&
+      this.incarnation?.engaged !== true
+    )
+  }
+
   get context(): CellContext {
-    return (this.#context ??= new CellContext(this))
+    return (this.#context ??= this.#behavior.start.context?.(this) ?? new CellContext(this))
   }
 
   /** What this incarnation holds, made when it is first asked for. */
@@ -163,15 +183,33 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
 
   /** Takes a message. Its handler runs later, never in the caller's stack. */
   deliver(message: Message): void {
-    if (this.ended) return this.drop("terminated", message, TERMINATED)
+    if (this.ended) return this.#deliverLate(message)
     this.#inbox.put(message)
     if (!this.#scheduled && !this.#busy) this.#wake()
+  }
+
+  #deliverLate(message: Message): void {
+    if (this.#passes && !this.stopped) this.#inbox.push(message)
+    else this.drop("terminated", message, TERMINATED)
+  }
+
+  /** Takes over what waited for an earlier activation. */
+  inherit(waiting: Inbox, asks: Map<string, Message> | null): void {
+    this.asks = asks
+    for (let message = waiting.shift(); message !== null; message = waiting.shift()) {
+      if (message.holder !== null) message.holder = this
+      this.#inbox.push(message)
+    }
+    this.#wake()
   }
 
   /** As `deliver`, and says when there was room for it, or that there is none. */
   offer(message: Message, taken: Taken): (() => void) | undefined {
     if (this.ended) {
-      taken("terminated")
+      if (this.#passes && !this.stopped) {
+        this.#inbox.push(message)
+        taken(null)
+      } else taken("terminated")
       return undefined
     }
     const withdraw = this.#inbox.offer(message, taken)
@@ -364,6 +402,7 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
 
   #turnOver(): void {
     this.#turn++
+    this.activation?.touched()
     this.#busy = false
     this.#fiber = undefined
     this.#label = null
@@ -382,6 +421,12 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
   stopSoon(): void {
     this.#stopRequested = true
     if (!this.#busy && this.current === null) this.system(() => this.stop("stopped"))
+  }
+
+  /** Ends with the message at hand; a virtual actor too. */
+  forgotten(): void {
+    this.#forgotten = true
+    this.stopSoon()
   }
 
   stash(): void {
@@ -506,7 +551,14 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
     this.#status = "stopping"
     this.#reason = reason
     this.#system = null
-    this.#inbox.close()
+    this.#passes = reason === "stopped" && this.activation?.lasting === true
+    if (this.#passes) this.#inbox.gather()
+    else {
+      const unborn = this.#unborn
+      // The actor is as it was: its watchers hear nothing, and who is refused may ask again at once.
+      this.#passes = unborn
+      this.#inbox.close(unborn ? NOT_ACTIVATED : TERMINATED)
+    }
     if (this.#ending) return
     const ending = this.#end(Signal.postStop, undefined, exit)
     if (ending === undefined) this.#finish()
@@ -517,6 +569,11 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
           Effect.sync(() => this.#finish()),
         ),
       )
+  }
+
+  /** Whether it is the activation of a virtual actor that never got to where it takes messages. */
+  get #unborn(): boolean {
+    return this.activation !== null && this.#functions === null
   }
 
   /** Calls back when it has stopped; at once where it has. */
@@ -638,10 +695,13 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
     if (this.#address !== null && this.runtime.cells.get(this.#address) === this) {
       this.runtime.cells.delete(this.#address)
     }
-    this.runtime.stopped(this, this.#reason)
+    const goesOn = this.#passes && !this.#forgotten
+    if (goesOn) this.runtime.passivated(this)
+    else this.runtime.stopped(this, this.#reason)
     const watchers = this.#watchers
     this.#watchers = null
     for (const ended of watchers ?? []) ended(this.#reason)
+    this.activation?.over(goesOn ? null : this.#reason, this.#inbox)
   }
 }
 
@@ -652,9 +712,10 @@ const deathPact = ({ address, reason }: Signal.Terminated): DeathPact =>
     message: `${address}, which this actor watched, ended (${reason}), and it has no function for that`,
   })
 
-type Pending = Effect.Effect<unknown, unknown> | PromiseLike<unknown>
+export type Pending = Effect.Effect<unknown, unknown> | PromiseLike<unknown>
 
-const isPending = (value: unknown): value is Pending =>
+/** Whether it is to be waited for. */
+export const isPending = (value: unknown): value is Pending =>
   typeof value === "object" &&
   value !== null &&
   (Effect.isEffect(value) || ("then" in value && typeof value.then === "function"))

@@ -38,7 +38,7 @@ export interface SpawnOptions {
 /** Timers of an actor. Each sends it a message of its own protocol; all end with the actor or its restart. */
 export interface Timers<in out P extends Protocol.Any> {
   /** Once, after the delay. A timer of the same key is replaced, and its message never comes any more. */
-  readonly once: <N extends Protocol.TellName<P>>(
+  readonly once: <N extends Protocol.ToldName<P>>(
     key: string,
     delay: Duration.Input,
     name: N,
@@ -48,7 +48,7 @@ export interface Timers<in out P extends Protocol.Any> {
    * At a fixed rate, first after one interval. Ticks that the actor was too busy for are left out: at
    * most one waits in the mailbox. Throws a `RangeError` for an interval under 1 ms.
    */
-  readonly every: <N extends Protocol.TellName<P>>(
+  readonly every: <N extends Protocol.ToldName<P>>(
     key: string,
     interval: Duration.Input,
     name: N,

@@ -77,6 +77,11 @@ export class ActorTimers implements Timers<Protocol.Any> {
     this.#timers.clear()
   }
 
+  /** Whether one is still to fire. */
+  get pending(): boolean {
+    return this.#pending > 0
+  }
+
   /** Sends a timer's message; it is dropped where it comes after this incarnation's end. */
   send(name: string, payload: unknown): Message {
     const message = new Message(name, payload, this.#cell, NO_METADATA, Infinity, null, null)

@@ -7,7 +7,9 @@
  */
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import type { ActorCell } from "./ActorCell.ts"
 import type { ActorContext, MessageContext } from "./ActorContext.ts"
+import type { CellContext } from "./CellContext.ts"
 import type { AnyHandlers, NoOthers, ServicesOf } from "./Handlers.ts"
 import type * as Protocol from "./Protocol.ts"
 import type { StateSignals } from "./Signal.ts"
@@ -30,7 +32,10 @@ export interface AnyBehavior {
  * What a behavior is inside. `stateless`: functions `(payload, context)`, whose result is the answer.
  * `stateful`: functions `(state, payload, context)`, whose result is the next state.
  */
-export type Start =
+export type Start = {
+  /** Makes the actor's context, where it is to be a special one. */
+  readonly context?: (cell: ActorCell) => CellContext
+} & (
   | { readonly _tag: "Handlers"; readonly handlers: object }
   | { readonly _tag: "Setup"; readonly make: (context: never) => unknown }
   | {
@@ -38,6 +43,7 @@ export type Start =
       readonly handlers: object
       readonly initial: (context: never) => unknown
     }
+)
 
 /** A value, now or later. */
 type Made<A, R> = A | PromiseLike<A> | Effect.Effect<A, unknown, R>

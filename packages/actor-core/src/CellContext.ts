@@ -28,6 +28,10 @@ export class CellContext implements Context {
     this.#cell = cell
   }
 
+  protected get cell(): ActorCell {
+    return this.#cell
+  }
+
   get self(): ActorRef<Protocol.Any> {
     return new Reference(this.#cell.runtime, this.#cell.protocol, this.#cell, null, this.#cell)
   }
@@ -108,9 +112,14 @@ export class CellContext implements Context {
       cell.deliver(own)
     }
     if (!Effect.isEffect(work)) {
+      source.promised++
+      const sent = (exit: Exit.Exit<A, E>): void => {
+        source.promised--
+        send(exit)
+      }
       work.then(
-        (value) => send(Exit.succeed(value)),
-        (error: E) => send(Exit.fail(error)),
+        (value) => sent(Exit.succeed(value)),
+        (error: E) => sent(Exit.fail(error)),
       )
       return
     }
@@ -124,38 +133,38 @@ export class CellContext implements Context {
 
   // -- the message at hand
 
-  get #message(): Message {
+  protected get message(): Message {
     const { current } = this.#cell
     if (current === null) throw new TypeError("there is no message: none is being handled")
     return current
   }
 
   get sender(): Address | null {
-    return senderAddress(this.#message.sender)
+    return senderAddress(this.message.sender)
   }
 
   get id(): string {
-    return (this.#message.id ??= this.#cell.runtime.nextId())
+    return (this.message.id ??= this.#cell.runtime.nextId())
   }
 
   get metadata(): Metadata {
-    return this.#message.metadata
+    return this.message.metadata
   }
 
   reply(value: unknown): void {
-    const message = this.#message
+    const message = this.message
     const answer = message.takeAnswer()
-    if (answer === null) this.#late(message)
+    if (answer === null) this.late(message)
     else soon(() => answer.succeed(value))
   }
 
   replyLater(): Reply<Protocol.Any, string> {
-    const message = this.#message
+    const message = this.message
     const answer = message.takeAnswer()
     const { holds } = this.#cell
     const give = (end: (answer: Answer) => void): void => {
       if (answer !== null && holds.settle(message)) soon(() => end(answer))
-      else this.#late(message)
+      else this.late(message)
     }
     if (answer !== null) holds.owe(message, answer)
     return {
@@ -164,12 +173,12 @@ export class CellContext implements Context {
     }
   }
 
-  #late(message: Message): void {
+  protected late(message: Message): void {
     this.#cell.runtime.deadMessage("late_answer", this.#cell.address, message)
   }
 
   forward(to: { readonly address: Address }): void {
-    const message = this.#message
+    const message = this.message
     this.#cell.current = null
     forward(this.#cell, message, to)
   }

@@ -16,6 +16,8 @@ export const watch = (
   actor: { readonly address: Address },
   ended: (reason: Signal.TerminatedReason) => void,
 ): (() => void) => {
+  const kind = runtime.virtualKind(actor.address)
+  if (kind !== undefined) return kind.watch(actor.address, ended)
   const cell = cellOf(runtime, actor)
   if (cell !== undefined) {
     cell.addWatcher(ended)

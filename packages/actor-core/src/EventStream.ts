@@ -13,6 +13,8 @@ export type SystemEvent =
   | { readonly _tag: "ActorFailed"; readonly address: Address; readonly failure: Failure }
   | { readonly _tag: "ActorRestarted"; readonly address: Address; readonly failure: Failure }
   | { readonly _tag: "ActorStopped"; readonly address: Address; readonly reason: TerminatedReason }
+  | { readonly _tag: "ActorActivated"; readonly address: Address }
+  | { readonly _tag: "ActorPassivated"; readonly address: Address }
 
 /** Something that happened. */
 export interface Event {

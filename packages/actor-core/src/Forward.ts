@@ -44,7 +44,7 @@ export const forward = (
 }
 
 /** Whether it is a failure of the asking, not an actor's own error. */
-const isAskError = (error: unknown): error is AskError.AskError =>
+export const isAskError = (error: unknown): error is AskError.AskError =>
   error instanceof AskError.UnknownActor ||
   error instanceof AskError.ActorTerminated ||
   error instanceof AskError.AskTimeout ||

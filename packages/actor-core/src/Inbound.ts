@@ -29,8 +29,8 @@ export const receive = (border: Border, transport: Transport, envelope: Envelope
     if (verdict !== "settled") runtime.dead(verdict, envelope)
     return
   }
-  const cell = runtime.cells.get(envelope.to)
-  if (cell === undefined) {
+  const cell = runtime.reach(envelope.to)
+  if (cell === null) {
     return turnAway(from, "unknown_actor", {
       code: "unknown_actor",
       message: `nobody is at ${envelope.to}`,
@@ -44,7 +44,9 @@ export const receive = (border: Border, transport: Transport, envelope: Envelope
       retryable: true,
     })
   }
-  const outside = outsideProtocol(cell.protocol, envelope.type, envelope.pattern)
+  // Transports vouch for who sent it.
+  const byItself = envelope.from === cell.address
+  const outside = outsideProtocol(cell.protocol, envelope.type, envelope.pattern, byItself)
   const definition = Protocol.find(cell.protocol, envelope.type)
   if (outside !== undefined || definition === undefined) {
     return turnAway(from, "unknown_message", outside ?? INVALID)
@@ -126,18 +128,11 @@ const turnAway = (from: Origin, reason: Reason, refusal: ActorErrorPayload): voi
 const answerTo = (from: Origin, definition: Protocol.Ask, done: () => void): Answer => ({
   succeed: (value) => {
     done()
-    const payload = Schemas.encode(definition.success, value)
-    if (Result.isSuccess(payload)) respond(from, REPLY, payload.success)
-    else respond(from, "actor:error", unencodable(from.envelope.type, "answer"))
+    respond(from, ...encodeAnswer(definition, from.envelope.type, Result.succeed(value)))
   },
   fail: (error) => {
     done()
-    const data = Schemas.encode(definition.error, error)
-    respond(
-      from,
-      "actor:error",
-      Result.isSuccess(data) ? typedError(data.success) : unencodable(from.envelope.type, "error"),
-    )
+    respond(from, ...encodeAnswer(definition, from.envelope.type, Result.fail(error)))
   },
   refuse: (refusal) => {
     done()
@@ -145,6 +140,21 @@ const answerTo = (from: Origin, definition: Protocol.Ask, done: () => void): Ans
   },
   remote: { envelope: from.envelope, transport: from.transport, letGo: done },
 })
+
+/** The type and the payload of the envelope that answers the ask of this name. */
+export const encodeAnswer = (
+  definition: Protocol.Ask,
+  name: string,
+  answer: Result.Result<unknown, unknown>,
+): readonly [type: string, payload: unknown] => {
+  if (Result.isSuccess(answer)) {
+    const payload = Schemas.encode(definition.success, answer.success)
+    if (Result.isSuccess(payload)) return [REPLY, payload.success]
+    return ["actor:error", unencodable(name, "answer")]
+  }
+  const data = Schemas.encode(definition.error, answer.failure)
+  return ["actor:error", Result.isSuccess(data) ? typedError(data.success) : unencodable(name, "error")]
+}
 
 const unencodable = (name: string, what: string): ActorErrorPayload => ({
   code: "actor_failed",

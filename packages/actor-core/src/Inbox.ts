@@ -110,20 +110,36 @@ export class Inbox extends MessageQueue {
     }
   }
 
-  /** Ends all that is in it: the actor handles no more. */
-  close(): void {
-    const stashed = this.#stash ?? []
-    this.#stash = null
-    for (const message of stashed) this.#abandon(message)
-    for (let message = this.shift(); message !== null; message = this.shift()) this.#abandon(message)
+  /** Whether nothing waits in it, and nothing is put aside. */
+  get empty(): boolean {
+    return this.size === 0 && this.#stash === null
+  }
+
+  /** All that is in it waits, whatever its bound: another activation of the actor takes it over. */
+  gather(): void {
+    this.unstashAll()
     const offers = this.#offers
     this.#offers = null
+    for (const [message, taken] of offers ?? []) {
+      this.push(message)
+      taken(null)
+    }
+  }
+
+  /** Ends all that is in it: the actor handles no more. */
+  close(refusal: ActorErrorPayload): void {
+    const all = this.#stash ?? []
+    this.#stash = null
+    for (let message = this.shift(); message !== null; message = this.shift()) all.push(message)
+    const offers = this.#offers
+    this.#offers = null
+    for (const message of all) this.#abandon(message, refusal)
     for (const taken of offers?.values() ?? []) taken("terminated")
   }
 
-  #abandon(message: Message): void {
+  #abandon(message: Message, refusal: ActorErrorPayload): void {
     // What the actor sent to itself is nobody's loss.
     if (message.state === "cancelled" || message.source !== null) return
-    this.#owner.drop("terminated", message, TERMINATED)
+    this.#owner.drop("terminated", message, refusal)
   }
 }

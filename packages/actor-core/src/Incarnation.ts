@@ -19,6 +19,8 @@ export class Incarnation {
   #replies: Map<Message, Answer> | null = null
   #fibers: Set<Fiber.Fiber<unknown, unknown>> | null = null
   receiveTimeout: ReceiveTimeout | null = null
+  /** How many promises are piped to the actor. */
+  promised = 0
 
   constructor(cell: ActorCell) {
     this.#cell = cell
@@ -50,6 +52,16 @@ export class Incarnation {
   /** Whether the answer to the message was still owed; it is no longer. */
   settle(message: Message): boolean {
     return this.#replies?.delete(message) === true
+  }
+
+  /** Whether something is still to come of it: a timer, an answer that is owed, work that is piped to it. */
+  get engaged(): boolean {
+    return (
+      this.#timers?.pending === true ||
+      (this.#replies?.size ?? 0) > 0 ||
+      (this.#fibers?.size ?? 0) > 0 ||
+      this.promised > 0
+    )
   }
 
   /** A fiber of the actor's beside its handlers, until it has `ran`. */

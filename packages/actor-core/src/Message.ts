@@ -36,6 +36,11 @@ export const TERMINATED: ActorErrorPayload = {
   message: "the actor stopped before it answered",
   retryable: true,
 }
+export const NOT_ACTIVATED: ActorErrorPayload = {
+  code: "activation_failed",
+  message: "the actor could not begin; the next message lets it try again",
+  retryable: true,
+}
 export const FAILED: ActorErrorPayload = {
   code: "actor_failed",
   message: "the actor failed",

@@ -30,7 +30,7 @@ export const tell = (
   payload: unknown,
   options: TellOptions | undefined,
 ): void => {
-  const { cell } = target
+  const cell = target.cell ?? target.runtime.reach(target.address)
   const message = toldMessage(target, name, payload, options)
   if (cell === null) tellElsewhere(target, message)
   else if (cell.protocol === target.protocol || outsideProtocol(cell.protocol, name, "tell") === undefined) {
@@ -64,7 +64,8 @@ export const offer = (
   options: TellOptions | undefined,
 ): Effect.Effect<void, NotDelivered> =>
   Effect.callback<void, NotDelivered>((resume) => {
-    const { address, cell } = target
+    const { address, runtime } = target
+    const cell = target.cell ?? runtime.reach(address)
     const ended = (reason: Reason | null | undefined): void =>
       resume(
         reason == null
@@ -87,7 +88,8 @@ export const ask = (
   options: AskOptions | undefined,
 ): Effect.Effect<unknown, unknown> =>
   Effect.callback<unknown, unknown>((resume) => {
-    const { cell, runtime } = target
+    const { runtime } = target
+    const cell = target.cell ?? runtime.reach(target.address)
     if (runtime.closed) return resume(Exit.fail(CLOSED))
     const millis = options?.timeout === undefined ? runtime.askTimeout : finiteMillis(options.timeout)
     const metadata = options?.metadata ?? NO_METADATA
@@ -154,8 +156,8 @@ export const forward = (from: ActorCell, message: Message, to: Addressed): void 
   const { runtime } = from
   const asked = message.pattern === "ask"
   if (asked && message.answer === null) return runtime.deadMessage("late_answer", from.address, message)
-  const cell = cellOf(runtime, to)
-  if (cell !== undefined) {
+  const cell = cellOf(runtime, to) ?? runtime.reach(to.address)
+  if (cell !== null) {
     const outside = outsideProtocol(cell.protocol, message.name, message.pattern)
     if (outside !== undefined) return from.drop("unknown_message", message, outside)
     message.state = "waiting"
@@ -177,13 +179,15 @@ export const outsideProtocol = (
   protocol: Protocol.Any,
   name: string,
   pattern: "tell" | "ask",
+  byItself = false,
 ): AskError.ActorErrorPayload | undefined => {
   const message = Protocol.find(protocol, name)
-  if (message !== undefined && (pattern === "tell" || message.pattern === "ask")) return undefined
+  const known = message !== undefined && (byItself || !Protocol.isOwn(message))
+  if (known && (pattern === "tell" || message.pattern === "ask")) return undefined
   return {
     code: "unknown_message",
     message:
-      message === undefined
+      !known
         ? `protocol ${protocol.name} has no message ${JSON.stringify(name)}`
         : `${JSON.stringify(name)} of protocol ${protocol.name} is told, not asked`,
     retryable: false,

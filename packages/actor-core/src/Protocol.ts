@@ -47,6 +47,11 @@ export interface Ask<
 /** The messages of a protocol by name. The name is the `type` of the envelope. */
 export type Messages = { readonly [name: string]: Tell | Ask }
 
+/** A told message that an actor sends to itself. From anybody else it is no message of the protocol. */
+export interface Own<out Payload extends AnySchema = AnySchema> extends Tell<Payload> {
+  readonly own: true
+}
+
 /** The messages that one kind of actor takes. */
 export interface Protocol<out Name extends string, out M extends Messages> {
   readonly name: Name
@@ -71,9 +76,18 @@ export const Never: StandardSchemaV1<never> = simple(() => ({
 /** Any protocol. */
 export type Any = Protocol<string, Messages>
 
-/** The names of the messages that are told. */
-export type TellName<P extends Any> = {
+/** The names of the messages that others tell. */
+export type TellName<P extends Any> = Exclude<ToldName<P>, OwnName<P>>
+
+/** The names of the messages that an actor can tell itself: those that others tell, and its own. */
+export type ToldName<P extends Any> = {
   [N in keyof P["messages"]]: P["messages"][N] extends Tell ? N : never
+}[keyof P["messages"]] &
+  string
+
+/** The names of the messages that only the actor itself can send. */
+export type OwnName<P extends Any> = {
+  [N in keyof P["messages"]]: P["messages"][N] extends Own ? N : never
 }[keyof P["messages"]] &
   string
 
@@ -94,10 +108,10 @@ export type Success<P extends Any, N extends keyof P["messages"]> =
 export type Failure<P extends Any, N extends keyof P["messages"]> =
   P["messages"][N] extends Ask<AnySchema, AnySchema, infer E> ? TypeOf<E> : never
 
-/** A message that is told, as a tuple. */
+/** A message that an actor tells itself, as a tuple. */
 export type Told<P extends Any> = {
-  [N in TellName<P>]: readonly [name: N, payload: Payload<P, N>]
-}[TellName<P>]
+  [N in ToldName<P>]: readonly [name: N, payload: Payload<P, N>]
+}[ToldName<P>]
 
 /** The schema of that name in the options, or the one that stands for its absence. */
 type SchemaOf<Options, Field extends string, Otherwise> = Options extends {
@@ -126,6 +140,14 @@ export const tell = <const O extends TellOptions = {}>(
   pattern: "tell",
   payload: (options?.payload ?? Nothing) as SchemaOf<O, "payload", typeof Nothing>,
 })
+
+/**
+ * A message that only the actor itself sends: by its timers, its pipes and its asks. A reference can't tell
+ * it, and off the wire it is refused as unknown.
+ */
+export const own = <const O extends TellOptions = {}>(
+  options?: O,
+): Own<SchemaOf<O, "payload", typeof Nothing>> => ({ ...tell(options), own: true })
 
 /** An asked message. Without `success` the answer carries nothing; without `error` it has no typed one. */
 export const ask = <const O extends AskOptions = {}>(
@@ -162,3 +184,6 @@ export const make = <const Name extends string, const M extends Messages>(
 /** The message of that name, or `undefined`: names that objects inherit are no messages. */
 export const find = (protocol: Any, name: string): Tell | Ask | undefined =>
   Object.hasOwn(protocol.messages, name) ? protocol.messages[name] : undefined
+
+/** Whether only the actor itself sends this message. */
+export const isOwn = (message: Tell | Ask): boolean => "own" in message

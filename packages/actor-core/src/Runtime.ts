@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
+import type { VirtualKind } from "./Activation.ts"
 import { ActorCell } from "./ActorCell.ts"
 import type { SpawnOptions } from "./ActorContext.ts"
 import { AddressInUse } from "./ActorError.ts"
@@ -41,9 +42,13 @@ export interface RuntimeOptions {
   readonly askTimeout: number | null
 }
 
+const runtimes = new WeakMap<ActorSystem, Runtime>()
+
 export class Runtime {
   readonly name: string
   readonly cells = new Map<Address.Address, ActorCell>()
+  /** The kinds of virtual actors, by the first segment of their addresses. */
+  readonly virtuals = new Map<string, VirtualKind>()
   /** The actors without a parent. */
   readonly root: Family<ActorCell> = { first: null, last: null }
   /** The way to other processes; `null`: there is none. */
@@ -82,6 +87,12 @@ export class Runtime {
   }
   set system(system: ActorSystem) {
     this.#system = system
+    runtimes.set(system, this)
+  }
+
+  /** The runtime of this system. */
+  static of(system: ActorSystem): Runtime {
+    return runtimes.get(system)!
   }
 
   now(): number {
@@ -127,6 +138,17 @@ export class Runtime {
     return cell
   }
 
+  /** The kind of virtual actors that the address is of. */
+  virtualKind(address: Address.Address): VirtualKind | undefined {
+    if (this.virtuals.size === 0) return undefined
+    return this.virtuals.get(address.slice(2, address.indexOf("/")))
+  }
+
+  /** The actor at the address. A virtual one begins to run. */
+  reach(address: Address.Address): ActorCell | null {
+    return this.cells.get(address) ?? this.virtualKind(address)?.activate(address) ?? null
+  }
+
   /** Makes the actor reachable from elsewhere, until it has stopped. */
   register(cell: ActorCell): Effect.Effect<void, TransportError> {
     return Effect.suspend(() => {
@@ -164,6 +186,18 @@ export class Runtime {
     if (this.events.heard("ActorStopped")) {
       this.events.publish({ _tag: "ActorStopped", address: cell.address, reason })
     } else this.events.count("ActorStopped")
+  }
+
+  activated(cell: ActorCell): void {
+    if (this.events.heard("ActorActivated")) {
+      this.events.publish({ _tag: "ActorActivated", address: cell.address })
+    } else this.events.count("ActorActivated")
+  }
+
+  passivated(cell: ActorCell): void {
+    if (this.events.heard("ActorPassivated")) {
+      this.events.publish({ _tag: "ActorPassivated", address: cell.address })
+    } else this.events.count("ActorPassivated")
   }
 
   /** For the log and who listens; never for the wire. */
