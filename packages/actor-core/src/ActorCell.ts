@@ -25,6 +25,7 @@ import type { Runnable } from "./Dispatcher.ts"
 import { Incarnation } from "./Incarnation.ts"
 import { Kin, members } from "./Family.ts"
 import { Inbox, type Taken } from "./Inbox.ts"
+import type { MessageQueue } from "./Mailbox.ts"
 import {
   type Addressed,
   type Answer,
@@ -194,7 +195,7 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
   }
 
   /** Takes over what waited for an earlier activation. */
-  inherit(waiting: Inbox, asks: Map<string, Message> | null): void {
+  inherit(waiting: MessageQueue, asks: Map<string, Message> | null): void {
     this.asks = asks
     for (let message = waiting.shift(); message !== null; message = waiting.shift()) {
       if (message.holder !== null) message.holder = this

@@ -25,14 +25,20 @@ export interface Step {
   readonly stashed: boolean
 }
 
+/** What a step begins with: a message, a signal, or the start of the actor. */
+export type Cause =
+  | { readonly _tag: "Message"; readonly id: string; readonly sender: Address | null }
+  | { readonly _tag: "Signal"; readonly signal: symbol; readonly event: unknown }
+  | { readonly _tag: "Start" }
+
 /** Why a step was not kept. */
 export type StepError = PersistenceError | SnapshotConflict
 
 export interface Journal {
   /** The stored state, encoded, or `null`: there is none. Once for each start, and after a failed commit. */
   readonly load: Effect.Effect<{ readonly state: unknown } | null, PersistenceError>
-  /** A step begins, with the message of this id and sender, or with a signal: `null`. */
-  readonly begin: (message: { readonly id: string; readonly sender: Address | null } | null) => void
+  /** A step begins. `false`: it is not to be, as what it begins with was taken back. */
+  readonly begin: (cause: Cause) => boolean
   /**
    * Keeps the step, and calls `release`, which lets its answers go, once. An effect where that takes its
    * time; the actor does nothing else meanwhile. May throw what it would fail with.
@@ -102,7 +108,9 @@ export class SnapshotJournal implements Journal {
     })
   }
 
-  begin(): void {}
+  begin(): boolean {
+    return true
+  }
 
   commit({ state, forget }: Step, release: () => void): void | Effect.Effect<void, StepError> {
     if (forget) {
@@ -138,7 +146,9 @@ export class DelayedJournal implements Journal {
     return this.#journal.load
   }
 
-  begin(): void {}
+  begin(): boolean {
+    return true
+  }
 
   commit(step: Step, release: () => void): void | Effect.Effect<void, StepError> {
     if (step.forget) {

@@ -25,6 +25,7 @@ export interface PersistentBehavior<in out P extends Protocol.Any, out R = never
   P,
   R | Persistence
 > {
+  readonly persistent: true
   /** What its handlers need besides. */
   readonly "~needs"?: R
 }
@@ -72,6 +73,7 @@ export const make = <P extends Protocol.Any, S extends Protocol.AnySchema, R = n
   definition: Definition<P, S, R, R2, R3>,
 ): PersistentBehavior<P, Exclude<R | R2 | R3, Scope.Scope>> => ({
   protocol,
+  persistent: true,
   start: {
     _tag: "State",
     context: (cell) => new PersistentCellContext(cell),
@@ -145,7 +147,11 @@ const asSteps = (handlers: object): object => {
     const last = key === Signal.preRestart || key === Signal.postStop
     steps[key] = last
       ? (own, ...of) => handle.call(handlers, (own as Steps).state, ...of)
-      : (own, ...of) => (own as Steps).run((state) => handle.call(handlers, state, ...of))
+      : (own, ...of) => {
+          const event = of.length > 1 ? of[0] : undefined
+          const at = typeof key === "symbol" ? ({ _tag: "Signal", signal: key, event } as const) : undefined
+          return (own as Steps).run((state) => handle.call(handlers, state, ...of), at)
+        }
   }
   steps[STORE] = (own, context) =>
     Effect.as(((context as PersistentCellContext).journal as DelayedJournal).store, own)

@@ -13,7 +13,7 @@ import type { Address } from "./Address.ts"
 import type { ActorErrorPayload } from "./AskError.ts"
 import { CellContext } from "./CellContext.ts"
 import * as Continuation from "./Continuation.ts"
-import type { Journal, JournaledActor } from "./Journal.ts"
+import type { Cause, Journal, JournaledActor } from "./Journal.ts"
 import { FAILED, senderAddress } from "./Message.ts"
 import { PersistenceError } from "./Persistence.ts"
 import type * as Protocol from "./Protocol.ts"
@@ -65,13 +65,15 @@ export class PersistentCellContext extends CellContext implements JournaledActor
 
   // -- steps
 
-  begin(): void {
+  /** `at`: the signal, where it is one that begins. */
+  begin(at: Exclude<Cause, { readonly _tag: "Message" }>): boolean {
     const message = this.cell.current
     this.#given = []
     this.forgets = false
     this.stashed = false
-    if (message === null) this.journal?.begin(null)
-    else this.journal?.begin({ id: this.id, sender: senderAddress(message.sender) })
+    const cause: Cause =
+      message === null ? at : { _tag: "Message", id: this.id, sender: senderAddress(message.sender) }
+    return this.journal?.begin(cause) !== false
   }
 
   /** The step is kept. */
@@ -180,6 +182,8 @@ export class PersistentCellContext extends CellContext implements JournaledActor
   }
 }
 
+const START = { _tag: "Start" } as const
+
 /** The state of one incarnation, and the steps that change it. It is the state of the cell. */
 export class Steps<S = unknown> {
   readonly #context: PersistentCellContext
@@ -218,9 +222,12 @@ export class Steps<S = unknown> {
   )
 
   /** One step: what `call` makes of the state is kept. The cell's next state is this again. */
-  run(call: (state: S) => unknown): this | Effect.Effect<this, unknown> {
-    if (this.#doubtful) return Effect.flatMap(this.load, () => asEffect(this.run(call)))
-    this.#context.begin()
+  run(
+    call: (state: S) => unknown,
+    at: Exclude<Cause, { readonly _tag: "Message" }> = START,
+  ): this | Effect.Effect<this, unknown> {
+    if (this.#doubtful) return Effect.flatMap(this.load, () => asEffect(this.run(call, at)))
+    if (!this.#context.begin(at)) return this
     let next: unknown
     try {
       next = call(this.state as S)

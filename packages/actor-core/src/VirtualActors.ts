@@ -65,6 +65,8 @@ export interface VirtualActors<in out P extends Protocol.Any> {
     name: string,
     options?: RegisterOptions,
   ) => Effect.Effect<void, TransportError, Scope.Scope>
+  /** Has the actor begin, where it is not active, as a message does. */
+  readonly activate: (name: string) => void
   /** How many are active. */
   readonly active: number
 }
@@ -109,6 +111,7 @@ export const make = Effect.fnUntraced(function* <P extends Protocol.Any, R>(
           discard: true,
         })
       }),
+    activate: (name) => void runtime.reach(addressOf(name)),
     get active() {
       return kind.active.size
     },

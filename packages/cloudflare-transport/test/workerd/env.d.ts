@@ -6,6 +6,9 @@ declare namespace Cloudflare {
     readonly TICKET_HUB: DurableObjectNamespace<import("./worker.ts").TicketHub>
     readonly ECHO: DurableObjectNamespace<import("./worker.ts").Echo>
     readonly HOST: DurableObjectNamespace<import("./worker.ts").Host>
+    readonly ACCOUNT: DurableObjectNamespace<import("./worker.ts").AccountActor>
+    readonly BUYER: DurableObjectNamespace<import("./worker.ts").BuyerActor>
+    readonly CLOCK: DurableObjectNamespace<import("./worker.ts").ClockActor>
     readonly AUTH_MODE: string
   }
 }

@@ -6,6 +6,7 @@ import { hubWorker } from "../../src/worker/HubWorker.ts"
 import { JWT_SECRET } from "./secret.ts"
 import { tickets } from "./tickets.ts"
 
+export { AccountActor, BuyerActor, ClockActor } from "./durable/actors.ts"
 export { Echo } from "./Echo.ts"
 export { Host } from "./Host.ts"
 export { SignalHub } from "../../src/hub/SignalHub.ts"

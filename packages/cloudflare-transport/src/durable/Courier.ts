@@ -1,0 +1,182 @@
+/**
+ * What a durable actor sends: rows of the outbox, one call at a time for each target, in order, with all
+ * that waits. A row stays until its target has taken it; a call that fails is repeated later, by the alarm,
+ * and what came of it the first time is the target's to know.
+ */
+import type { Address } from "@signal-hub/actor-core"
+import type { Sql } from "../storage/Sql.ts"
+import type { ActorRpc, Batch, Delivery, Outcome } from "./ActorRpc.ts"
+import type { DurableAlarm } from "./DurableAlarm.ts"
+
+/** Most envelopes of one call. */
+const MOST_ITEMS = 256
+/** Objects that are asked in turn for one address. */
+const MOST_HOPS = 3
+/** Milliseconds until a call that failed, or was never made, is made again: doubled each time. */
+const FIRST_RETRY = 5_000
+const LONGEST_RETRY = 3_600_000
+/** Calls after which nobody is expected to take it any more: about a day. */
+const MOST_ATTEMPTS = 32
+
+interface Row {
+  readonly n: number
+  readonly delivery: string
+  readonly attempts: number
+  readonly due_at: number
+}
+
+export interface CourierOptions {
+  readonly sql: Sql
+  readonly alarm: DurableAlarm
+  readonly home: Address.Address
+  readonly reach: (address: Address.Address) => Pick<ActorRpc, "deliver"> | undefined
+  readonly now: () => number
+  /** Told what became of each, together with its row's end. */
+  readonly settled: (delivery: Delivery, outcome: Outcome) => void
+  /** Writes together, and then does what follows from it. */
+  readonly transaction: (writes: () => void) => void
+}
+
+export class Courier {
+  readonly #options: CourierOptions
+  readonly #calling = new Set<string>()
+
+  constructor(options: CourierOptions) {
+    this.#options = options
+  }
+
+  /** Stores what is to be sent. Part of a step; `kick` sends it. */
+  put(target: Address.Address, delivery: Delivery): void {
+    const { alarm, now, sql } = this.#options
+    const dueAt = now() + FIRST_RETRY
+    sql.run(
+      "INSERT INTO outbox (target, delivery, due_at) VALUES (?, ?, ?)",
+      target,
+      JSON.stringify(delivery),
+      dueAt,
+    )
+    alarm.atLatest(dueAt)
+  }
+
+  /** Sends what is due. */
+  kickAll(): void {
+    const { now, sql } = this.#options
+    const query = "SELECT DISTINCT target FROM outbox WHERE attempts = 0 OR due_at <= ?"
+    for (const { target } of sql.all<{ target: Address.Address }>(query, now())) this.kick(target)
+  }
+
+  kick(target: Address.Address): void {
+    if (this.#calling.has(target)) return
+    this.#calling.add(target)
+    void this.#run(target).finally(() => this.#calling.delete(target))
+  }
+
+  /** Sends an envelope that is no row: who waits for it does so in memory. */
+  async once(delivery: Delivery): Promise<Outcome> {
+    const { to } = delivery.envelope
+    try {
+      return (await this.#call(to, [delivery]))[0]!
+    } catch {
+      return { status: "refused", code: "actor_terminated", message: `${to} can't be reached` }
+    }
+  }
+
+  async #run(target: Address.Address): Promise<void> {
+    const { now, sql } = this.#options
+    for (;;) {
+      const rows = sql.all<Row>(
+        "SELECT n, delivery, attempts, due_at FROM outbox WHERE target = ? ORDER BY n LIMIT ?",
+        target,
+        MOST_ITEMS,
+      )
+      const [first] = rows
+      // What failed before holds up what is behind it: order is kept.
+      if (first === undefined || (first.attempts > 0 && first.due_at > now())) return
+      const deliveries = rows.map(({ delivery }) => aged(JSON.parse(delivery) as Delivery, now()))
+      let outcomes: ReadonlyArray<Outcome>
+      try {
+        outcomes = await this.#call(target, deliveries)
+      } catch {
+        this.#later(rows, deliveries)
+        return
+      }
+      if (!this.#settle(rows, deliveries, outcomes)) return
+    }
+  }
+
+  async #call(target: Address.Address, deliveries: ReadonlyArray<Delivery>): Promise<ReadonlyArray<Outcome>> {
+    const outcomes: Array<Outcome> = deliveries.map(() => nobody(target))
+    let at = target
+    let going = deliveries.map((_, index) => index)
+    for (let hop = 0; hop < MOST_HOPS && going.length > 0; hop++) {
+      const stub = this.#options.reach(at)
+      if (stub === undefined) break
+      const batch: Batch = {
+        caller: { home: this.#options.home, claims: null },
+        deliveries: going.map((index) => deliveries[index]!),
+      }
+      const results = await stub.deliver(batch)
+      const onward: Array<number> = []
+      for (const [i, index] of going.entries()) {
+        const outcome = results[i]!
+        if (outcome.status === "elsewhere") {
+          at = outcome.at
+          onward.push(index)
+        } else outcomes[index] = outcome
+      }
+      going = onward
+    }
+    return outcomes
+  }
+
+  /** Whether there may be more to send now. */
+  #settle(rows: ReadonlyArray<Row>, deliveries: ReadonlyArray<Delivery>, outcomes: ReadonlyArray<Outcome>): boolean {
+    const { settled, sql, transaction } = this.#options
+    const full = outcomes.findIndex((outcome) => outcome.status === "refused" && outcome.code === "queue_full")
+    const done = full === -1 ? rows.length : full
+    transaction(() => {
+      for (let i = 0; i < done; i++) {
+        sql.run("DELETE FROM outbox WHERE n = ?", rows[i]!.n)
+        settled(deliveries[i]!, outcomes[i]!)
+      }
+    })
+    if (full !== -1) this.#later(rows.slice(full), deliveries.slice(full))
+    return full === -1
+  }
+
+  /** Tries again later; what was tried too often has failed. */
+  #later(rows: ReadonlyArray<Row>, deliveries: ReadonlyArray<Delivery>): void {
+    const { alarm, now, settled, sql, transaction } = this.#options
+    const { attempts } = rows[0]!
+    transaction(() => {
+      for (const [i, row] of rows.entries()) {
+        if (attempts + 1 >= MOST_ATTEMPTS) {
+          sql.run("DELETE FROM outbox WHERE n = ?", row.n)
+          settled(deliveries[i]!, GONE)
+          continue
+        }
+        const dueAt = now() + Math.min(FIRST_RETRY * 2 ** attempts, LONGEST_RETRY)
+        sql.run("UPDATE outbox SET attempts = ?, due_at = ? WHERE n = ?", attempts + 1, dueAt, row.n)
+        alarm.atLatest(dueAt)
+      }
+    })
+  }
+}
+
+const GONE: Outcome = { status: "refused", code: "actor_terminated", message: "it can't be reached" }
+
+const nobody = (address: Address.Address): Outcome => ({
+  status: "refused",
+  code: "unknown_actor",
+  message: `nobody is at ${address}`,
+})
+
+/** What is left of its time. */
+const aged = ({ ask, envelope }: Delivery, now: number): Delivery => {
+  const age = Math.max(0, now - envelope.timestamp)
+  const left = envelope.ttl === null ? null : Math.max(0, envelope.ttl - age)
+  return {
+    envelope: left === envelope.ttl ? envelope : { ...envelope, ttl: left },
+    ...(ask !== undefined && { ask: { home: ask.home, timeout: Math.max(0, ask.timeout - age) } }),
+  }
+}

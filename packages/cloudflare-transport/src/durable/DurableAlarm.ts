@@ -1,0 +1,48 @@
+/**
+ * The one alarm of a durable actor, armed for the earliest of its deadlines, which are rows. It may come
+ * early; there is none where there is no deadline.
+ */
+import type { Sql } from "../storage/Sql.ts"
+
+/** The earliest of each kind of deadline, and whether something is only to be tried again. */
+const EARLIEST = `SELECT
+  (SELECT min(at) FROM timer) AS timer,
+  (SELECT min(deadline) FROM ask WHERE answer IS NULL) AS ask,
+  (SELECT min(deadline) FROM owed) AS owed,
+  (SELECT min(due_at) FROM outbox) AS outbox,
+  (SELECT at FROM receive_timeout) AS receive_timeout,
+  (SELECT ?1 WHERE EXISTS (SELECT 1 FROM inbox)
+    OR EXISTS (SELECT 1 FROM ask WHERE answer IS NOT NULL)
+    OR EXISTS (SELECT 1 FROM watching WHERE begun = 0 OR reason IS NOT NULL)) AS again`
+
+/** Milliseconds until what could not be done is tried again. */
+const AGAIN = 30_000
+/** Milliseconds until what is overdue is looked at again, as it is being done. */
+const SOON = 1_000
+
+export class DurableAlarm {
+  readonly #sql: Sql
+  readonly #set: (at: number | null) => void
+  #armedAt: number | null
+
+  constructor(sql: Sql, armedAt: number | null, set: (at: number | null) => void) {
+    this.#sql = sql
+    this.#armedAt = armedAt
+    this.#set = set
+  }
+
+  /** There is a deadline: the alarm comes then at the latest. */
+  atLatest(at: number): void {
+    if (this.#armedAt !== null && this.#armedAt <= at) return
+    this.#armedAt = at
+    this.#set(at)
+  }
+
+  /** Arms it anew, after it came. */
+  rearm(now: number): void {
+    const [deadlines] = this.#sql.all<{ [kind: string]: number | null }>(EARLIEST, now + AGAIN)
+    const at = Math.min(...Object.values(deadlines!).map((deadline) => deadline ?? Infinity))
+    this.#armedAt = at === Infinity ? null : Math.max(at, now + SOON)
+    this.#set(this.#armedAt)
+  }
+}

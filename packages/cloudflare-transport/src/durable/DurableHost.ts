@@ -1,0 +1,556 @@
+/**
+ * One durable actor in the memory of its Durable Object: an actor system with one virtual actor, whose
+ * transport is the calls between objects. What came and is not done, what is to be sent, and what is to
+ * happen later are rows; this can be thrown away between any two messages.
+ */
+import {
+  ActorError,
+  ActorSystem,
+  Address,
+  AskError,
+  type DeadLetter,
+  Envelope,
+  type Mailbox,
+  Persistence,
+  type PersistentBehavior,
+  type Protocol,
+  Signal,
+  type Supervision,
+  type Transport,
+  VirtualActors,
+} from "@signal-hub/actor-core"
+import { Continuation, Journals, REPLY } from "@signal-hub/actor-core/hosting"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Scope from "effect/Scope"
+import { errorEnvelope, hubEnvelope } from "../protocol/HubEnvelope.ts"
+import { HUB_ADDRESS } from "../protocol/HubMessage.ts"
+import { sqlitePersistence } from "../storage/SqlitePersistence.ts"
+import { durableObjectSql, type Sql } from "../storage/Sql.ts"
+import { type ActorRpc, type Answer, type Batch, type Delivery, type Outcome, TAKEN } from "./ActorRpc.ts"
+import { Courier } from "./Courier.ts"
+import { DurableAlarm } from "./DurableAlarm.ts"
+import { DurableJournal } from "./DurableJournal.ts"
+import { createTables } from "./DurableSchema.ts"
+import { Inbox, Taken } from "./Inbox.ts"
+import { Watching } from "./Watching.ts"
+
+/** Milliseconds that a call waits for what it brought to be done, unless told otherwise. */
+export const DEFAULT_HOLD = 50
+/** An ask without a time limit gets one, milliseconds. */
+const ASK_TIMEOUT = 30_000
+/** Milliseconds until a receive timeout that the actor did not come to is signaled again. */
+const AGAIN = 30_000
+
+/** What a durable actor is. */
+export interface DurableActorOptions {
+  /** The first segment of its address; the rest is the name of its Durable Object. */
+  readonly type: string
+  readonly behavior: AnyPersistentBehavior
+  /**
+   * The object that serves an address: another durable actor's, or the gateway of an identity. Nothing else
+   * can be reached. Default: nobody.
+   */
+  readonly reach?: (
+    address: Address.Address,
+  ) => Pick<ActorRpc, "deliver" | "watch" | "unwatch"> | undefined
+  readonly supervision?: Supervision.Supervision
+  readonly mailbox?: Mailbox.Mailbox
+  readonly stash?: number
+  /** Milliseconds that a call waits for what it brought to be done. Default: 50. */
+  readonly hold?: number
+}
+
+/** A persistent behavior that needs nothing, whatever its protocol. */
+export type AnyPersistentBehavior = Pick<
+  PersistentBehavior.PersistentBehavior<Protocol.Any>,
+  "protocol" | "persistent" | "start" | "~needs"
+>
+
+/** What the actor's own messages come from. */
+type Own =
+  | { readonly _tag: "Timer"; readonly key: string; readonly at: number }
+  | { readonly _tag: "Answer"; readonly ask: string }
+
+interface AskRow {
+  readonly id: string
+  readonly target: Address.Address
+  readonly next: string
+  readonly about: string
+  readonly answer: string | null
+}
+
+interface TimerRow {
+  readonly key: string
+  readonly at: number
+  readonly name: string
+  readonly payload: string
+}
+
+export class DurableHost implements ActorRpc {
+  readonly sql: Sql
+  readonly alarm: DurableAlarm
+  readonly persistence: Persistence.Persistence
+  readonly address: Address.Address
+  readonly inbox: Inbox
+  readonly watching: Watching
+  readonly #name: string
+  readonly #options: DurableActorOptions
+  readonly #courier: Courier
+  /** Messages of the actor to itself that are on their way. */
+  readonly #own = new Map<string, Own>()
+  #journal: DurableJournal | undefined
+  #signal: ((signal: symbol, event?: unknown) => void) | undefined
+  /** Those that wait for the actor to begin. */
+  readonly #signals: Array<readonly [signal: symbol, event?: unknown]> = []
+  #activate: () => void = () => undefined
+  #receiver: (envelope: Envelope.Envelope) => void = () => undefined
+  /** What follows once the writes of a step are made; `undefined`: none are being made. */
+  #after: Array<() => void> | undefined
+
+  private constructor(ctx: DurableObjectState, options: DurableActorOptions, armedAt: number | null) {
+    this.#options = options
+    this.#name = ctx.id.name ?? ctx.id.toString()
+    this.address = Address.parse(`@(${options.type}/${this.#name})`)
+    const sql = (this.sql = durableObjectSql(ctx.storage))
+    createTables(sql)
+    this.persistence = sqlitePersistence(sql)
+    const alarm = (this.alarm = new DurableAlarm(sql, armedAt, (at) => {
+      void (at === null ? ctx.storage.deleteAlarm() : ctx.storage.setAlarm(at))
+    }))
+    const { address } = this
+    const now = (): number => this.now()
+    const reach = options.reach ?? (() => undefined)
+    const transaction = (writes: () => void): void => this.transaction(writes)
+    const follow = (task: () => void): void => this.#follow(task)
+    this.inbox = new Inbox({ sql, alarm, now, transaction, follow, receive: (it) => this.#receiver(it) })
+    this.#courier = new Courier({
+      sql,
+      alarm,
+      home: address,
+      reach,
+      now,
+      transaction,
+      settled: (delivery, outcome) => this.#sent(delivery, outcome),
+    })
+    this.watching = new Watching({
+      sql,
+      alarm,
+      address,
+      now,
+      reach,
+      follow,
+      send: (target, delivery) => this.put(target, delivery),
+      signal: (signal, event) => this.#signaled(signal, event),
+    })
+  }
+
+  /** The actor, with all under way that its rows say is to be done. */
+  static async start(ctx: DurableObjectState, options: DurableActorOptions): Promise<DurableHost> {
+    const host = new DurableHost(ctx, options, await ctx.storage.getAlarm())
+    // It ends with the object's memory.
+    await Effect.runPromise(Scope.provide(host.#begin, Scope.makeUnsafe()))
+    host.#recover()
+    return host
+  }
+
+  readonly #begin = Effect.suspend(() => {
+    const { mailbox, stash, supervision, type } = this.#options
+    const behavior: PersistentBehavior.PersistentBehavior<Protocol.Any> = this.#options.behavior
+    const journals: Journals = {
+      open: (actor) => {
+        this.#signal = actor.signal
+        for (const signal of this.#signals.splice(0)) actor.signal(...signal)
+        return (this.#journal = new DurableJournal(this, actor))
+      },
+    }
+    const services = Context.make(Journals, journals).pipe(
+      Context.add(Persistence.Persistence, this.persistence),
+    )
+    return Effect.flatMap(ActorSystem.make({ name: this.address, transport: this.#transport }), (system) => {
+      system.deadLetters.subscribe((letter) => this.#died(letter))
+      system.events.subscribe("ActorPassivated", () => this.#stopped())
+      system.events.subscribe("ActorStopped", ({ address, reason }) => {
+        if (address !== this.address) return
+        this.#stopped()
+        if (reason === "failed") this.transaction(() => this.watching.tellWatchers("disconnected"))
+      })
+      system.events.subscribe("ActorFailed", ({ failure: { error } }) => {
+        // One that can't live without what it watched would fail of it again at each start.
+        if (error instanceof ActorError.DeathPact) this.watching.told(error.address)
+        this.watching.untold()
+      })
+      const kind = VirtualActors.make(system, behavior, {
+        type,
+        passivateAfter: Infinity,
+        ...(supervision !== undefined && { supervision }),
+        ...(mailbox !== undefined && { mailbox }),
+        ...(stash !== undefined && { stash }),
+      })
+      return Effect.provide(kind, services)
+    }).pipe(
+      Effect.map((kind) => {
+        this.#activate = () => kind.activate(this.#name)
+      }),
+    )
+  })
+
+  now(): number {
+    return Date.now()
+  }
+
+  // -- steps
+
+  /** Writes together, and then does what follows from it. */
+  transaction(writes: () => void): void {
+    if (this.#after !== undefined) return writes()
+    const after: Array<() => void> = []
+    this.#after = after
+    try {
+      this.sql.transaction(writes)
+    } finally {
+      this.#after = undefined
+    }
+    for (const task of after) task()
+  }
+
+  #follow(task: () => void): void {
+    if (this.#after === undefined) task()
+    else this.#after.push(task)
+  }
+
+  /** Whether a message is still to be handled: one of a timer that was cancelled is not. */
+  isWanted(id: string, sender: Address.Address | null): boolean {
+    const own = sender === this.address ? this.#own.get(id) : undefined
+    if (own === undefined) return true
+    const wanted =
+      own._tag === "Timer"
+        ? this.#journal?.isDue(own.key, own.at) === true
+        : this.sql.all("SELECT 1 FROM ask WHERE id = ?", own.ask).length > 0
+    if (!wanted) this.#own.delete(id)
+    return wanted
+  }
+
+  /** A message is done with; an ask is when it is answered. Part of a step. */
+  done(id: string, sender: Address.Address | null): void {
+    const own = sender === this.address ? this.#own.get(id) : undefined
+    if (own !== undefined) {
+      if (own._tag === "Timer") this.#journal?.fired(own.key, own.at)
+      else this.sql.run("DELETE FROM ask WHERE id = ?", own.ask)
+      return this.#follow(() => void this.#own.delete(id))
+    }
+    const taken = this.inbox.find(sender ?? "", id)
+    if (taken?.isAsk === false) this.inbox.close(taken, null)
+  }
+
+  /** Sends, with what else the step writes. */
+  put(target: Address.Address, delivery: Delivery): void {
+    this.#courier.put(target, delivery)
+    this.#follow(() => this.#courier.kick(target))
+  }
+
+  // -- what comes in
+
+  async deliver({ deliveries }: Batch): Promise<ReadonlyArray<Outcome>> {
+    const outcomes = deliveries.map((delivery) => this.#take(delivery))
+    const open = outcomes.filter((outcome) => outcome instanceof Taken)
+    if (open.length > 0) {
+      const hold = this.#options.hold ?? DEFAULT_HOLD
+      await Promise.all(open.map((taken) => taken.wait(hold)))
+      this.inbox.store(open)
+    }
+    return outcomes.map((outcome) => (outcome instanceof Taken ? (outcome.outcome ?? TAKEN) : outcome))
+  }
+
+  async request(asked: Envelope.Envelope, timeout: number): Promise<Envelope.Envelope> {
+    const from: Address.Address = `@(worker/${crypto.randomUUID()})`
+    const taken = this.#take({ envelope: { ...asked, from, pattern: "ask", ttl: asked.ttl ?? timeout } })
+    if (taken instanceof Taken) await taken.wait(timeout)
+    const outcome = taken instanceof Taken ? taken.outcome : taken
+    if (outcome?.status === "answered") return this.#answer(from, asked.id, outcome.answer)
+    if (outcome?.status === "refused") return this.#failure(from, asked, outcome)
+    return errorEnvelope(null, from, "timeout", `no answer within ${timeout} ms`, this.now(), asked.id)
+  }
+
+  watch(target: Address.Address, watcher: Address.Address): Promise<boolean> {
+    const isHere = target === this.address && Address.isAddress(watcher)
+    if (isHere) this.sql.run("INSERT OR IGNORE INTO watcher (address) VALUES (?)", watcher)
+    return Promise.resolve(isHere)
+  }
+
+  unwatch(target: Address.Address, watcher: Address.Address): Promise<void> {
+    if (target === this.address) this.sql.run("DELETE FROM watcher WHERE address = ?", watcher)
+    return Promise.resolve()
+  }
+
+  /** What became of it, where that is known at once. */
+  #take(delivery: Delivery): Outcome | Taken {
+    const envelope = Envelope.check(delivery.envelope)
+    if (envelope instanceof Envelope.Malformed) return refused("actor_failed", envelope.reason)
+    const { from, to, type } = envelope
+    if (to !== this.address) return refused("unknown_actor", `${to} is not here`)
+    if (from === HUB_ADDRESS || (envelope.correlationId !== null && !isAboutAsk(type))) {
+      return this.#correlated(envelope)
+    }
+    if (from === this.address || type.startsWith("hub:")) {
+      return refused("unknown_actor", `${this.address} takes no such message from others`)
+    }
+    if (!isAboutAsk(type)) return this.inbox.take({ ...delivery, envelope })
+    if (type === "actor:cancel") this.#cancelled(from, envelope.correlationId ?? "")
+    this.#receiver(envelope)
+    return TAKEN
+  }
+
+  /** The asker gives up. What was begun for it may still be done. */
+  #cancelled(asker: string, id: string): void {
+    this.transaction(() => {
+      this.sql.run("DELETE FROM owed WHERE asker = ? AND id = ?", asker, id)
+      const taken = this.inbox.find(asker, id)
+      if (taken !== undefined) this.inbox.close(taken, null)
+    })
+  }
+
+  /** The end of an ask of this actor, or of what it watches. */
+  #correlated(envelope: Envelope.Envelope): Outcome {
+    const { actorAddress, reason } = (envelope.payload ?? {}) as { readonly [field: string]: unknown }
+    if (envelope.from === HUB_ADDRESS && envelope.type === "hub:terminated") {
+      if (Address.isAddress(actorAddress)) this.watching.ended(actorAddress, String(reason))
+      return TAKEN
+    }
+    const id = envelope.correlationId ?? ""
+    const [ask] = this.sql.all<AskRow>("SELECT * FROM ask WHERE id = ?", id)
+    if (ask === undefined) this.#receiver(envelope)
+    else if (envelope.from === HUB_ADDRESS && envelope.type === "hub:forwarded") {
+      this.sql.run("UPDATE ask SET target = ? WHERE id = ?", String(actorAddress), id)
+    } else if (envelope.from === HUB_ADDRESS || envelope.from === ask.target) this.#answered(id, envelope)
+    return TAKEN
+  }
+
+  /** A message that came to nothing. Of an ask, its answer says so. */
+  #died({ envelope: { from, id, pattern }, reason }: DeadLetter): void {
+    if (pattern === "ask") return
+    // What could not begin is tried again.
+    const again = reason === "terminated"
+    if (from === this.address && this.#own.has(id)) {
+      if (again) this.#own.delete(id)
+      else this.transaction(() => this.done(id, from))
+      return
+    }
+    const taken = this.inbox.find(from, id)
+    if (taken === undefined) return
+    if (again) this.inbox.leave(taken, refused("queue_full", `${this.address} could not begin`))
+    else this.transaction(() => this.inbox.discard(taken, TAKEN))
+  }
+
+  // -- what goes out
+
+  readonly #transport: Transport = {
+    guardsAnswers: true,
+    send: (envelope) => this.#send(envelope),
+    receive: (receiver) => Effect.sync(() => void (this.#receiver = receiver)),
+    // It is reached by the name of its object: there is nobody to tell.
+    register: () => Effect.void,
+  }
+
+  #send(envelope: Envelope.Envelope): undefined {
+    if (envelope.correlationId !== null && !isAboutAsk(envelope.type)) return this.#reply(envelope)
+    if (envelope.pattern === "ask") {
+      if (envelope.from === this.address) void this.#ask(envelope)
+      else this.#forward(envelope)
+      return
+    }
+    // Reliable: what a stored step has sent is not sent again as something else.
+    const put = (): void => this.put(envelope.to, { envelope: { ...envelope, seq: 1 } })
+    if (envelope.from === this.address && this.#journal !== undefined) this.#journal.stage(put)
+    else this.transaction(put)
+  }
+
+  /** The answer of the actor to an ask. */
+  #reply(envelope: Envelope.Envelope): undefined {
+    const { correlationId, payload, to, type } = envelope
+    const taken = this.inbox.find(to, correlationId ?? "")
+    if (taken === undefined) return
+    const answer: Answer = { type, payload }
+    const isTheActors = type === REPLY || (payload as { readonly data?: unknown } | null)?.data !== undefined
+    this.transaction(() => {
+      // That the runtime could not let the actor answer is no answer: the same may be tried again.
+      if (isTheActors) this.inbox.close(taken, answer)
+      else this.inbox.discard(taken, { status: "answered", answer })
+      if (taken.isWaitedFor) return
+      this.put(taken.delivery.ask?.home ?? to, { envelope })
+    })
+  }
+
+  /** An ask that a handler waits for: in memory only. */
+  async #ask(envelope: Envelope.Envelope): Promise<void> {
+    const timeout = envelope.ttl ?? ASK_TIMEOUT
+    const outcome = await this.#courier.once({ envelope, ask: { home: this.address, timeout } })
+    if (outcome.status === "answered") {
+      this.#receiver({ ...this.#answer(this.address, envelope.id, outcome.answer), from: envelope.to })
+    } else if (outcome.status === "refused") {
+      this.#receiver(this.#failure(this.address, envelope, outcome))
+    }
+  }
+
+  /** Hands an ask on: its home hears who has it now. */
+  #forward(envelope: Envelope.Envelope): void {
+    const asker = envelope.from as Address.Address
+    const { home, timeout } = this.homeOf(envelope)
+    const forward = (): void => {
+      const moved = hubEnvelope("hub:forwarded", asker, { actorAddress: envelope.to }, this.now(), envelope.id)
+      this.put(home, { envelope: moved })
+      this.put(envelope.to, { envelope, ask: { home, timeout } })
+      this.postponed(envelope)
+    }
+    if (this.#journal === undefined) this.transaction(forward)
+    else this.#journal.stage(forward)
+  }
+
+  // -- answers that come later
+
+  /** Where the answer to the ask goes, and how long it may take. */
+  homeOf({ from, id, ttl }: Envelope.Envelope): { readonly home: Address.Address; readonly timeout: number } {
+    const ask = this.inbox.find(from, id)?.delivery.ask
+    return ask ?? { home: from as Address.Address, timeout: ttl ?? ASK_TIMEOUT }
+  }
+
+  /** The answer to this ask is not this message's. Part of a step. */
+  postponed({ from, id }: Envelope.Envelope): void {
+    const taken = this.inbox.find(from, id)
+    if (taken !== undefined) this.inbox.close(taken, null)
+  }
+
+  /** An answer that was postponed. Part of a step. */
+  answerLate(asker: Address.Address, id: string, home: Address.Address, answer: Answer): void {
+    const stored = JSON.stringify(answer)
+    this.sql.run("UPDATE handled SET answer = ? WHERE sender = ? AND id = ?", stored, asker, id)
+    this.put(home, { envelope: this.#answer(asker, id, answer) })
+  }
+
+  #answer(to: Address.Address, correlationId: string, { payload, type }: Answer): Envelope.Envelope {
+    return this.envelope({ to, type, payload, pattern: "tell", correlationId })
+  }
+
+  #failure(
+    to: Address.Address,
+    asked: Envelope.Envelope,
+    { code, message }: Extract<Outcome, { readonly status: "refused" }>,
+  ): Envelope.Envelope {
+    const now = this.now()
+    if (code === "unknown_actor") {
+      return hubEnvelope("hub:unknown_actor", to, { actorAddress: asked.to, message }, now, asked.id)
+    }
+    const wire = code === "actor_failed" || code === "not_subscribed" ? "actor_terminated" : code
+    return errorEnvelope(null, to, wire, message, now, asked.id)
+  }
+
+  envelope(
+    draft: Pick<Envelope.Envelope, "to" | "type" | "payload" | "pattern"> & Partial<Envelope.Envelope>,
+  ): Envelope.Envelope {
+    return {
+      id: crypto.randomUUID(),
+      from: this.address,
+      correlationId: null,
+      timestamp: this.now(),
+      metadata: Envelope.NO_METADATA,
+      ttl: null,
+      signature: null,
+      ...draft,
+    }
+  }
+
+  // -- the actor's messages to itself
+
+  /** What became of something sent. Its row is gone. */
+  #sent({ ask, envelope }: Delivery, outcome: Outcome): void {
+    if (ask?.home !== this.address || outcome.status === "taken") return
+    if (outcome.status === "answered") {
+      const answer = this.#answer(this.address, envelope.id, outcome.answer)
+      this.#answered(envelope.id, { ...answer, from: envelope.to })
+    } else if (outcome.status === "refused") {
+      this.#answered(envelope.id, this.#failure(this.address, envelope, outcome))
+    }
+  }
+
+  /** The answer to an own ask: a row first, then a message. */
+  #answered(id: string, envelope: Envelope.Envelope): void {
+    const failure = AskError.fromEnvelope(envelope)
+    const isTyped = failure?._tag === "ActorFailed" && failure.data !== undefined
+    const answer =
+      failure === undefined
+        ? { _tag: "Success", value: envelope.payload }
+        : isTyped
+          ? { _tag: "Failure", error: failure.data }
+          : Continuation.fromError(failure)
+    this.transaction(() => {
+      // The first answer is the answer.
+      this.sql.run("UPDATE ask SET answer = ? WHERE id = ? AND answer IS NULL", JSON.stringify(answer), id)
+      this.#follow(() => this.#continue(id))
+    })
+  }
+
+  #continue(id: string): void {
+    const [ask] = this.sql.all<AskRow>("SELECT * FROM ask WHERE id = ?", id)
+    if (ask?.answer == null) return
+    const payload = { about: JSON.parse(ask.about), answer: JSON.parse(ask.answer) }
+    this.#tellItself(`answer~${id}`, { _tag: "Answer", ask: id }, ask.next, payload)
+  }
+
+  #tellItself(id: string, own: Own, type: string, payload: unknown): void {
+    if (this.#own.has(id)) return
+    this.#own.set(id, own)
+    this.#receiver(this.envelope({ id, to: this.address, type, payload, pattern: "tell" }))
+  }
+
+  #signaled(signal: symbol, event?: unknown): void {
+    if (this.#signal === undefined) this.#signals.push([signal, event])
+    else this.#signal(signal, event)
+    this.#activate()
+  }
+
+  #stopped(): void {
+    this.#signal = undefined
+    this.#journal = undefined
+  }
+
+  /** Goes on where the memory before this one was lost. */
+  #recover(): void {
+    this.inbox.recover()
+    for (const { id } of this.sql.all<{ id: string }>("SELECT id FROM ask WHERE answer IS NOT NULL")) {
+      this.#continue(id)
+    }
+    this.watching.recover()
+    this.#courier.kickAll()
+  }
+
+  /** Does what is due, and arms the alarm for what is next. */
+  async wake(): Promise<void> {
+    const now = this.now()
+    const overdue = this.sql.all<AskRow>("SELECT * FROM ask WHERE deadline <= ? AND answer IS NULL", now)
+    for (const { id, target } of overdue) {
+      const message = `${target} did not answer in time`
+      this.#answered(id, errorEnvelope(null, this.address, "timeout", message, now, id))
+    }
+    this.sql.run("DELETE FROM owed WHERE deadline <= ?", now)
+    this.#recover()
+    const due = this.sql.all<TimerRow>("SELECT key, at, name, payload FROM timer WHERE at <= ? ORDER BY at", now)
+    for (const { at, key, name, payload } of due) {
+      this.#tellItself(`timer~${at}~${key}`, { _tag: "Timer", key, at }, name, JSON.parse(payload))
+    }
+    const [idle] = this.sql.all<{ at: number; millis: number }>("SELECT at, millis FROM receive_timeout")
+    if (idle !== undefined && idle.at <= now) {
+      // The signal's own step sets it for the next time; without one, as after a crash, it comes again.
+      this.sql.run("UPDATE receive_timeout SET at = ?", now + Math.min(idle.millis, AGAIN))
+      this.#signaled(Signal.receiveTimeout)
+    }
+    // Should it crash before these are done, the alarm comes again.
+    this.alarm.rearm(now)
+  }
+}
+
+const isAboutAsk = (type: string): boolean => type === "actor:cancel" || type === "actor:demand"
+
+const refused = (
+  code: Extract<Outcome, { readonly status: "refused" }>["code"],
+  message: string,
+): Outcome => ({ status: "refused", code, message })

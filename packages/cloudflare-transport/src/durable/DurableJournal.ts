@@ -1,0 +1,294 @@
+/**
+ * The journal of a durable actor: a step's new state, what it sends, its timers, watches and asks, and that
+ * its message is done with, are rows written together or not at all. What a step sends leaves after that.
+ */
+import { type ActorRef, type Address, type Envelope, Protocol, Signal, type Timers } from "@signal-hub/actor-core"
+import {
+  encodeAnswer,
+  type Cause,
+  type Duties,
+  type Journal,
+  type JournaledActor,
+  Schemas,
+  type Step,
+  type Then,
+} from "@signal-hub/actor-core/hosting"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Causes from "effect/Cause"
+import * as Result from "effect/Result"
+import type { DurableHost } from "./DurableHost.ts"
+
+/** An own ask waits that long unless told otherwise, milliseconds. */
+const ASK_TIMEOUT = 30_000
+/** A receive timeout may come that much of its length too late, at most; milliseconds at least. */
+const SLACK = 0.1
+const LEAST_SLACK = 1_000
+
+interface OwedRow {
+  readonly asker: Address.Address
+  readonly id: string
+  readonly home: Address.Address
+}
+
+export class DurableJournal implements Journal, Duties {
+  readonly duties: Duties = this
+  readonly #host: DurableHost
+  readonly #actor: JournaledActor
+  #version = 0
+  #cause: Cause = { _tag: "Start" }
+  #staged: Array<() => void> = []
+  #stepping = false
+  /** When each timer is due; a cache of its rows. */
+  #timers: Map<string, number>
+
+  constructor(host: DurableHost, actor: JournaledActor) {
+    this.#host = host
+    this.#actor = actor
+    this.#timers = this.#readTimers()
+  }
+
+  get load(): Journal["load"] {
+    return Effect.map(this.#host.persistence.load(this.#actor.address), (stored) => {
+      this.#version = stored?.version ?? 0
+      return stored
+    })
+  }
+
+  // -- steps
+
+  begin(cause: Cause): boolean {
+    if (cause._tag === "Message" && !this.#host.isWanted(cause.id, cause.sender)) return false
+    this.#cause = cause
+    this.#staged = []
+    this.#stepping = true
+    return true
+  }
+
+  commit(step: Step, release: () => void): void {
+    const host = this.#host
+    const staged = this.#staged
+    this.#stepping = false
+    host.transaction(() => {
+      if (step.forget) this.#forget()
+      else if (step.state !== undefined) this.#save(step.state)
+      if (!step.stashed) this.#done()
+      for (const write of staged) write()
+      release()
+    })
+  }
+
+  abort(): void {
+    this.#stepping = false
+    this.#staged = []
+    this.#timers = this.#readTimers()
+  }
+
+  /** Whether a step is under way: what the actor sends meanwhile is a part of it. */
+  get stepping(): boolean {
+    return this.#stepping
+  }
+
+  /** Writes with the step that is under way, or at once. */
+  stage(write: () => void): void {
+    if (this.#stepping) this.#staged.push(write)
+    else this.#host.transaction(write)
+  }
+
+  #save(state: unknown): void {
+    const { persistence } = this.#host
+    const exit = Effect.runSyncExit(persistence.save(this.#actor.address, state, this.#version))
+    if (Exit.isFailure(exit)) throw Causes.squash(exit.cause)
+    this.#version++
+  }
+
+  #done(): void {
+    const host = this.#host
+    const cause = this.#cause
+    if (cause._tag === "Message") host.done(cause.id, cause.sender)
+    else if (cause._tag === "Signal" && cause.signal === Signal.terminated) {
+      host.watching.told((cause.event as Signal.Terminated).address)
+    }
+    const [timeout] = host.sql.all<{ at: number; millis: number }>("SELECT at, millis FROM receive_timeout")
+    if (timeout === undefined) return
+    const at = host.now() + timeout.millis
+    const slack = Math.max(LEAST_SLACK, timeout.millis * SLACK)
+    if (at - timeout.at > slack) host.sql.run("UPDATE receive_timeout SET at = ?", at)
+  }
+
+  /** All that the actor has is gone; who waits for it, or watches it, hears so. */
+  #forget(): void {
+    const { address } = this.#actor
+    const { persistence, sql } = this.#host
+    if (this.#version > 0) Effect.runSync(persistence.delete(address, this.#version))
+    this.#version = 0
+    for (const table of ["timer", "receive_timeout", "watching", "ask"]) sql.run(`DELETE FROM ${table}`)
+    this.#timers.clear()
+    this.#staged = []
+    this.#host.watching.tellWatchers("unregistered")
+  }
+
+  // -- duties
+
+  readonly timers: Timers<Protocol.Any> = {
+    once: (key, delay, name, payload) =>
+      this.#set(key, Math.max(0, Duration.toMillis(delay)), null, name, payload),
+    every: (key, interval, name, payload) => {
+      const millis = Duration.toMillis(interval)
+      if (!(millis >= 1)) throw new RangeError(`a timer can't tick every ${millis} ms: 1 ms at least`)
+      this.#set(key, millis, millis, name, payload)
+    },
+    has: (key) => this.#timers.has(key),
+    cancel: (key) => {
+      if (!this.#timers.delete(key)) return false
+      this.stage(() => this.#host.sql.run("DELETE FROM timer WHERE key = ?", key))
+      return true
+    },
+    cancelAll: () => {
+      this.#timers.clear()
+      this.stage(() => this.#host.sql.run("DELETE FROM timer"))
+    },
+  }
+
+  /** Whether the timer still waits for its message of that time. */
+  isDue(key: string, at: number): boolean {
+    return this.#timers.get(key) === at
+  }
+
+  /** A timer's message is done with. Part of a step. */
+  fired(key: string, at: number): void {
+    const { sql } = this.#host
+    const [row] = sql.all<{ every: number | null }>("SELECT every FROM timer WHERE key = ? AND at = ?", key, at)
+    if (row === undefined) return
+    if (row.every === null) {
+      sql.run("DELETE FROM timer WHERE key = ?", key)
+      if (this.#timers.get(key) === at) this.#timers.delete(key)
+      return
+    }
+    // Ticks that are past already are left out, and the rate is kept.
+    const late = Math.max(0, Math.floor((this.#host.now() - at) / row.every))
+    const next = at + (late + 1) * row.every
+    sql.run("UPDATE timer SET at = ? WHERE key = ?", next, key)
+    if (this.#timers.get(key) === at) this.#timers.set(key, next)
+    this.#host.alarm.atLatest(next)
+  }
+
+  setReceiveTimeout(millis: number | null): void {
+    const { alarm, now, sql } = this.#host
+    if (millis === null) return this.stage(() => sql.run("DELETE FROM receive_timeout"))
+    const at = now() + millis
+    this.stage(() => {
+      const [row] = sql.all<{ millis: number }>("SELECT millis FROM receive_timeout")
+      // Set again by each start: it goes on where it was.
+      if (row?.millis === millis) return
+      sql.run("INSERT OR REPLACE INTO receive_timeout (one, at, millis) VALUES (1, ?, ?)", at, millis)
+      alarm.atLatest(at)
+    })
+  }
+
+  watch(address: Address.Address): void {
+    if (address === this.#actor.address) return
+    this.stage(() => this.#host.watching.add(address))
+  }
+
+  unwatch(address: Address.Address): void {
+    this.stage(() => this.#host.watching.remove(address))
+  }
+
+  ask(to: ActorRef.ActorRef<Protocol.Any>, name: string, payload: unknown, { about, name: next, timeout }: Then): void {
+    const host = this.#host
+    const millis = timeout === undefined ? ASK_TIMEOUT : Math.min(Duration.toMillis(timeout), LONGEST)
+    const encoded = encodeOwn(to.protocol, name, payload)
+    const remembered = this.#encodeAbout(next, about)
+    const id = crypto.randomUUID()
+    const envelope = host.envelope({ id, to: to.address, type: name, payload: encoded, pattern: "ask", ttl: millis })
+    this.stage(() => {
+      const deadline = host.now() + millis
+      host.sql.run(
+        "INSERT INTO ask (id, target, next, about, deadline) VALUES (?, ?, ?, ?, ?)",
+        id,
+        to.address,
+        next,
+        JSON.stringify(remembered),
+        deadline,
+      )
+      host.alarm.atLatest(deadline)
+      host.put(to.address, { envelope, ask: { home: host.address, timeout: millis } })
+    })
+  }
+
+  postpone(asked: Envelope.Envelope): string {
+    const token = crypto.randomUUID()
+    const host = this.#host
+    const { home, timeout } = host.homeOf(asked)
+    const asker = asked.from as Address.Address
+    this.stage(() => {
+      const deadline = host.now() + timeout
+      host.sql.run(
+        "INSERT INTO owed (token, asker, id, home, deadline) VALUES (?, ?, ?, ?, ?)",
+        token,
+        asker,
+        asked.id,
+        home,
+        deadline,
+      )
+      host.alarm.atLatest(deadline)
+      host.postponed(asked)
+    })
+    return token
+  }
+
+  answer(token: string, name: string, answer: Result.Result<unknown, unknown>): boolean {
+    const host = this.#host
+    const [owed] = host.sql.all<OwedRow>("SELECT asker, id, home FROM owed WHERE token = ?", token)
+    const definition = Protocol.find(this.#actor.protocol, name)
+    if (owed === undefined || definition?.pattern !== "ask") return false
+    const [type, payload] = encodeAnswer(definition, name, answer)
+    this.stage(() => {
+      host.sql.run("DELETE FROM owed WHERE token = ?", token)
+      host.answerLate(owed.asker, owed.id, owed.home, { type, payload })
+    })
+    return true
+  }
+
+  #set(key: string, delay: number, every: number | null, name: string, payload: unknown): void {
+    const { alarm, now, sql } = this.#host
+    const encoded = encodeOwn(this.#actor.protocol, name, payload)
+    const at = Math.ceil(now() + Math.min(delay, LONGEST))
+    this.#timers.set(key, at)
+    this.stage(() => {
+      sql.run(
+        "INSERT OR REPLACE INTO timer (key, at, every, name, payload) VALUES (?, ?, ?, ?, ?)",
+        key,
+        at,
+        every,
+        name,
+        JSON.stringify(encoded),
+      )
+      alarm.atLatest(at)
+    })
+  }
+
+  /** What the ask is about, as the message that brings the answer has it: only that part is known yet. */
+  #encodeAbout(next: string, about: unknown): unknown {
+    const placeholder = { _tag: "Refused", code: "", message: "", retryable: false }
+    const whole = encodeOwn(this.#actor.protocol, next, { about, answer: placeholder })
+    return (whole as { readonly about: unknown }).about
+  }
+
+  #readTimers(): Map<string, number> {
+    const rows = this.#host.sql.all<{ key: string; at: number }>("SELECT key, at FROM timer")
+    return new Map(rows.map(({ key, at }) => [key, at]))
+  }
+}
+
+/** About 100 years, for what has no end. */
+const LONGEST = 3_155_760_000_000
+
+/** As it is stored. Throws what the schema says. */
+const encodeOwn = (protocol: Protocol.Any, name: string, payload: unknown): unknown => {
+  const encoded = Schemas.encodePayload(protocol, name, payload)
+  if (Result.isFailure(encoded)) throw encoded.failure
+  return encoded.success
+}

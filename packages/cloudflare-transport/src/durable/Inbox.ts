@@ -1,0 +1,177 @@
+/**
+ * What others sent to a durable actor, from its coming until it is done. What is reliable, or an ask, is
+ * done once: that it was done is remembered with its answer. What is not done soon becomes a row, before
+ * its sender hears that it is taken.
+ */
+import type { Envelope } from "@signal-hub/actor-core"
+import type { Sql } from "../storage/Sql.ts"
+import { type Answer, type Delivery, type Outcome, TAKEN } from "./ActorRpc.ts"
+import type { DurableAlarm } from "./DurableAlarm.ts"
+
+/** How long it is remembered what was done, milliseconds: 7 days. */
+export const DEDUPE_WINDOW = 604_800_000
+/** When what is a row is looked at, should memory be lost, milliseconds. */
+const RECOVERY = 30_000
+
+/** Something that came and is to be done once. */
+export class Taken {
+  readonly delivery: Delivery
+  isStored = false
+  outcome: Outcome | null = null
+  #waiting: Array<() => void> = []
+
+  constructor(delivery: Delivery) {
+    this.delivery = delivery
+  }
+
+  get isAsk(): boolean {
+    return this.delivery.envelope.pattern === "ask"
+  }
+
+  /** Whether a call waits for what becomes of it. */
+  get isWaitedFor(): boolean {
+    return this.#waiting.length > 0
+  }
+
+  settle(outcome: Outcome): void {
+    this.outcome = outcome
+    for (const told of this.#waiting.splice(0)) told()
+  }
+
+  /** Until it is done, or the time is over. */
+  wait(millis: number): Promise<void> {
+    if (this.outcome !== null) return Promise.resolve()
+    return new Promise((resolve) => {
+      const told = (): void => {
+        clearTimeout(timer)
+        resolve()
+      }
+      const timer = setTimeout(() => {
+        this.#waiting = this.#waiting.filter((one) => one !== told)
+        resolve()
+      }, millis)
+      this.#waiting.push(told)
+    })
+  }
+}
+
+export interface InboxOptions {
+  readonly sql: Sql
+  readonly alarm: DurableAlarm
+  readonly now: () => number
+  /** Writes together. */
+  readonly transaction: (writes: () => void) => void
+  /** Runs what follows once what is being written is. */
+  readonly follow: (task: () => void) => void
+  /** Gives it to the actor. */
+  readonly receive: (envelope: Envelope.Envelope) => void
+}
+
+export class Inbox {
+  readonly #options: InboxOptions
+  readonly #taken = new Map<string, Taken>()
+
+  constructor(options: InboxOptions) {
+    this.#options = options
+  }
+
+  /** Takes a message, once. What became of it, where that is known at once. */
+  take(delivery: Delivery): Outcome | Taken {
+    const { receive, sql } = this.#options
+    const { envelope } = delivery
+    if (envelope.pattern === "tell" && envelope.seq === undefined) {
+      receive(envelope)
+      return TAKEN
+    }
+    const key = keyOf(envelope.from, envelope.id)
+    const same = this.#taken.get(key)
+    if (same !== undefined) return same
+    const [before] = sql.all<{ answer: string | null }>(
+      "SELECT answer FROM handled WHERE sender = ? AND id = ?",
+      envelope.from,
+      envelope.id,
+    )
+    if (before !== undefined) {
+      if (before.answer === null) return TAKEN
+      return { status: "answered", answer: JSON.parse(before.answer) as Answer }
+    }
+    const taken = new Taken(delivery)
+    this.#taken.set(key, taken)
+    receive(envelope)
+    return taken
+  }
+
+  find(sender: string, id: string): Taken | undefined {
+    return this.#taken.get(keyOf(sender, id))
+  }
+
+  /** Stores those that are not done: a crash does not lose them. */
+  store(all: ReadonlyArray<Taken>): void {
+    const { alarm, now, sql, transaction } = this.#options
+    const open = all.filter(({ isStored, outcome }) => outcome === null && !isStored)
+    if (open.length === 0) return
+    transaction(() => {
+      for (const taken of open) {
+        const { envelope } = taken.delivery
+        taken.isStored = true
+        sql.run(
+          "INSERT OR IGNORE INTO inbox (sender, id, delivery) VALUES (?, ?, ?)",
+          envelope.from,
+          envelope.id,
+          JSON.stringify(taken.delivery),
+        )
+      }
+      alarm.atLatest(now() + RECOVERY)
+    })
+  }
+
+  /** Takes again what is stored and not under way. */
+  recover(): void {
+    const rows = this.#options.sql.all<{ delivery: string }>("SELECT delivery FROM inbox ORDER BY n")
+    for (const row of rows) {
+      const delivery = JSON.parse(row.delivery) as Delivery
+      const { envelope } = delivery
+      if (this.find(envelope.from, envelope.id) !== undefined) continue
+      const taken = new Taken(delivery)
+      taken.isStored = true
+      this.#taken.set(keyOf(envelope.from, envelope.id), taken)
+      this.#options.receive(envelope)
+    }
+  }
+
+  /** Done: that is remembered, with the answer, if there is one. Part of a step. */
+  close(taken: Taken, answer: Answer | null): void {
+    const { now, sql } = this.#options
+    const { envelope } = taken.delivery
+    sql.run(
+      "INSERT INTO handled (sender, id, at, answer) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+      envelope.from,
+      envelope.id,
+      now(),
+      answer === null ? null : JSON.stringify(answer),
+    )
+    // What is too old goes little by little, with the writes that there are anyway.
+    sql.run(
+      "DELETE FROM handled WHERE n IN (SELECT n FROM handled ORDER BY n LIMIT 2) AND at < ?",
+      now() - DEDUPE_WINDOW,
+    )
+    this.discard(taken, answer === null ? TAKEN : { status: "answered", answer })
+  }
+
+  /** Over, without a trace: the same may be tried again. */
+  discard(taken: Taken, outcome: Outcome): void {
+    const { follow, sql } = this.#options
+    const { envelope } = taken.delivery
+    if (taken.isStored) sql.run("DELETE FROM inbox WHERE sender = ? AND id = ?", envelope.from, envelope.id)
+    follow(() => this.leave(taken, outcome))
+  }
+
+  /** Out of memory: what is stored of it stays. */
+  leave(taken: Taken, outcome: Outcome): void {
+    const { from, id } = taken.delivery.envelope
+    this.#taken.delete(keyOf(from, id))
+    taken.settle(outcome)
+  }
+}
+
+const keyOf = (sender: string, id: string): string => `${sender} ${id}`

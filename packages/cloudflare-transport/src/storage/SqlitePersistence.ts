@@ -1,0 +1,68 @@
+/**
+ * The `Persistence` port on the SQLite database of a Durable Object: a row for each actor. Reading and
+ * writing are synchronous, so a snapshot and what else is written in the same turn are stored together.
+ */
+import { type Address, Persistence } from "@signal-hub/actor-core"
+import * as Effect from "effect/Effect"
+import type { Sql } from "./Sql.ts"
+
+const TABLE = `CREATE TABLE IF NOT EXISTS snapshot (
+  address TEXT PRIMARY KEY,
+  version INTEGER NOT NULL,
+  state TEXT NOT NULL
+) WITHOUT ROWID`
+
+/** Keeps snapshots in this database; makes its table where it is missing. */
+export const sqlitePersistence = (sql: Sql): Persistence.Persistence => {
+  sql.run(TABLE)
+  const attempt = <A>(
+    address: Address.Address,
+    operation: "load" | "save" | "delete",
+    work: () => A,
+  ): Effect.Effect<A, Persistence.PersistenceError> =>
+    Effect.try({
+      try: work,
+      catch: (cause) =>
+        new Persistence.PersistenceError({
+          address,
+          operation,
+          cause,
+          message: `the database did not ${operation} the snapshot of ${address}: ${String(cause)}`,
+        }),
+    })
+  const changed = (address: Address.Address, expected: number, rows: ReadonlyArray<unknown>) =>
+    rows.length > 0 ? Effect.void : Effect.fail(Persistence.conflict(address, expected))
+  return {
+    load: (address) =>
+      attempt(address, "load", () => {
+        const [row] = sql.all<{ version: number; state: string }>(
+          "SELECT version, state FROM snapshot WHERE address = ?",
+          address,
+        )
+        return row === undefined ? null : { version: row.version, state: JSON.parse(row.state) as unknown }
+      }),
+    save: (address, state, expected) =>
+      attempt(address, "save", () =>
+        expected === 0
+          ? sql.all(
+              "INSERT INTO snapshot (address, version, state) VALUES (?, 1, ?) ON CONFLICT DO NOTHING RETURNING version",
+              address,
+              JSON.stringify(state),
+            )
+          : sql.all(
+              "UPDATE snapshot SET version = version + 1, state = ? WHERE address = ? AND version = ? RETURNING version",
+              JSON.stringify(state),
+              address,
+              expected,
+            ),
+      ).pipe(Effect.flatMap((rows) => changed(address, expected, rows))),
+    delete: (address, expected) =>
+      attempt(address, "delete", () =>
+        sql.all(
+          "DELETE FROM snapshot WHERE address = ? AND version = ? RETURNING version",
+          address,
+          expected,
+        ),
+      ).pipe(Effect.flatMap((rows) => changed(address, expected, rows))),
+  }
+}

@@ -1,0 +1,227 @@
+/** The durable actors of the tests: an account, a buyer that asks it, and one with timers and watches. */
+import {
+  Address,
+  Continuation,
+  Envelope,
+  PersistentBehavior,
+  Protocol,
+  Signal,
+} from "@signal-hub/actor-core"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import type { Batch } from "../../../src/durable/ActorRpc.ts"
+import { DurableActor } from "../../../src/durable/DurableActor.ts"
+import type { DurableActorOptions } from "../../../src/durable/DurableHost.ts"
+
+export class Overdrawn extends Schema.TaggedError<Overdrawn>()("Overdrawn", { balance: Schema.Number }) {}
+
+export const Account = Protocol.make("account", {
+  deposit: Protocol.tell({ payload: Schema.Number }),
+  balance: Protocol.ask({ success: Schema.Number }),
+  withdraw: Protocol.ask({ payload: Schema.Number, success: Schema.Number, error: Overdrawn }),
+  slowly: Protocol.ask({ payload: Schema.Number, success: Schema.Number }),
+  fail: Protocol.ask({ success: Schema.Number }),
+  close: Protocol.tell(),
+})
+
+const account = PersistentBehavior.make(Account, {
+  state: Schema.Number,
+  initial: () => 0,
+  handlers: {
+    deposit: (balance, amount) => balance + amount,
+    balance: (balance, _, context) => {
+      context.reply(balance)
+      return balance
+    },
+    withdraw: (balance, amount, context) => {
+      if (amount > balance) return Effect.fail(new Overdrawn({ balance }))
+      context.reply(balance - amount)
+      return balance - amount
+    },
+    slowly: (balance, amount, context) =>
+      Effect.map(Effect.sleep(200), () => {
+        context.reply(balance + amount)
+        return balance + amount
+      }),
+    fail: (balance, _, context) => {
+      context.reply(balance)
+      throw new Error("after the answer")
+    },
+    close: (balance, _, context) => {
+      context.forget()
+      return balance
+    },
+  },
+})
+
+export const Buyer = Protocol.make("buyer", {
+  buy: Protocol.ask({ payload: Schema.Number, success: Schema.String }),
+  paid: Continuation.message(
+    Account,
+    "withdraw",
+    Schema.Struct({ price: Schema.Number, reply: Schema.String }),
+  ),
+  bought: Protocol.ask({ success: Schema.Array(Schema.Number) }),
+  direct: Protocol.ask({ success: Schema.Number }),
+  pay: Protocol.tell({ payload: Schema.Struct({ amount: Schema.Number, times: Schema.Number, fails: Schema.Boolean }) }),
+})
+
+/** Who sells to the buyer of this name: an account of the same name. */
+const seller = (self: Address.Address): Address.Address =>
+  Address.make("account", ...Address.segments(self).slice(1))
+
+const buyer = PersistentBehavior.make(Buyer, {
+  state: Schema.Array(Schema.Number),
+  initial: () => [],
+  handlers: {
+    buy: (bought, price, context) => {
+      const to = context.ref(Account, seller(context.self.address))
+      context.askToSelf(to, "withdraw", price, "paid", { price, reply: context.postpone() }, { timeout: "5 seconds" })
+      return bought
+    },
+    paid: (bought, { about, answer }, context) => {
+      const said =
+        answer._tag === "Success"
+          ? `left: ${answer.value}`
+          : answer._tag === "Failure"
+            ? `only: ${answer.error.balance}`
+            : `refused: ${answer.code}`
+      context.answer(about.reply, "buy", Result.succeed(said))
+      return answer._tag === "Success" ? [...bought, about.price] : bought
+    },
+    bought: (bought, _, context) => {
+      context.reply(bought)
+      return bought
+    },
+    direct: (bought, _, context) =>
+      context
+        .ref(Account, seller(context.self.address))
+        .ask("balance", undefined)
+        .pipe(
+          Effect.orDie,
+          Effect.map((balance) => {
+            context.reply(balance)
+            return bought
+          }),
+        ),
+    pay: (bought, { amount, fails, times }, context) => {
+      const to = context.ref(Account, seller(context.self.address))
+      for (let i = 0; i < times; i++) to.tell("deposit", amount)
+      if (fails) throw new Error("after what it sent")
+      return bought
+    },
+  },
+})
+
+export const Clock = Protocol.make("clock", {
+  start: Protocol.tell({ payload: Schema.Struct({ key: Schema.String, delay: Schema.Number, every: Schema.Boolean }) }),
+  cancel: Protocol.tell({ payload: Schema.String }),
+  idle: Protocol.tell({ payload: Schema.Number }),
+  watch: Protocol.tell({ payload: Schema.String }),
+  tick: Protocol.own({ payload: Schema.String }),
+  log: Protocol.ask({ success: Schema.Array(Schema.String) }),
+})
+
+const clock = PersistentBehavior.make(Clock, {
+  state: Schema.Array(Schema.String),
+  initial: () => [],
+  handlers: {
+    start: (log, { delay, every, key }, { timers }) => {
+      if (every) timers.every(key, delay, "tick", key)
+      else timers.once(key, delay, "tick", key)
+      return log
+    },
+    cancel: (log, key, { timers }) => [...log, `${key} ${timers.cancel(key)}`],
+    idle: (log, millis, context) => {
+      context.setReceiveTimeout(millis)
+      return log
+    },
+    watch: (log, account, context) => {
+      context.watch(context.ref(Account, Address.make("account", account)))
+      return log
+    },
+    tick: (log, key) => [...log, key],
+    log: (log, _, context) => {
+      context.reply(log)
+      return log
+    },
+    [Signal.receiveTimeout]: (log) => [...log, "idle"],
+    [Signal.terminated]: (log, { address, reason }) => [...log, `${address} ${reason}`],
+  },
+})
+
+type Reach = NonNullable<DurableActorOptions["reach"]>
+
+/** The objects of the tests by their addresses; one may be broken by a test. */
+const reach =
+  (env: Cloudflare.Env): Reach =>
+  (address) => {
+    const [type, ...name] = Address.segments(address)
+    const named = name.join("/")
+    switch (type) {
+      case "account":
+        return env.ACCOUNT.getByName(named) as ReturnType<Reach>
+      case "buyer":
+        return env.BUYER.getByName(named) as ReturnType<Reach>
+      case "clock":
+        return env.CLOCK.getByName(named) as ReturnType<Reach>
+      case "user":
+        return users.get(address)
+      default:
+        return undefined
+    }
+  }
+
+/** What the tests play: homes of clients. */
+export const users = new Map<Address.Address, ReturnType<Reach>>()
+
+export class AccountActor extends DurableActor<Cloudflare.Env> {
+  protected override actor(env: Cloudflare.Env): DurableActorOptions {
+    return { type: "account", behavior: account, reach: reach(env) }
+  }
+}
+
+export class BuyerActor extends DurableActor<Cloudflare.Env> {
+  protected override actor(env: Cloudflare.Env): DurableActorOptions {
+    return { type: "buyer", behavior: buyer, reach: reach(env) }
+  }
+}
+
+export class ClockActor extends DurableActor<Cloudflare.Env> {
+  protected override actor(env: Cloudflare.Env): DurableActorOptions {
+    return { type: "clock", behavior: clock, reach: reach(env) }
+  }
+}
+
+/** An envelope to an actor, with the fields that a test is not about filled in. */
+export const envelope = (
+  to: Address.Address,
+  type: string,
+  payload: unknown,
+  fields: Partial<Envelope.Envelope> = {},
+): Envelope.Envelope => ({
+  id: crypto.randomUUID(),
+  from: "@(user/ada)",
+  to,
+  type,
+  payload,
+  pattern: "tell",
+  correlationId: null,
+  timestamp: Date.now(),
+  metadata: {},
+  ttl: null,
+  signature: null,
+  ...fields,
+})
+
+/** A call with these. */
+export const batch = (...envelopes: ReadonlyArray<Envelope.Envelope>): Batch => ({
+  caller: { home: "@(user/ada)", claims: null },
+  deliveries: envelopes.map((one) =>
+    one.pattern === "ask" && one.from !== ""
+      ? { envelope: one, ask: { home: one.from, timeout: 30_000 } }
+      : { envelope: one },
+  ),
+})
+
