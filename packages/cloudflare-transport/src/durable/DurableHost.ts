@@ -33,6 +33,7 @@ import { DurableAlarm } from "./DurableAlarm.ts"
 import { DurableJournal } from "./DurableJournal.ts"
 import { createTables } from "./DurableSchema.ts"
 import { Inbox, Taken } from "./Inbox.ts"
+import type { Reach } from "./Reach.ts"
 import { Watching } from "./Watching.ts"
 
 /** Milliseconds that a call waits for what it brought to be done, unless told otherwise. */
@@ -51,9 +52,7 @@ export interface DurableActorOptions {
    * The object that serves an address: another durable actor's, or the gateway of an identity. Nothing else
    * can be reached. Default: nobody.
    */
-  readonly reach?: (
-    address: Address.Address,
-  ) => Pick<ActorRpc, "deliver" | "watch" | "unwatch"> | undefined
+  readonly reach?: Reach
   readonly supervision?: Supervision.Supervision
   readonly mailbox?: Mailbox.Mailbox
   readonly stash?: number
@@ -101,6 +100,8 @@ export class DurableHost implements ActorRpc {
   readonly #own = new Map<string, Own>()
   #journal: DurableJournal | undefined
   #signal: ((signal: symbol, event?: unknown) => void) | undefined
+  /** Called when the last of them is done. */
+  #idle: () => void = () => undefined
   /** Those that wait for the actor to begin. */
   readonly #signals: Array<readonly [signal: symbol, event?: unknown]> = []
   #activate: () => void = () => undefined
@@ -237,7 +238,10 @@ export class DurableHost implements ActorRpc {
     if (own !== undefined) {
       if (own._tag === "Timer") this.#journal?.fired(own.key, own.at)
       else this.sql.run("DELETE FROM ask WHERE id = ?", own.ask)
-      return this.#follow(() => void this.#own.delete(id))
+      return this.#follow(() => {
+        this.#own.delete(id)
+        if (this.#own.size === 0) this.#idle()
+      })
     }
     const taken = this.inbox.find(sender ?? "", id)
     if (taken?.isAsk === false) this.inbox.close(taken, null)
@@ -543,8 +547,20 @@ export class DurableHost implements ActorRpc {
       this.sql.run("UPDATE receive_timeout SET at = ?", now + Math.min(idle.millis, AGAIN))
       this.#signaled(Signal.receiveTimeout)
     }
-    // Should it crash before these are done, the alarm comes again.
-    this.alarm.rearm(now)
+    await this.#settled()
+    this.alarm.rearm(this.now())
+  }
+
+  /** When the actor has done what it told itself, or has had the time to. */
+  #settled(): Promise<void> {
+    if (this.#own.size === 0) return Promise.resolve()
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, this.#options.hold ?? DEFAULT_HOLD)
+      this.#idle = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
   }
 }
 

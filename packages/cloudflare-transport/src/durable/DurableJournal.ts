@@ -42,11 +42,14 @@ export class DurableJournal implements Journal, Duties {
   #stepping = false
   /** When each timer is due; a cache of its rows. */
   #timers: Map<string, number>
+  /** The receive timeout; a cache of its row. */
+  #timeout: { at: number; readonly millis: number } | null
 
   constructor(host: DurableHost, actor: JournaledActor) {
     this.#host = host
     this.#actor = actor
     this.#timers = this.#readTimers()
+    this.#timeout = this.#readTimeout()
   }
 
   get load(): Journal["load"] {
@@ -83,6 +86,7 @@ export class DurableJournal implements Journal, Duties {
     this.#stepping = false
     this.#staged = []
     this.#timers = this.#readTimers()
+    this.#timeout = this.#readTimeout()
   }
 
   /** Whether a step is under way: what the actor sends meanwhile is a part of it. */
@@ -110,23 +114,31 @@ export class DurableJournal implements Journal, Duties {
     else if (cause._tag === "Signal" && cause.signal === Signal.terminated) {
       host.watching.told((cause.event as Signal.Terminated).address)
     }
-    const [timeout] = host.sql.all<{ at: number; millis: number }>("SELECT at, millis FROM receive_timeout")
-    if (timeout === undefined) return
+    const timeout = this.#timeout
+    if (timeout === null) return
     const at = host.now() + timeout.millis
     const slack = Math.max(LEAST_SLACK, timeout.millis * SLACK)
-    if (at - timeout.at > slack) host.sql.run("UPDATE receive_timeout SET at = ?", at)
+    if (at - timeout.at <= slack && cause._tag === "Message") return
+    timeout.at = at
+    host.sql.run("UPDATE receive_timeout SET at = ?", at)
   }
 
   /** All that the actor has is gone; who waits for it, or watches it, hears so. */
   #forget(): void {
     const { address } = this.#actor
-    const { persistence, sql } = this.#host
+    const host = this.#host
+    const { persistence, sql } = host
+    const owed = sql.all<OwedRow>("DELETE FROM owed RETURNING asker, id, home")
+    for (const { asker, home, id } of owed) {
+      host.answerLate(asker, id, home, { type: "actor:error", payload: GONE })
+    }
     if (this.#version > 0) Effect.runSync(persistence.delete(address, this.#version))
     this.#version = 0
     for (const table of ["timer", "receive_timeout", "watching", "ask"]) sql.run(`DELETE FROM ${table}`)
     this.#timers.clear()
+    this.#timeout = null
     this.#staged = []
-    this.#host.watching.tellWatchers("unregistered")
+    host.watching.tellWatchers("unregistered")
   }
 
   // -- duties
@@ -176,12 +188,15 @@ export class DurableJournal implements Journal, Duties {
 
   setReceiveTimeout(millis: number | null): void {
     const { alarm, now, sql } = this.#host
-    if (millis === null) return this.stage(() => sql.run("DELETE FROM receive_timeout"))
+    // Set again by each start: it goes on where it was.
+    if (this.#timeout?.millis === millis) return
+    if (millis === null) {
+      this.#timeout = null
+      return this.stage(() => sql.run("DELETE FROM receive_timeout"))
+    }
     const at = now() + millis
+    this.#timeout = { at, millis }
     this.stage(() => {
-      const [row] = sql.all<{ millis: number }>("SELECT millis FROM receive_timeout")
-      // Set again by each start: it goes on where it was.
-      if (row?.millis === millis) return
       sql.run("INSERT OR REPLACE INTO receive_timeout (one, at, millis) VALUES (1, ?, ?)", at, millis)
       alarm.atLatest(at)
     })
@@ -277,11 +292,19 @@ export class DurableJournal implements Journal, Duties {
     return (whole as { readonly about: unknown }).about
   }
 
+  #readTimeout(): { at: number; readonly millis: number } | null {
+    const query = "SELECT at, millis FROM receive_timeout"
+    return this.#host.sql.all<{ at: number; millis: number }>(query)[0] ?? null
+  }
+
   #readTimers(): Map<string, number> {
     const rows = this.#host.sql.all<{ key: string; at: number }>("SELECT key, at FROM timer")
     return new Map(rows.map(({ key, at }) => [key, at]))
   }
 }
+
+/** Why an answer that is owed never comes. */
+const GONE = { code: "actor_terminated", message: "the actor has ended", retryable: true }
 
 /** About 100 years, for what has no end. */
 const LONGEST = 3_155_760_000_000

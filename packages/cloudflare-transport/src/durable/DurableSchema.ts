@@ -3,7 +3,7 @@ import type { Sql } from "../storage/Sql.ts"
 
 const TABLES: ReadonlyArray<string> = [
   // What was done, so that it is not done again; with its answer, where it is an ask that has one.
-  `CREATE TABLE IF NOT EXISTS handled (
+  `CREATE TABLE handled (
     n INTEGER PRIMARY KEY AUTOINCREMENT,
     sender TEXT NOT NULL,
     id TEXT NOT NULL,
@@ -12,7 +12,7 @@ const TABLES: ReadonlyArray<string> = [
     UNIQUE (sender, id)
   )`,
   // What was taken and is not done.
-  `CREATE TABLE IF NOT EXISTS inbox (
+  `CREATE TABLE inbox (
     n INTEGER PRIMARY KEY AUTOINCREMENT,
     sender TEXT NOT NULL,
     id TEXT NOT NULL,
@@ -20,17 +20,17 @@ const TABLES: ReadonlyArray<string> = [
     UNIQUE (sender, id)
   )`,
   // What is sent and was not taken.
-  `CREATE TABLE IF NOT EXISTS outbox (
+  `CREATE TABLE outbox (
     n INTEGER PRIMARY KEY AUTOINCREMENT,
     target TEXT NOT NULL,
     delivery TEXT NOT NULL,
     attempts INTEGER NOT NULL DEFAULT 0,
     due_at INTEGER NOT NULL
   )`,
-  `CREATE INDEX IF NOT EXISTS outbox_target ON outbox (target, n)`,
-  `CREATE INDEX IF NOT EXISTS outbox_due ON outbox (due_at)`,
+  `CREATE INDEX outbox_target ON outbox (target, n)`,
+  `CREATE INDEX outbox_due ON outbox (due_at)`,
   // The actor's own asks: where the answer goes, and the answer, once it is there.
-  `CREATE TABLE IF NOT EXISTS ask (
+  `CREATE TABLE ask (
     id TEXT PRIMARY KEY,
     target TEXT NOT NULL,
     next TEXT NOT NULL,
@@ -38,41 +38,45 @@ const TABLES: ReadonlyArray<string> = [
     deadline INTEGER NOT NULL,
     answer TEXT
   ) WITHOUT ROWID`,
-  `CREATE INDEX IF NOT EXISTS ask_deadline ON ask (deadline)`,
+  `CREATE INDEX ask_deadline ON ask (deadline)`,
   // Answers that the actor owes.
-  `CREATE TABLE IF NOT EXISTS owed (
+  `CREATE TABLE owed (
     token TEXT PRIMARY KEY,
     asker TEXT NOT NULL,
     id TEXT NOT NULL,
     home TEXT NOT NULL,
     deadline INTEGER NOT NULL
   ) WITHOUT ROWID`,
-  `CREATE INDEX IF NOT EXISTS owed_ask ON owed (asker, id)`,
-  `CREATE INDEX IF NOT EXISTS owed_deadline ON owed (deadline)`,
-  `CREATE TABLE IF NOT EXISTS timer (
+  `CREATE INDEX owed_ask ON owed (asker, id)`,
+  `CREATE INDEX owed_deadline ON owed (deadline)`,
+  `CREATE TABLE timer (
     key TEXT PRIMARY KEY,
     at INTEGER NOT NULL,
     every INTEGER,
     name TEXT NOT NULL,
     payload TEXT NOT NULL
   ) WITHOUT ROWID`,
-  `CREATE INDEX IF NOT EXISTS timer_at ON timer (at)`,
-  `CREATE TABLE IF NOT EXISTS receive_timeout (
+  `CREATE INDEX timer_at ON timer (at)`,
+  `CREATE TABLE receive_timeout (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     at INTEGER NOT NULL,
     millis INTEGER NOT NULL
   )`,
   // Whom the actor watches; with a reason, once it has ended.
-  `CREATE TABLE IF NOT EXISTS watching (
+  `CREATE TABLE watching (
     address TEXT PRIMARY KEY,
     begun INTEGER NOT NULL,
     reason TEXT
   ) WITHOUT ROWID`,
   // Who watches the actor.
-  `CREATE TABLE IF NOT EXISTS watcher (address TEXT PRIMARY KEY) WITHOUT ROWID`,
+  `CREATE TABLE watcher (address TEXT PRIMARY KEY) WITHOUT ROWID`,
 ]
 
-/** Makes the tables that are missing. */
+/** Makes the tables where they are not there yet. */
 export const createTables = (sql: Sql): void => {
-  for (const table of TABLES) sql.run(table)
+  const made = sql.all("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'handled'")
+  if (made.length > 0) return
+  sql.transaction(() => {
+    for (const table of TABLES) sql.run(table)
+  })
 }

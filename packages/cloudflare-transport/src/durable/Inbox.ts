@@ -10,6 +10,8 @@ import type { DurableAlarm } from "./DurableAlarm.ts"
 
 /** How long it is remembered what was done, milliseconds: 7 days. */
 export const DEDUPE_WINDOW = 604_800_000
+/** After so many, what is too old to be remembered goes. */
+const PURGE_EVERY = 64
 /** When what is a row is looked at, should memory be lost, milliseconds. */
 const RECOVERY = 30_000
 
@@ -70,6 +72,7 @@ export interface InboxOptions {
 export class Inbox {
   readonly #options: InboxOptions
   readonly #taken = new Map<string, Taken>()
+  #closed = 0
 
   constructor(options: InboxOptions) {
     this.#options = options
@@ -150,11 +153,13 @@ export class Inbox {
       now(),
       answer === null ? null : JSON.stringify(answer),
     )
-    // What is too old goes little by little, with the writes that there are anyway.
-    sql.run(
-      "DELETE FROM handled WHERE n IN (SELECT n FROM handled ORDER BY n LIMIT 2) AND at < ?",
-      now() - DEDUPE_WINDOW,
-    )
+    if (this.#closed++ % PURGE_EVERY === 0) {
+      sql.run(
+        "DELETE FROM handled WHERE n IN (SELECT n FROM handled ORDER BY n LIMIT ?) AND at < ?",
+        2 * PURGE_EVERY,
+        now() - DEDUPE_WINDOW,
+      )
+    }
     this.discard(taken, answer === null ? TAKEN : { status: "answered", answer })
   }
 

@@ -10,8 +10,10 @@ import {
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import type { Batch } from "../../../src/durable/ActorRpc.ts"
-import { DurableActor } from "../../../src/durable/DurableActor.ts"
+import { DurableObject } from "cloudflare:workers"
+import type { ActorRpc, Batch, Outcome } from "../../../src/durable/ActorRpc.ts"
+import { DurableActor, DurableActorHost } from "../../../src/durable/DurableActor.ts"
+import { namespaces, type Reach } from "../../../src/durable/Reach.ts"
 import type { DurableActorOptions } from "../../../src/durable/DurableHost.ts"
 
 export class Overdrawn extends Schema.TaggedError<Overdrawn>()("Overdrawn", { balance: Schema.Number }) {}
@@ -151,30 +153,13 @@ const clock = PersistentBehavior.make(Clock, {
   },
 })
 
-type Reach = NonNullable<DurableActorOptions["reach"]>
-
-/** The objects of the tests by their addresses; one may be broken by a test. */
-const reach =
-  (env: Cloudflare.Env): Reach =>
-  (address) => {
-    const [type, ...name] = Address.segments(address)
-    const named = name.join("/")
-    switch (type) {
-      case "account":
-        return env.ACCOUNT.getByName(named) as ReturnType<Reach>
-      case "buyer":
-        return env.BUYER.getByName(named) as ReturnType<Reach>
-      case "clock":
-        return env.CLOCK.getByName(named) as ReturnType<Reach>
-      case "user":
-        return users.get(address)
-      default:
-        return undefined
-    }
-  }
-
 /** What the tests play: homes of clients. */
 export const users = new Map<Address.Address, ReturnType<Reach>>()
+
+const reach = (env: Cloudflare.Env): Reach => {
+  const objects = namespaces({ account: env.ACCOUNT, buyer: env.BUYER, clock: env.CLOCK })
+  return (address) => users.get(address) ?? objects(address)
+}
 
 export class AccountActor extends DurableActor<Cloudflare.Env> {
   protected override actor(env: Cloudflare.Env): DurableActorOptions {
@@ -188,9 +173,33 @@ export class BuyerActor extends DurableActor<Cloudflare.Env> {
   }
 }
 
-export class ClockActor extends DurableActor<Cloudflare.Env> {
-  protected override actor(env: Cloudflare.Env): DurableActorOptions {
-    return { type: "clock", behavior: clock, reach: reach(env) }
+/** An object with a class of its own, which hosts an actor beside what else it does. */
+export class ClockActor extends DurableObject<Cloudflare.Env> implements ActorRpc {
+  readonly #actor: DurableActorHost
+
+  constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
+    super(ctx, env)
+    this.#actor = new DurableActorHost(ctx, { type: "clock", behavior: clock, reach: reach(env) })
+  }
+
+  deliver(sent: Batch): Promise<ReadonlyArray<Outcome>> {
+    return this.#actor.deliver(sent)
+  }
+
+  request(asked: Envelope.Envelope, timeout: number): Promise<Envelope.Envelope> {
+    return this.#actor.request(asked, timeout)
+  }
+
+  watch(target: Address.Address, watcher: Address.Address): Promise<boolean> {
+    return this.#actor.watch(target, watcher)
+  }
+
+  unwatch(target: Address.Address, watcher: Address.Address): Promise<void> {
+    return this.#actor.unwatch(target, watcher)
+  }
+
+  override alarm(): Promise<void> {
+    return this.#actor.alarm()
   }
 }
 
