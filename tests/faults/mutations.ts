@@ -12,6 +12,7 @@ const TRANSPORT = "cloudflare-transport"
 const ASKS = `${TRANSPORT}/test/hub/asks.test.ts`
 const CLIENT = `${TRANSPORT}/test/client/faults.test.ts`
 const DELIVERY = `${TRANSPORT}/test/hub/delivery.test.ts`
+const DURABLE = `${TRANSPORT}/test/workerd/durable/DurableActor.test.ts`
 const LIVENESS = `${TRANSPORT}/test/hub/liveness.test.ts`
 const REGISTRY = `${TRANSPORT}/test/hub/registry.test.ts`
 const SCALE = `${TRANSPORT}/test/hub/scale.test.ts`
@@ -21,6 +22,7 @@ const WORKERD_BRIDGE = `${TRANSPORT}/test/workerd/WebSocketBridge.test.ts`
 const WORKERD_HUB = `${TRANSPORT}/test/workerd/SignalHub.test.ts`
 
 const client = (file: string): string => `${TRANSPORT}/src/client/${file}.ts`
+const durable = (file: string): string => `${TRANSPORT}/src/durable/${file}.ts`
 const hub = (file: string): string => `${TRANSPORT}/src/hub/${file}.ts`
 
 /** The session of a connection that was superseded: found by identity, it is the winner's. */
@@ -119,6 +121,20 @@ const ROWS: ReadonlyArray<Mutation> = [
     file: hub("HubState"),
     edits: [["if (earliest !== undefined) this.alarm.atLatest(earliest)", ""]],
     test: ASKS,
+  },
+  {
+    fault: 5,
+    breaks: "what a durable actor has asked is gone with its memory",
+    file: durable("DurableHost"),
+    edits: [["createTables(sql)\n", 'createTables(sql); sql.run("DELETE FROM ask")\n']],
+    test: DURABLE,
+  },
+  {
+    fault: 5,
+    breaks: "the timers of a durable actor are gone with its memory",
+    file: durable("DurableHost"),
+    edits: [["createTables(sql)\n", 'createTables(sql); sql.run("DELETE FROM timer")\n']],
+    test: DURABLE,
   },
   {
     fault: 6,
@@ -458,6 +474,13 @@ const ROWS: ReadonlyArray<Mutation> = [
     test: `${CORE}/test/InMemoryTransport.test.ts`,
   },
   {
+    fault: 32,
+    breaks: "whoever says that it is the actor may send its own messages",
+    file: durable("DurableHost"),
+    edits: [["if (from === this.address || type.startsWith", "if (type.startsWith"]],
+    test: DURABLE,
+  },
+  {
     fault: 33,
     breaks: "an ask is answered by the hub as soon as it was sent",
     file: hub("Router"),
@@ -611,6 +634,23 @@ const ROWS: ReadonlyArray<Mutation> = [
     file: `${CORE}/src/Inbound.ts`,
     edits: [['if (cell.asks.has(key)) return runtime.dead("duplicate", envelope)', ""]],
     test: `${CORE}/test/Border.test.ts`,
+  },
+  {
+    fault: 42,
+    breaks: "a durable actor does again what is delivered again",
+    file: durable("Inbox"),
+    edits: [["if (before !== undefined) {", "if (before === null) {"]],
+    test: DURABLE,
+  },
+  {
+    fault: 42,
+    breaks: "a durable actor forgets what it was asked when it is done, not what it did",
+    file: durable("Inbox"),
+    edits: [
+      ["ON CONFLICT DO NOTHING", "ON CONFLICT DO UPDATE SET answer = NULL"],
+      ["answer === null ? null : JSON.stringify(answer),\n    )", "null,\n    )"],
+    ],
+    test: DURABLE,
   },
   {
     fault: 43,

@@ -45,9 +45,7 @@ export const message = <
   protocol: Q,
   ask: N,
   about: About,
-): Protocol.Own<
-  CodecOf<Answered<About["Type"], Protocol.Success<Q, N>, Protocol.Failure<Q, N>>>
-> => {
+): Protocol.Own<CodecOf<Answered<About["Type"], Protocol.Success<Q, N>, Protocol.Failure<Q, N>>>> => {
   const asked = Protocol.find(protocol, ask)
   if (asked?.pattern !== "ask") throw new TypeError(`protocol ${protocol.name} has no ask "${ask}"`)
   const answer = Schema.Union([

@@ -186,10 +186,9 @@ export const outsideProtocol = (
   if (known && (pattern === "tell" || message.pattern === "ask")) return undefined
   return {
     code: "unknown_message",
-    message:
-      !known
-        ? `protocol ${protocol.name} has no message ${JSON.stringify(name)}`
-        : `${JSON.stringify(name)} of protocol ${protocol.name} is told, not asked`,
+    message: !known
+      ? `protocol ${protocol.name} has no message ${JSON.stringify(name)}`
+      : `${JSON.stringify(name)} of protocol ${protocol.name} is told, not asked`,
     retryable: false,
   }
 }

@@ -101,7 +101,9 @@ const start = (
   const own = context as never
   const steps = new Steps(context, journal, state, () => asEffect(initial(own)))
   return Effect.flatMap(steps.load, () =>
-    started === undefined ? Effect.succeed(steps) : asEffect(steps.run((state) => started(state as never, own))),
+    started === undefined
+      ? Effect.succeed(steps)
+      : asEffect(steps.run((state) => started(state as never, own))),
   )
 }
 

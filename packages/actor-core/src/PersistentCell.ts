@@ -278,7 +278,9 @@ export class Steps<S = unknown> {
 }
 
 /** Waits for what may have to be waited for. */
-export const asEffect = <A>(value: A | PromiseLike<A> | Effect.Effect<A, unknown>): Effect.Effect<A, unknown> => {
+export const asEffect = <A>(
+  value: A | PromiseLike<A> | Effect.Effect<A, unknown>,
+): Effect.Effect<A, unknown> => {
   if (!isPending(value)) return Effect.succeed(value as A)
   return (Effect.isEffect(value) ? value : Effect.promise(() => Promise.resolve(value))) as Effect.Effect<
     A,

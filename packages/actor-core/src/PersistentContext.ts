@@ -36,11 +36,7 @@ export interface PersistentContext<in out P extends Protocol.Any> extends Omit<A
    * It comes once, also where nobody answers: `Refused`, at the latest when the timeout is over. In a
    * durable actor the ask is sent when the step is stored, and outlives the memory of both sides.
    */
-  askToSelf<
-    Q extends Protocol.Any,
-    N extends Protocol.AskName<Q>,
-    M extends ContinuationName<P, Q, N>,
-  >(
+  askToSelf<Q extends Protocol.Any, N extends Protocol.AskName<Q>, M extends ContinuationName<P, Q, N>>(
     to: ActorRef<Q>,
     name: N,
     payload: Protocol.Payload<Q, N>,
@@ -62,10 +58,7 @@ export interface PersistentContext<in out P extends Protocol.Any> extends Omit<A
 }
 
 /** The same while a message is handled. */
-export interface PersistentMessageContext<
-  in out P extends Protocol.Any,
-  in out N extends keyof P["messages"],
->
+export interface PersistentMessageContext<in out P extends Protocol.Any, in out N extends keyof P["messages"]>
   extends
     PersistentContext<P>,
     Pick<MessageContext<P, N>, "sender" | "id" | "metadata" | "reply" | "forward" | "stash"> {

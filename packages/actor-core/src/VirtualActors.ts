@@ -97,7 +97,11 @@ export const make = Effect.fnUntraced(function* <P extends Protocol.Any, R>(
       runtime.virtuals.set(type, kind)
       return Effect.succeed(kind)
     }),
-    (kind) => Effect.andThen(kind.close, Effect.sync(() => void runtime.virtuals.delete(type))),
+    (kind) =>
+      Effect.andThen(
+        kind.close,
+        Effect.sync(() => void runtime.virtuals.delete(type)),
+      ),
   )
   const addressOf = (name: string): Address.Address => Address.make(type, ...name.split("/"))
   return {
@@ -132,12 +136,7 @@ class Kind implements VirtualKind {
   readonly #services: Context.Context<never>
   closed = false
 
-  constructor(
-    runtime: Runtime,
-    behavior: AnyBehavior,
-    options: Options,
-    services: Context.Context<never>,
-  ) {
+  constructor(runtime: Runtime, behavior: AnyBehavior, options: Options, services: Context.Context<never>) {
     this.runtime = runtime
     this.passivateAfter = Duration.toMillis(options.passivateAfter ?? DEFAULT_PASSIVATE_AFTER)
     this.#maxActive = options.maxActive ?? Infinity

@@ -155,10 +155,9 @@ describe("a virtual actor", () => {
       yield* settled
       a.tell("add", 2)
       const asked = yield* Effect.forkChild(a.ask("get", undefined), { startImmediately: true })
-      const given = yield* Effect.forkChild(
-        Effect.result(actors.ref("a").ask("take", 9)),
-        { startImmediately: true },
-      )
+      const given = yield* Effect.forkChild(Effect.result(actors.ref("a").ask("take", 9)), {
+        startImmediately: true,
+      })
       // Who gives up while it waits is not handled.
       yield* Fiber.interrupt(given)
       system.ref(Counter, "@(counter/a)").tell("add", 3)
@@ -221,8 +220,7 @@ describe("no more than so many are active", () => {
       const { accounts, system } = yield* bank({ maxActive: 2 })
       const passivated: Array<string> = []
       system.events.subscribe("ActorPassivated", ({ address }) => void passivated.push(address))
-      const use = (name: string) =>
-        Effect.andThen(accounts.ref(name).ask("balance", undefined), settled)
+      const use = (name: string) => Effect.andThen(accounts.ref(name).ask("balance", undefined), settled)
       yield* use("a")
       yield* use("b")
       yield* use("a")

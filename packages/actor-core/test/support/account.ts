@@ -49,7 +49,11 @@ export const account = PersistentBehavior.make(Account, {
 /** Buys from an account: its own ask waits until the account has answered. */
 export const Buyer = Protocol.make("buyer", {
   buy: Protocol.ask({ payload: Schema.Number, success: Schema.String }),
-  paid: Continuation.message(Account, "withdraw", Schema.Struct({ price: Schema.Number, reply: Schema.String })),
+  paid: Continuation.message(
+    Account,
+    "withdraw",
+    Schema.Struct({ price: Schema.Number, reply: Schema.String }),
+  ),
   bought: Protocol.ask({ success: Schema.Array(Schema.Number) }),
 })
 
@@ -60,7 +64,14 @@ export const buyer = (from: `@(${string}/${string})`, timeout?: number) =>
     handlers: {
       buy: (bought, price, context) => {
         const about = { price, reply: context.postpone() }
-        context.askToSelf(context.ref(Account, from), "withdraw", price, "paid", about, timeout === undefined ? {} : { timeout })
+        context.askToSelf(
+          context.ref(Account, from),
+          "withdraw",
+          price,
+          "paid",
+          about,
+          timeout === undefined ? {} : { timeout },
+        )
         return bought
       },
       paid: (bought, { about, answer }, context) => {

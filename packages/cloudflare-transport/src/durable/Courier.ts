@@ -130,9 +130,15 @@ export class Courier {
   }
 
   /** Whether there may be more to send now. */
-  #settle(rows: ReadonlyArray<Row>, deliveries: ReadonlyArray<Delivery>, outcomes: ReadonlyArray<Outcome>): boolean {
+  #settle(
+    rows: ReadonlyArray<Row>,
+    deliveries: ReadonlyArray<Delivery>,
+    outcomes: ReadonlyArray<Outcome>,
+  ): boolean {
     const { settled, sql, transaction } = this.#options
-    const full = outcomes.findIndex((outcome) => outcome.status === "refused" && outcome.code === "queue_full")
+    const full = outcomes.findIndex(
+      (outcome) => outcome.status === "refused" && outcome.code === "queue_full",
+    )
     const done = full === -1 ? rows.length : full
     transaction(() => {
       for (let i = 0; i < done; i++) {

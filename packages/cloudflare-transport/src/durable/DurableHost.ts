@@ -401,7 +401,13 @@ export class DurableHost implements ActorRpc {
     const asker = envelope.from as Address.Address
     const { home, timeout } = this.homeOf(envelope)
     const forward = (): void => {
-      const moved = hubEnvelope("hub:forwarded", asker, { actorAddress: envelope.to }, this.now(), envelope.id)
+      const moved = hubEnvelope(
+        "hub:forwarded",
+        asker,
+        { actorAddress: envelope.to },
+        this.now(),
+        envelope.id,
+      )
       this.put(home, { envelope: moved })
       this.put(envelope.to, { envelope, ask: { home, timeout } })
       this.postponed(envelope)
@@ -537,7 +543,10 @@ export class DurableHost implements ActorRpc {
     }
     this.sql.run("DELETE FROM owed WHERE deadline <= ?", now)
     this.#recover()
-    const due = this.sql.all<TimerRow>("SELECT key, at, name, payload FROM timer WHERE at <= ? ORDER BY at", now)
+    const due = this.sql.all<TimerRow>(
+      "SELECT key, at, name, payload FROM timer WHERE at <= ? ORDER BY at",
+      now,
+    )
     for (const { at, key, name, payload } of due) {
       this.#tellItself(`timer~${at}~${key}`, { _tag: "Timer", key, at }, name, JSON.parse(payload))
     }

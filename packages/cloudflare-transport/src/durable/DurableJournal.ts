@@ -2,7 +2,14 @@
  * The journal of a durable actor: a step's new state, what it sends, its timers, watches and asks, and that
  * its message is done with, are rows written together or not at all. What a step sends leaves after that.
  */
-import { type ActorRef, type Address, type Envelope, Protocol, Signal, type Timers } from "@signal-hub/actor-core"
+import {
+  type ActorRef,
+  type Address,
+  type Envelope,
+  Protocol,
+  Signal,
+  type Timers,
+} from "@signal-hub/actor-core"
 import {
   encodeAnswer,
   type Cause,
@@ -171,7 +178,11 @@ export class DurableJournal implements Journal, Duties {
   /** A timer's message is done with. Part of a step. */
   fired(key: string, at: number): void {
     const { sql } = this.#host
-    const [row] = sql.all<{ every: number | null }>("SELECT every FROM timer WHERE key = ? AND at = ?", key, at)
+    const [row] = sql.all<{ every: number | null }>(
+      "SELECT every FROM timer WHERE key = ? AND at = ?",
+      key,
+      at,
+    )
     if (row === undefined) return
     if (row.every === null) {
       sql.run("DELETE FROM timer WHERE key = ?", key)
@@ -211,13 +222,25 @@ export class DurableJournal implements Journal, Duties {
     this.stage(() => this.#host.watching.remove(address))
   }
 
-  ask(to: ActorRef.ActorRef<Protocol.Any>, name: string, payload: unknown, { about, name: next, timeout }: Then): void {
+  ask(
+    to: ActorRef.ActorRef<Protocol.Any>,
+    name: string,
+    payload: unknown,
+    { about, name: next, timeout }: Then,
+  ): void {
     const host = this.#host
     const millis = timeout === undefined ? ASK_TIMEOUT : Math.min(Duration.toMillis(timeout), LONGEST)
     const encoded = encodeOwn(to.protocol, name, payload)
     const remembered = this.#encodeAbout(next, about)
     const id = crypto.randomUUID()
-    const envelope = host.envelope({ id, to: to.address, type: name, payload: encoded, pattern: "ask", ttl: millis })
+    const envelope = host.envelope({
+      id,
+      to: to.address,
+      type: name,
+      payload: encoded,
+      pattern: "ask",
+      ttl: millis,
+    })
     this.stage(() => {
       const deadline = host.now() + millis
       host.sql.run(

@@ -47,7 +47,12 @@ export class Watching {
     const { follow, reach, sql } = this.#options
     this.#telling.delete(address)
     sql.run("DELETE FROM watching WHERE address = ?", address)
-    follow(() => void reach(address)?.unwatch(address, this.#options.address).catch(() => undefined))
+    follow(
+      () =>
+        void reach(address)
+          ?.unwatch(address, this.#options.address)
+          .catch(() => undefined),
+    )
   }
 
   /** The actor was told. Part of a step. */

@@ -9,7 +9,7 @@ import { env } from "cloudflare:workers"
 import type { Address, Envelope } from "@signal-hub/actor-core"
 import { describe, expect, it, vi } from "vitest"
 import type { Batch, Delivery, Outcome } from "../../../src/durable/ActorRpc.ts"
-import { batch, envelope, users } from "./actors.ts"
+import { batch, envelope, network, users } from "./actors.ts"
 
 let names = 0
 
@@ -36,10 +36,18 @@ interface Actor {
 const tell = (actor: Actor, type: string, payload: unknown, fields: Partial<Envelope.Envelope> = {}) =>
   actor.stub.deliver(batch(envelope(actor.address, type, payload, { seq: 1, ...fields })))
 
-const ask = async (actor: Actor, type: string, payload: unknown = null, fields: Partial<Envelope.Envelope> = {}) =>
+const ask = async (
+  actor: Actor,
+  type: string,
+  payload: unknown = null,
+  fields: Partial<Envelope.Envelope> = {},
+) =>
   (await actor.stub.deliver(batch(envelope(actor.address, type, payload, { pattern: "ask", ...fields }))))[0]!
 
-const answered = (payload: unknown, type = "actor:reply") => ({ status: "answered", answer: { type, payload } })
+const answered = (payload: unknown, type = "actor:reply") => ({
+  status: "answered",
+  answer: { type, payload },
+})
 
 /** A home for the answers to a client, which remembers what came. */
 const newUser = () => {
@@ -55,6 +63,13 @@ const newUser = () => {
   })
   return { came, from }
 }
+
+/** What failed is to be tried again now. */
+const overdue = (stub: DurableObjectStub) =>
+  runInDurableObject(stub, async (_, { storage }) => {
+    storage.sql.exec("UPDATE outbox SET due_at = 0")
+    await storage.setAlarm(Date.now() + 60_000)
+  })
 
 describe("a durable actor", () => {
   it("handles tells and asks in order, and answers with the call", async () => {
@@ -85,7 +100,9 @@ describe("a durable actor", () => {
     await evictDurableObject(account.stub)
     expect(await ask(account, "withdraw", 1)).toMatchObject(answered(9))
     await abortAllDurableObjects()
-    expect(await ask({ ...account, stub: env.ACCOUNT.getByName(account.name) }, "balance")).toMatchObject(answered(9))
+    expect(await ask({ ...account, stub: env.ACCOUNT.getByName(account.name) }, "balance")).toMatchObject(
+      answered(9),
+    )
   })
 
   it("fault 32: nothing but its protocol can be reached", async () => {
@@ -100,8 +117,12 @@ describe("a durable actor", () => {
       await tell(clock, type, "forged")
     }
     // Nobody else is the actor itself.
-    expect(await tell(clock, "tick", "forged", { from: clock.address })).toMatchObject([{ status: "refused" }])
-    expect(await ask({ ...clock, address: "@(account/other)" }, "log")).toMatchObject({ code: "unknown_actor" })
+    expect(await tell(clock, "tick", "forged", { from: clock.address })).toMatchObject([
+      { status: "refused" },
+    ])
+    expect(await ask({ ...clock, address: "@(account/other)" }, "log")).toMatchObject({
+      code: "unknown_actor",
+    })
     expect(await ask(clock, "start", { key: 1 })).toMatchObject(
       answered({ code: "unknown_message" }, "actor:error"),
     )
@@ -176,11 +197,18 @@ describe("a durable actor", () => {
 
   it("is asked by who has no address, through its stub", async () => {
     const account = newAccount()
-    const of = (type: string, payload: unknown) => account.stub.request(envelope(account.address, type, payload), 1_000)
+    const of = (type: string, payload: unknown) =>
+      account.stub.request(envelope(account.address, type, payload), 1_000)
     await tell(account, "deposit", 10)
     const deposited = envelope(account.address, "withdraw", 3)
-    expect(await account.stub.request(deposited, 1_000)).toMatchObject({ correlationId: deposited.id, payload: 7 })
-    expect(await of("nothing", null)).toMatchObject({ type: "actor:error", payload: { code: "unknown_message" } })
+    expect(await account.stub.request(deposited, 1_000)).toMatchObject({
+      correlationId: deposited.id,
+      payload: 7,
+    })
+    expect(await of("nothing", null)).toMatchObject({
+      type: "actor:error",
+      payload: { code: "unknown_message" },
+    })
     expect(await account.stub.request(envelope(account.address, "slowly", 1), 20)).toMatchObject({
       type: "hub:error",
       payload: { code: "timeout" },
@@ -218,7 +246,7 @@ describe("an ask of a durable actor to another", () => {
     }
   })
 
-  it("survives a crash of both, between any two steps, and is carried out once", async () => {
+  it("fault 5: survives a crash of both, between any two steps, and is carried out once", async () => {
     const { came, from } = newUser()
     for (let pause = 0; pause < 12; pause++) {
       came.length = 0
@@ -241,6 +269,41 @@ describe("an ask of a durable actor to another", () => {
       expect(await ask({ ...buyer, stub }, "bought")).toMatchObject(answered([7]))
     }
   })
+
+  it.each(["losesRequest", "losesResult"] as const)(
+    "fault 42: is carried out once, though any call between them %s",
+    async (loses) => {
+      for (let call = 0; call < 4; call++) {
+        for (const crash of [false, true]) {
+          const { came, from } = newUser()
+          const buyer = newBuyer()
+          await tell(buyer.account, "deposit", 10)
+          Object.assign(network, { calls: 0, losesRequest: -1, losesResult: -1, [loses]: call })
+          await ask(buyer, "buy", 7, { from })
+          await tell(buyer, "pay", { amount: 1, times: 2, fails: false })
+          if (crash) await abortAllDurableObjects()
+          const account = { ...buyer.account, stub: env.ACCOUNT.getByName(buyer.name) }
+          await vi.waitFor(
+            async () => {
+              for (const stub of [env.BUYER.getByName(buyer.name), account.stub]) {
+                await overdue(stub)
+                await runDurableObjectAlarm(stub)
+              }
+              expect(await ask(account, "balance")).toMatchObject(answered(5))
+              expect(came.length).toBeGreaterThan(0)
+            },
+            { timeout: 10_000 },
+          )
+          expect(came.map(({ envelope }) => envelope.payload)).toContain("left: 3")
+          expect(await ask({ ...buyer, stub: env.BUYER.getByName(buyer.name) }, "bought")).toMatchObject(
+            answered([7]),
+          )
+        }
+      }
+      Object.assign(network, { losesRequest: -1, losesResult: -1 })
+    },
+    60_000,
+  )
 
   it("ends, typed, when nobody answers in time", async () => {
     const buyer = newBuyer()
@@ -319,7 +382,7 @@ describe("timers of a durable actor", () => {
     await runDurableObjectAlarm(stub)
   }
 
-  it("outlive eviction and crash, and fire once, though the alarm comes twice", async () => {
+  it("fault 5: outlive eviction and crash, and fire once, though the alarm comes twice", async () => {
     const clock = newClock()
     await tell(clock, "start", { key: "once", delay: 60_000, every: false })
     await evictDurableObject(clock.stub)
@@ -342,7 +405,9 @@ describe("timers of a durable actor", () => {
     expect(await log(clock)).toEqual(["once"])
     // And none is armed where nothing is left to wait for.
     await runDurableObjectAlarm(clock.stub)
-    await runInDurableObject(clock.stub, async (_, { storage }) => expect(await storage.getAlarm()).toBeNull())
+    await runInDurableObject(clock.stub, async (_, { storage }) =>
+      expect(await storage.getAlarm()).toBeNull(),
+    )
   })
 
   it("at a rate leave out what is past, and go on", async () => {
@@ -386,7 +451,9 @@ describe("a watch of a durable actor", () => {
     await tell(clock, "watch", account.name)
     await vi.waitFor(() =>
       runInDurableObject(account.stub, (_, { storage }) => {
-        expect(storage.sql.exec("SELECT address FROM watcher").toArray()).toEqual([{ address: clock.address }])
+        expect(storage.sql.exec("SELECT address FROM watcher").toArray()).toEqual([
+          { address: clock.address },
+        ])
       }),
     )
     await evictAllDurableObjects()

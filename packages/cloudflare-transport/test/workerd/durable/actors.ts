@@ -1,12 +1,5 @@
 /** The durable actors of the tests: an account, a buyer that asks it, and one with timers and watches. */
-import {
-  Address,
-  Continuation,
-  Envelope,
-  PersistentBehavior,
-  Protocol,
-  Signal,
-} from "@signal-hub/actor-core"
+import { Address, Continuation, Envelope, PersistentBehavior, Protocol, Signal } from "@signal-hub/actor-core"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -66,7 +59,9 @@ export const Buyer = Protocol.make("buyer", {
   ),
   bought: Protocol.ask({ success: Schema.Array(Schema.Number) }),
   direct: Protocol.ask({ success: Schema.Number }),
-  pay: Protocol.tell({ payload: Schema.Struct({ amount: Schema.Number, times: Schema.Number, fails: Schema.Boolean }) }),
+  pay: Protocol.tell({
+    payload: Schema.Struct({ amount: Schema.Number, times: Schema.Number, fails: Schema.Boolean }),
+  }),
 })
 
 /** Who sells to the buyer of this name: an account of the same name. */
@@ -79,7 +74,14 @@ const buyer = PersistentBehavior.make(Buyer, {
   handlers: {
     buy: (bought, price, context) => {
       const to = context.ref(Account, seller(context.self.address))
-      context.askToSelf(to, "withdraw", price, "paid", { price, reply: context.postpone() }, { timeout: "5 seconds" })
+      context.askToSelf(
+        to,
+        "withdraw",
+        price,
+        "paid",
+        { price, reply: context.postpone() },
+        { timeout: "5 seconds" },
+      )
       return bought
     },
     paid: (bought, { about, answer }, context) => {
@@ -117,7 +119,9 @@ const buyer = PersistentBehavior.make(Buyer, {
 })
 
 export const Clock = Protocol.make("clock", {
-  start: Protocol.tell({ payload: Schema.Struct({ key: Schema.String, delay: Schema.Number, every: Schema.Boolean }) }),
+  start: Protocol.tell({
+    payload: Schema.Struct({ key: Schema.String, delay: Schema.Number, every: Schema.Boolean }),
+  }),
   cancel: Protocol.tell({ payload: Schema.String }),
   idle: Protocol.tell({ payload: Schema.Number }),
   watch: Protocol.tell({ payload: Schema.String }),
@@ -156,9 +160,33 @@ const clock = PersistentBehavior.make(Clock, {
 /** What the tests play: homes of clients. */
 export const users = new Map<Address.Address, ReturnType<Reach>>()
 
+/**
+ * The network between the objects: a call may be lost on its way there, or its result on its way back.
+ * The test says which, by their number.
+ */
+export const network = {
+  calls: 0,
+  losesRequest: -1,
+  losesResult: -1,
+}
+
 const reach = (env: Cloudflare.Env): Reach => {
   const objects = namespaces({ account: env.ACCOUNT, buyer: env.BUYER, clock: env.CLOCK })
-  return (address) => users.get(address) ?? objects(address)
+  return (address) => {
+    const stub = users.get(address) ?? objects(address)
+    if (stub === undefined) return undefined
+    return {
+      deliver: async (sent) => {
+        const call = network.calls++
+        if (call === network.losesRequest) throw new Error("the request is lost")
+        const outcomes = await stub.deliver(sent)
+        if (call === network.losesResult) throw new Error("the result is lost")
+        return outcomes
+      },
+      watch: (target, watcher) => stub.watch(target, watcher),
+      unwatch: (target, watcher) => stub.unwatch(target, watcher),
+    }
+  }
 }
 
 export class AccountActor extends DurableActor<Cloudflare.Env> {
@@ -233,4 +261,3 @@ export const batch = (...envelopes: ReadonlyArray<Envelope.Envelope>): Batch => 
       : { envelope: one },
   ),
 })
-
