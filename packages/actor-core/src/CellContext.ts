@@ -17,7 +17,7 @@ import type * as Protocol from "./Protocol.ts"
 import { cellOf, Reference } from "./Reference.ts"
 
 /** Who asked goes on in the stack of who answers: not in the middle of a handler. */
-const soon = (give: () => void): void => void Promise.resolve().then(give)
+export const soon = (give: () => void): void => void Promise.resolve().then(give)
 
 type Context = MessageContext<Protocol.Any, string>
 

@@ -11,7 +11,7 @@ import type { Timers } from "./ActorContext.ts"
 import type { ActorRef } from "./ActorRef.ts"
 import type { Address } from "./Address.ts"
 import type { ActorErrorPayload } from "./AskError.ts"
-import { CellContext } from "./CellContext.ts"
+import { CellContext, soon } from "./CellContext.ts"
 import * as Continuation from "./Continuation.ts"
 import type { Cause, Journal, JournaledActor } from "./Journal.ts"
 import { FAILED, senderAddress } from "./Message.ts"
@@ -126,7 +126,8 @@ export class PersistentCellContext extends CellContext implements JournaledActor
     const answer = message.takeAnswer()
     if (answer === null) return this.late(message)
     this.#given.push({
-      leave: () => answer.succeed(value),
+      // Over the border it leaves with the step; here, who asked does not go on in this stack.
+      leave: () => (answer.remote === null ? soon(() => answer.succeed(value)) : answer.succeed(value)),
       takeBack: (refusal) => answer.refuse(refusal),
     })
   }
