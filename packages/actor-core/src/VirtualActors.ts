@@ -212,7 +212,7 @@ class Kind implements VirtualKind {
   }).pipe(
     Effect.andThen(
       Effect.sync(() => {
-        for (const address of [...this.#watchers.keys()]) this.terminated(address, "stopped")
+        for (const address of this.#watchers.keys()) this.terminated(address, "stopped")
       }),
     ),
   )
