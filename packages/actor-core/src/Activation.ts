@@ -10,6 +10,8 @@ import type { TerminatedReason } from "./Signal.ts"
 
 /** All actors whose addresses begin with one segment. */
 export interface VirtualKind {
+  /** Whether the actor at this address is this system's, and not another's. */
+  readonly serves: (address: Address) => boolean
   /** Runs the actor at this address, which does not run yet; `null`: no more. */
   readonly activate: (address: Address) => ActorCell | null
   /** Calls back when the actor has ended for good, which the end of an activation is not. */

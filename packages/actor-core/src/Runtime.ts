@@ -141,7 +141,8 @@ export class Runtime {
   /** The kind of virtual actors that the address is of. */
   virtualKind(address: Address.Address): VirtualKind | undefined {
     if (this.virtuals.size === 0) return undefined
-    return this.virtuals.get(address.slice(2, address.indexOf("/")))
+    const kind = this.virtuals.get(address.slice(2, address.indexOf("/")))
+    return kind?.serves(address) === true ? kind : undefined
   }
 
   /** The actor at the address. A virtual one begins to run. */

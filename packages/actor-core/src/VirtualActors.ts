@@ -43,6 +43,11 @@ export class TypeInUse extends Data.TaggedError("TypeInUse")<{
 export interface Options extends Pick<SpawnOptions, "supervision" | "mailbox" | "stash"> {
   /** The first segment of their addresses. Default: the protocol's name. */
   readonly type?: string
+  /**
+   * Which of them are this system's: the others are looked for through its transports, where several
+   * systems share a type. Default: all.
+   */
+  readonly serves?: (address: Address.Address) => boolean
   /** How long an actor is left without a message. Default: 5 minutes; infinite: for ever. */
   readonly passivateAfter?: Duration.Input
   /**
@@ -130,6 +135,7 @@ class Kind implements VirtualKind {
   readonly active = new Set<Active>()
   readonly passivateAfter: number
   readonly #maxActive: number
+  readonly serves: (address: Address.Address) => boolean
   readonly #watchers = new Map<Address.Address, Set<Ended>>()
   readonly #behavior: AnyBehavior
   readonly #options: Options
@@ -140,6 +146,7 @@ class Kind implements VirtualKind {
     this.runtime = runtime
     this.passivateAfter = Duration.toMillis(options.passivateAfter ?? DEFAULT_PASSIVATE_AFTER)
     this.#maxActive = options.maxActive ?? Infinity
+    this.serves = options.serves ?? (() => true)
     this.#behavior = behavior
     this.#options = options
     this.#services = services

@@ -321,6 +321,28 @@ describe("a kind of virtual actors", () => {
     }),
   )
 
+  it.effect("may share its type with other systems", () =>
+    Effect.gen(function* () {
+      const wire = new ScriptedTransport()
+      const system = yield* ActorSystem.make({ transport: wire })
+      const told: Array<number> = []
+      const behavior = Behavior.make(Counter, {
+        add: (by) => void told.push(by),
+        get: () => 0,
+        take: (n) => n,
+      })
+      const actors = yield* VirtualActors.make(system, behavior, {
+        serves: (address) => address === "@(counter/own)",
+      })
+      actors.ref("own").tell("add", 1)
+      actors.ref("another").tell("add", 2)
+      yield* settled
+      expect(told).toEqual([1])
+      expect(wire.sent.map(({ to }) => to)).toEqual(["@(counter/another)"])
+      expect(yield* system.watch(actors.ref("another"))).toMatchObject({ reason: "unwatchable" })
+    }),
+  )
+
   it.effect("stops its actors with the system, and stores nothing late", () =>
     Effect.gen(function* () {
       const { accounts, system } = yield* bank()

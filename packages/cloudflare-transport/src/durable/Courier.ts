@@ -68,7 +68,7 @@ export class Courier {
   kick(target: Address.Address): void {
     if (this.#calling.has(target)) return
     this.#calling.add(target)
-    void this.#run(target).finally(() => this.#calling.delete(target))
+    void this.#run(target)
   }
 
   /** Sends an envelope that is no row: who waits for it does so in memory. */
@@ -82,26 +82,39 @@ export class Courier {
   }
 
   async #run(target: Address.Address): Promise<void> {
-    const { now, sql } = this.#options
-    for (;;) {
-      const rows = sql.all<Row>(
-        "SELECT n, delivery, attempts, due_at FROM outbox WHERE target = ? ORDER BY n LIMIT ?",
-        target,
-        MOST_ITEMS,
-      )
-      const [first] = rows
-      // What failed before holds up what is behind it: order is kept.
-      if (first === undefined || (first.attempts > 0 && first.due_at > now())) return
-      const deliveries = rows.map(({ delivery }) => aged(JSON.parse(delivery) as Delivery, now()))
-      let outcomes: ReadonlyArray<Outcome>
-      try {
-        outcomes = await this.#call(target, deliveries)
-      } catch {
-        this.#later(rows, deliveries)
-        return
-      }
-      if (!this.#settle(rows, deliveries, outcomes)) return
+    try {
+      while (await this.#callOnce(target)) continue
+    } finally {
+      this.#calling.delete(target)
     }
+  }
+
+  /** Sends what waits. Whether there may be more to send now. */
+  async #callOnce(target: Address.Address): Promise<boolean> {
+    const { now } = this.#options
+    const rows = this.#waiting(target)
+    if (rows.length === 0) return false
+    const deliveries = rows.map(({ delivery }) => aged(JSON.parse(delivery) as Delivery, now()))
+    let outcomes: ReadonlyArray<Outcome>
+    try {
+      outcomes = await this.#call(target, deliveries)
+    } catch {
+      this.#later(rows, deliveries)
+      return false
+    }
+    return this.#settle(rows, deliveries, outcomes) && this.#waiting(target).length > 0
+  }
+
+  #waiting(target: Address.Address): ReadonlyArray<Row> {
+    const { now, sql } = this.#options
+    const rows = sql.all<Row>(
+      "SELECT n, delivery, attempts, due_at FROM outbox WHERE target = ? ORDER BY n LIMIT ?",
+      target,
+      MOST_ITEMS,
+    )
+    const [first] = rows
+    // What failed before holds up what is behind it: order is kept.
+    return first !== undefined && first.attempts > 0 && first.due_at > now() ? [] : rows
   }
 
   async #call(target: Address.Address, deliveries: ReadonlyArray<Delivery>): Promise<ReadonlyArray<Outcome>> {

@@ -20,6 +20,7 @@ import {
   VirtualActors,
 } from "@signal-hub/actor-core"
 import { Continuation, Journals, REPLY } from "@signal-hub/actor-core/hosting"
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
@@ -30,7 +31,7 @@ import { durableObjectSql, type Sql } from "../storage/Sql.ts"
 import { type ActorRpc, type Answer, type Batch, type Delivery, type Outcome, TAKEN } from "./ActorRpc.ts"
 import { Courier } from "./Courier.ts"
 import { DurableAlarm } from "./DurableAlarm.ts"
-import { DurableJournal } from "./DurableJournal.ts"
+import { DurableJournal, isStoreError } from "./DurableJournal.ts"
 import { createTables } from "./DurableSchema.ts"
 import { Inbox, Taken } from "./Inbox.ts"
 import type { Reach } from "./Reach.ts"
@@ -102,6 +103,8 @@ export class DurableHost implements ActorRpc {
   #signal: ((signal: symbol, event?: unknown) => void) | undefined
   /** Called when the last of them is done. */
   #idle: () => void = () => undefined
+  /** Who asks without an address, by the one that it was given. */
+  readonly #callers = new Map<Address.Address, (answer: Envelope.Envelope) => void>()
   /** Those that wait for the actor to begin. */
   readonly #signals: Array<readonly [signal: symbol, event?: unknown]> = []
   #activate: () => void = () => undefined
@@ -183,6 +186,8 @@ export class DurableHost implements ActorRpc {
       })
       const kind = VirtualActors.make(system, behavior, {
         type,
+        // The others are objects of their own.
+        serves: (address) => address === this.address,
         passivateAfter: Infinity,
         ...(supervision !== undefined && { supervision }),
         ...(mailbox !== undefined && { mailbox }),
@@ -249,6 +254,8 @@ export class DurableHost implements ActorRpc {
 
   /** Sends, with what else the step writes. */
   put(target: Address.Address, delivery: Delivery): void {
+    const caller = this.#callers.get(target)
+    if (caller !== undefined) return this.#follow(() => caller(delivery.envelope))
     this.#courier.put(target, delivery)
     this.#follow(() => this.#courier.kick(target))
   }
@@ -268,11 +275,22 @@ export class DurableHost implements ActorRpc {
 
   async request(asked: Envelope.Envelope, timeout: number): Promise<Envelope.Envelope> {
     const from: Address.Address = `@(worker/${crypto.randomUUID()})`
-    const taken = this.#take({ envelope: { ...asked, from, pattern: "ask", ttl: asked.ttl ?? timeout } })
-    if (taken instanceof Taken) await taken.wait(timeout)
-    const outcome = taken instanceof Taken ? taken.outcome : taken
-    if (outcome?.status === "answered") return this.#answer(from, asked.id, outcome.answer)
-    if (outcome?.status === "refused") return this.#failure(from, asked, outcome)
+    const late = Promise.withResolvers<Envelope.Envelope | null>()
+    const timer = setTimeout(() => late.resolve(null), timeout)
+    this.#callers.set(from, late.resolve)
+    try {
+      const envelope = { ...asked, from, pattern: "ask", ttl: asked.ttl ?? timeout } as const
+      const taken = this.#take({ envelope, ask: { home: from, timeout } })
+      if (taken instanceof Taken) await Promise.race([taken.wait(timeout), late.promise])
+      const outcome = taken instanceof Taken ? taken.outcome : taken
+      if (outcome?.status === "answered") return this.#answer(from, asked.id, outcome.answer)
+      if (outcome?.status === "refused") return this.#failure(from, asked, outcome)
+      const answer = await late.promise
+      if (answer !== null) return answer
+    } finally {
+      clearTimeout(timer)
+      this.#callers.delete(from)
+    }
     return errorEnvelope(null, from, "timeout", `no answer within ${timeout} ms`, this.now(), asked.id)
   }
 
@@ -331,10 +349,11 @@ export class DurableHost implements ActorRpc {
   }
 
   /** A message that came to nothing. Of an ask, its answer says so. */
-  #died({ envelope: { from, id, pattern }, reason }: DeadLetter): void {
+  #died({ cause, envelope: { from, id, pattern }, reason }: DeadLetter): void {
     if (pattern === "ask") return
-    // What could not begin is tried again.
-    const again = reason === "terminated"
+    // What could not begin, or be stored, is tried again.
+    const again = reason === "terminated" || (cause !== undefined && isStoreError(Cause.squash(cause)))
+    if (again) this.alarm.atLatest(this.now() + AGAIN)
     if (from === this.address && this.#own.has(id)) {
       if (again) this.#own.delete(id)
       else this.transaction(() => this.done(id, from))
@@ -342,7 +361,7 @@ export class DurableHost implements ActorRpc {
     }
     const taken = this.inbox.find(from, id)
     if (taken === undefined) return
-    if (again) this.inbox.leave(taken, refused("queue_full", `${this.address} could not begin`))
+    if (again) this.inbox.leave(taken, refused("queue_full", `${this.address} could not take it now`))
     else this.transaction(() => this.inbox.discard(taken, TAKEN))
   }
 
@@ -473,13 +492,15 @@ export class DurableHost implements ActorRpc {
 
   /** What became of something sent. Its row is gone. */
   #sent({ ask, envelope }: Delivery, outcome: Outcome): void {
-    if (ask?.home !== this.address || outcome.status === "taken") return
-    if (outcome.status === "answered") {
-      const answer = this.#answer(this.address, envelope.id, outcome.answer)
-      this.#answered(envelope.id, { ...answer, from: envelope.to })
-    } else if (outcome.status === "refused") {
-      this.#answered(envelope.id, this.#failure(this.address, envelope, outcome))
-    }
+    if (ask === undefined || outcome.status === "taken" || outcome.status === "elsewhere") return
+    const asker = envelope.from as Address.Address
+    const answer =
+      outcome.status === "answered"
+        ? { ...this.#answer(asker, envelope.id, outcome.answer), from: envelope.to }
+        : this.#failure(asker, envelope, outcome)
+    if (ask.home === this.address) this.#answered(envelope.id, answer)
+    // It was forwarded from here.
+    else this.put(ask.home, { envelope: answer })
   }
 
   /** The answer to an own ask: a row first, then a message. */

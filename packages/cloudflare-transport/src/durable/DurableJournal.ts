@@ -6,6 +6,7 @@ import {
   type ActorRef,
   type Address,
   type Envelope,
+  Persistence,
   Protocol,
   Signal,
   type Timers,
@@ -80,13 +81,20 @@ export class DurableJournal implements Journal, Duties {
     const host = this.#host
     const staged = this.#staged
     this.#stepping = false
-    host.transaction(() => {
-      if (step.forget) this.#forget()
-      else if (step.state !== undefined) this.#save(step.state)
-      if (!step.stashed) this.#done()
-      for (const write of staged) write()
-      release()
-    })
+    try {
+      host.transaction(() => {
+        if (step.forget) this.#forget()
+        else if (step.state !== undefined) this.#save(step.state)
+        if (!step.stashed) this.#done()
+        for (const write of staged) write()
+        release()
+      })
+    } catch (cause) {
+      if (isStoreError(cause)) throw cause
+      const { address } = this.#actor
+      const message = `the database did not take a step of ${address}: ${String(cause)}`
+      throw new Persistence.PersistenceError({ address, operation: "save", message, cause })
+    }
   }
 
   abort(): void {
@@ -325,6 +333,10 @@ export class DurableJournal implements Journal, Duties {
     return new Map(rows.map(({ key, at }) => [key, at]))
   }
 }
+
+/** Whether something failed because it could not be stored, or read. */
+export const isStoreError = (error: unknown): boolean =>
+  error instanceof Persistence.PersistenceError || error instanceof Persistence.SnapshotConflict
 
 /** Why an answer that is owed never comes. */
 const GONE = { code: "actor_terminated", message: "the actor has ended", retryable: true }

@@ -216,6 +216,40 @@ describe("a durable actor", () => {
   })
 })
 
+describe("an ask that a durable actor forwards", () => {
+  it("is answered by who it was forwarded to, and its home hears who has it", async () => {
+    const [first, second] = [newAccount(), newAccount()]
+    const { came, from } = newUser()
+    expect(await ask(first, "relay", second.name, { id: "r", from })).toEqual({ status: "taken" })
+    await vi.waitFor(() => expect(came).toHaveLength(2))
+    expect(came.map(({ envelope }) => envelope)).toMatchObject([
+      { from: "@(cloudflare/signal-hub)", type: "hub:forwarded", correlationId: "r" },
+      { from: second.address, type: "actor:reply", correlationId: "r", payload: second.address },
+    ])
+  })
+})
+
+describe("a step that can't be stored", () => {
+  it("is tried again: a reliable tell is not taken, and changes nothing", async () => {
+    const account = newAccount()
+    await tell(account, "deposit", 1)
+    const rename = (from: string, to: string) =>
+      runInDurableObject(account.stub, (_, { storage }) => {
+        storage.sql.exec(`ALTER TABLE ${from} RENAME TO ${to}`)
+      })
+    await rename("snapshot", "away")
+    expect(await tell(account, "deposit", 1, { id: "again" })).toMatchObject([
+      { status: "refused", code: "queue_full" },
+    ])
+    expect(await ask(account, "withdraw", 1, { id: "w" })).toMatchObject(
+      answered({ code: "activation_failed", retryable: true }, "actor:error"),
+    )
+    await rename("away", "snapshot")
+    await tell(account, "deposit", 1, { id: "again" })
+    expect(await ask(account, "balance")).toMatchObject(answered(2))
+  })
+})
+
 describe("an ask of a durable actor to another", () => {
   it("is answered by a message; the asker of the asker hears it", async () => {
     const buyer = newBuyer()
@@ -244,6 +278,17 @@ describe("an ask of a durable actor to another", () => {
       expect(came[0]!.envelope.payload).toBe("left: 3")
       expect(await ask(buyer.account, "balance")).toMatchObject(answered(3))
     }
+  })
+
+  it("is waited for by who asked without an address", async () => {
+    const buyer = newBuyer()
+    await tell(buyer.account, "deposit", 10)
+    const asked = envelope(buyer.address, "buy", 7)
+    expect(await buyer.stub.request(asked, 5_000)).toMatchObject({
+      from: buyer.address,
+      correlationId: asked.id,
+      payload: "left: 3",
+    })
   })
 
   it("fault 5: survives a crash of both, between any two steps, and is carried out once", async () => {

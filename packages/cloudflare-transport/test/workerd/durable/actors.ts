@@ -17,6 +17,7 @@ export const Account = Protocol.make("account", {
   withdraw: Protocol.ask({ payload: Schema.Number, success: Schema.Number, error: Overdrawn }),
   slowly: Protocol.ask({ payload: Schema.Number, success: Schema.Number }),
   fail: Protocol.ask({ success: Schema.Number }),
+  relay: Protocol.ask({ payload: Schema.String, success: Schema.String }),
   close: Protocol.tell(),
 })
 
@@ -42,6 +43,12 @@ const account = PersistentBehavior.make(Account, {
     fail: (balance, _, context) => {
       context.reply(balance)
       throw new Error("after the answer")
+    },
+    relay: (balance, name, context) => {
+      const to = Address.make("account", name)
+      if (context.self.address === to) context.reply(to)
+      else context.forward(context.ref(Account, to))
+      return balance
     },
     close: (balance, _, context) => {
       context.forget()
