@@ -77,16 +77,18 @@ describe("an answer", () => {
   it.effect("is not given by who lost a race for the same address, who then sees what the other stored", () =>
     silently(
       Effect.gen(function* () {
-        const { actor, store, system } = yield* makeAccount()
-        actor.tell("deposit", 5)
-        yield* settled
-        yield* store.save(ADDRESS, { balance: 100 }, 1)
-        let cause: unknown
-        system.events.subscribe("ActorFailed", ({ failure }) => void (cause = failure.error))
-        expect(yield* Effect.flip(actor.ask("withdraw", 2))).toMatchObject({ code: "not_stored" })
-        yield* settled
-        expect(cause).toMatchObject({ _tag: "SnapshotConflict", expected: 1 })
-        expect(yield* actor.ask("withdraw", 2)).toBe(98)
+        for (const supervision of [Supervision.restart(), Supervision.resume]) {
+          const { actor, store, system } = yield* makeAccount(supervision)
+          actor.tell("deposit", 5)
+          yield* settled
+          yield* store.save(ADDRESS, { balance: 100 }, 1)
+          let cause: unknown
+          system.events.subscribe("ActorFailed", ({ failure }) => void (cause = failure.error))
+          expect(yield* Effect.flip(actor.ask("withdraw", 2))).toMatchObject({ code: "not_stored" })
+          yield* settled
+          expect(cause).toMatchObject({ _tag: "SnapshotConflict", expected: 1 })
+          expect(yield* actor.ask("withdraw", 2)).toBe(98)
+        }
       }),
     ),
   )

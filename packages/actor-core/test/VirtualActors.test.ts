@@ -171,6 +171,37 @@ describe("a virtual actor", () => {
     }),
   )
 
+  it.effect("hears of askers who give up on what an earlier activation left to it", () =>
+    Effect.gen(function* () {
+      const system = yield* ActorSystem.make()
+      const [ended, begun, interrupted] = [
+        yield* Deferred.make<void>(),
+        yield* Deferred.make<void>(),
+        yield* Deferred.make<void>(),
+      ]
+      const behavior = Behavior.setup(Counter, () => ({
+        add: () => undefined,
+        get: () =>
+          Effect.andThen(Deferred.succeed(begun, undefined), Effect.never).pipe(
+            Effect.onInterrupt(() => Deferred.succeed(interrupted, undefined)),
+          ),
+        take: (by) => by,
+        [Signal.postStop]: () => Deferred.await(ended),
+      }))
+      const actors = yield* VirtualActors.make(system, behavior, { passivateAfter: "1 minute" })
+      yield* actors.ref("a").ask("take", 1)
+      yield* TestClock.adjust("1 minute")
+      yield* settled
+      const asking = yield* Effect.forkChild(actors.ref("a").ask("get", undefined), {
+        startImmediately: true,
+      })
+      yield* Deferred.succeed(ended, undefined)
+      yield* Deferred.await(begun)
+      yield* Fiber.interrupt(asking)
+      yield* Deferred.await(interrupted)
+    }),
+  )
+
   it.effect("that stops itself is activated by what waited behind", () =>
     Effect.gen(function* () {
       const { accounts, script } = yield* bank()

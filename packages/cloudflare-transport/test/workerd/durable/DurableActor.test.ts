@@ -460,6 +460,10 @@ describe("timers of a durable actor", () => {
     await tell(clock, "start", { key: "every", delay: 60_000, every: true })
     await later(clock, 10 * 60_000)
     expect(await log(clock)).toEqual(["every"])
+    await runInDurableObject(clock.stub, (_, { storage }) => {
+      const { at } = storage.sql.exec<{ at: number }>("SELECT at FROM timer").one()
+      expect(at).toBeGreaterThan(Date.now())
+    })
     await later(clock, 60_000)
     expect(await log(clock)).toEqual(["every", "every"])
   })
@@ -476,6 +480,20 @@ describe("timers of a durable actor", () => {
     expect(await log(clock)).toEqual(["a true", "never set false"])
     await later(clock, 600_000)
     expect(await log(clock)).toEqual(["a true", "never set false", "b"])
+  })
+
+  it("that are cancelled while their message waits are not heard of", async () => {
+    const clock = newClock()
+    await tell(clock, "start", { key: "b", delay: 60_000, every: false })
+    await runInDurableObject(clock.stub, (_, { storage }) => {
+      storage.sql.exec("UPDATE timer SET at = 0")
+    })
+    await evictDurableObject(clock.stub)
+    await runInDurableObject(clock.stub, async (instance) => {
+      const cancelled = instance.deliver(batch(envelope(clock.address, "cancel", "b", { seq: 1 })))
+      await Promise.all([cancelled, instance.alarm()])
+    })
+    expect(await log(clock)).toEqual(["b true"])
   })
 
   it("with a receive timeout signal that no message came", async () => {
