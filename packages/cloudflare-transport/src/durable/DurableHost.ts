@@ -109,6 +109,8 @@ export class DurableHost implements ActorRpc {
   readonly #signals: Array<readonly [signal: symbol, event?: unknown]> = []
   #activate: () => void = () => undefined
   #receiver: (envelope: Envelope.Envelope) => void = () => undefined
+  /** Whether the answers that go are of a step that changed something. */
+  #changes = false
   /** What follows once the writes of a step are made; `undefined`: none are being made. */
   #after: Array<() => void> | undefined
 
@@ -207,6 +209,16 @@ export class DurableHost implements ActorRpc {
 
   // -- steps
 
+  /** Runs what lets the answers of a step go; `changes`: it changed something. */
+  release(changes: boolean, release: () => void): void {
+    this.#changes = changes
+    try {
+      release()
+    } finally {
+      this.#changes = false
+    }
+  }
+
   /** Writes together, and then does what follows from it. */
   transaction(writes: () => void): void {
     if (this.#after !== undefined) return writes()
@@ -266,8 +278,7 @@ export class DurableHost implements ActorRpc {
     const outcomes = deliveries.map((delivery) => this.#take(delivery))
     const open = outcomes.filter((outcome) => outcome instanceof Taken)
     if (open.length > 0) {
-      const hold = this.#options.hold ?? DEFAULT_HOLD
-      await Promise.all(open.map((taken) => taken.wait(hold)))
+      await Taken.wait(open, this.#options.hold ?? DEFAULT_HOLD)
       this.inbox.store(open)
     }
     return outcomes.map((outcome) => (outcome instanceof Taken ? (outcome.outcome ?? TAKEN) : outcome))
@@ -281,7 +292,7 @@ export class DurableHost implements ActorRpc {
     try {
       const envelope = { ...asked, from, pattern: "ask", ttl: asked.ttl ?? timeout } as const
       const taken = this.#take({ envelope, ask: { home: from, timeout } })
-      if (taken instanceof Taken) await Promise.race([taken.wait(timeout), late.promise])
+      if (taken instanceof Taken) await Promise.race([Taken.wait([taken], timeout), late.promise])
       const outcome = taken instanceof Taken ? taken.outcome : taken
       if (outcome?.status === "answered") return this.#answer(from, asked.id, outcome.answer)
       if (outcome?.status === "refused") return this.#failure(from, asked, outcome)
@@ -397,7 +408,9 @@ export class DurableHost implements ActorRpc {
     const isTheActors = type === REPLY || (payload as { readonly data?: unknown } | null)?.data !== undefined
     this.transaction(() => {
       // That the runtime could not let the actor answer is no answer: the same may be tried again.
-      if (isTheActors) this.inbox.close(taken, answer)
+      const isLight = !this.#changes && taken.delivery.envelope.seq === undefined
+      if (isTheActors && isLight) this.inbox.closeLightly(taken, answer)
+      else if (isTheActors) this.inbox.close(taken, answer)
       else this.inbox.discard(taken, { status: "answered", answer })
       if (taken.isWaitedFor) return
       this.put(taken.delivery.ask?.home ?? to, { envelope })

@@ -87,7 +87,7 @@ export class DurableJournal implements Journal, Duties {
         else if (step.state !== undefined) this.#save(step.state)
         if (!step.stashed) this.#done()
         for (const write of staged) write()
-        release()
+        host.release(step.forget || step.state !== undefined || staged.length > 0, release)
       })
     } catch (cause) {
       if (isStoreError(cause)) throw cause

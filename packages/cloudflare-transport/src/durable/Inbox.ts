@@ -1,6 +1,7 @@
 /**
  * What others sent to a durable actor, from its coming until it is done. What is reliable, or an ask, is
- * done once: that it was done is remembered with its answer. What is not done soon becomes a row, before
+ * done once: that it was done is remembered with its answer, by a row where it is reliable or changed
+ * something, in memory where it is an ask that did neither. What is not done soon becomes a row, before
  * its sender hears that it is taken.
  */
 import type { Envelope } from "@signal-hub/actor-core"
@@ -12,6 +13,8 @@ import type { DurableAlarm } from "./DurableAlarm.ts"
 export const DEDUPE_WINDOW = 604_800_000
 /** After so many, what is too old to be remembered goes. */
 const PURGE_EVERY = 64
+/** How many answers are remembered that are no rows. */
+const MOST_RECENT = 1_000
 /** When what is a row is looked at, should memory be lost, milliseconds. */
 const RECOVERY = 30_000
 
@@ -40,19 +43,23 @@ export class Taken {
     for (const told of this.#waiting.splice(0)) told()
   }
 
-  /** Until it is done, or the time is over. */
-  wait(millis: number): Promise<void> {
-    if (this.outcome !== null) return Promise.resolve()
+  /** Until all are done, or the time is over. */
+  static wait(all: ReadonlyArray<Taken>, millis: number): Promise<void> {
     return new Promise((resolve) => {
+      let open = all.length
       const told = (): void => {
+        if (--open > 0) return
         clearTimeout(timer)
         resolve()
       }
       const timer = setTimeout(() => {
-        this.#waiting = this.#waiting.filter((one) => one !== told)
+        for (const taken of all) taken.#waiting = taken.#waiting.filter((one) => one !== told)
         resolve()
       }, millis)
-      this.#waiting.push(told)
+      for (const taken of all) {
+        if (taken.outcome === null) taken.#waiting.push(told)
+        else told()
+      }
     })
   }
 }
@@ -72,6 +79,8 @@ export interface InboxOptions {
 export class Inbox {
   readonly #options: InboxOptions
   readonly #taken = new Map<string, Taken>()
+  /** Answers of asks that changed nothing: no rows, as they would cost the only write that there is. */
+  readonly #recent = new Map<string, Answer>()
   #closed = 0
 
   constructor(options: InboxOptions) {
@@ -89,6 +98,8 @@ export class Inbox {
     const key = keyOf(envelope.from, envelope.id)
     const same = this.#taken.get(key)
     if (same !== undefined) return same
+    const recent = this.#recent.get(key)
+    if (recent !== undefined) return { status: "answered", answer: recent }
     const [before] = sql.all<{ answer: string | null }>(
       "SELECT answer FROM handled WHERE sender = ? AND id = ?",
       envelope.from,
@@ -161,6 +172,19 @@ export class Inbox {
       )
     }
     this.discard(taken, answer === null ? TAKEN : { status: "answered", answer })
+  }
+
+  /** An ask that changed nothing, and need not be known for longer than memory lasts. */
+  closeLightly(taken: Taken, answer: Answer): void {
+    const { from, id } = taken.delivery.envelope
+    this.#recent.set(keyOf(from, id), answer)
+    if (this.#recent.size > MOST_RECENT) {
+      for (const oldest of this.#recent.keys()) {
+        this.#recent.delete(oldest)
+        break
+      }
+    }
+    this.discard(taken, { status: "answered", answer })
   }
 
   /** Over, without a trace: the same may be tried again. */

@@ -146,8 +146,28 @@ describe("a durable actor", () => {
     const refused = await ask(account, "withdraw", 50, { id: "withdraw-2" })
     await tell(account, "deposit", 100)
     expect(await ask(account, "withdraw", 50, { id: "withdraw-2" })).toEqual(refused)
+    // Reliable, it is known for longer than memory lasts, though nothing changed.
+    const reliable = { id: "withdraw-3", seq: 1 }
+    const never = await ask(account, "withdraw", 5_000, reliable)
+    await tell(account, "deposit", 10_000)
+    await evictDurableObject(account.stub)
+    expect(await ask(account, "withdraw", 5_000, reliable)).toEqual(never)
+    await ask(account, "withdraw", 10_000)
     // The id is the sender's.
     expect(await ask(account, "withdraw", 4, { ...asked, from: "@(user/bob)" })).toMatchObject(answered(102))
+  })
+
+  it("writes nothing for a volatile ask that changes nothing", async () => {
+    const account = newAccount()
+    await tell(account, "deposit", 10)
+    const rows = () =>
+      runInDurableObject(account.stub, (_, { storage }) =>
+        storage.sql.exec("SELECT count(*) AS n FROM handled").one(),
+      )
+    const before = await rows()
+    await ask(account, "balance")
+    await ask(account, "withdraw", 100)
+    expect(await rows()).toEqual(before)
   })
 
   it("of a step that fails keeps nothing, and carries out the same call when it comes again", async () => {
