@@ -7,7 +7,6 @@ import {
   ActorError,
   ActorSystem,
   Address,
-  AskError,
   type DeadLetter,
   Envelope,
   type Mailbox,
@@ -19,7 +18,7 @@ import {
   type Transport,
   VirtualActors,
 } from "@signal-hub/actor-core"
-import { Continuation, Journals, REPLY } from "@signal-hub/actor-core/hosting"
+import { Journals, REPLY } from "@signal-hub/actor-core/hosting"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -34,6 +33,7 @@ import { DurableAlarm } from "./DurableAlarm.ts"
 import { DurableJournal, isStoreError } from "./DurableJournal.ts"
 import { createTables } from "./DurableSchema.ts"
 import { Inbox, Taken } from "./Inbox.ts"
+import { OwnMessages } from "./OwnMessages.ts"
 import type { Reach } from "./Reach.ts"
 import { Watching } from "./Watching.ts"
 
@@ -67,26 +67,6 @@ export type AnyPersistentBehavior = Pick<
   "protocol" | "persistent" | "start" | "~needs"
 >
 
-/** What the actor's own messages come from. */
-type Own =
-  | { readonly _tag: "Timer"; readonly key: string; readonly at: number }
-  | { readonly _tag: "Answer"; readonly ask: string }
-
-interface AskRow {
-  readonly id: string
-  readonly target: Address.Address
-  readonly next: string
-  readonly about: string
-  readonly answer: string | null
-}
-
-interface TimerRow {
-  readonly key: string
-  readonly at: number
-  readonly name: string
-  readonly payload: string
-}
-
 export class DurableHost implements ActorRpc {
   readonly sql: Sql
   readonly alarm: DurableAlarm
@@ -97,12 +77,9 @@ export class DurableHost implements ActorRpc {
   readonly #name: string
   readonly #options: DurableActorOptions
   readonly #courier: Courier
-  /** Messages of the actor to itself that are on their way. */
-  readonly #own = new Map<string, Own>()
+  readonly #own: OwnMessages
   #journal: DurableJournal | undefined
   #signal: ((signal: symbol, event?: unknown) => void) | undefined
-  /** Called when the last of them is done. */
-  #idle: () => void = () => undefined
   /** Who asks without an address, by the one that it was given. */
   readonly #callers = new Map<Address.Address, (answer: Envelope.Envelope) => void>()
   /** Those that wait for the actor to begin. */
@@ -138,6 +115,14 @@ export class DurableHost implements ActorRpc {
       now,
       transaction,
       settled: (delivery, outcome) => this.#sent(delivery, outcome),
+    })
+    this.#own = new OwnMessages({
+      sql,
+      timers: () => this.#journal,
+      transaction,
+      follow,
+      tell: (id, type, payload) =>
+        this.#receiver(this.envelope({ id, to: address, type, payload, pattern: "tell" })),
     })
     this.watching = new Watching({
       sql,
@@ -237,29 +222,14 @@ export class DurableHost implements ActorRpc {
     else this.#after.push(task)
   }
 
-  /** Whether a message is still to be handled: one of a timer that was cancelled is not. */
+  /** Whether a message is still to be handled. */
   isWanted(id: string, sender: Address.Address | null): boolean {
-    const own = sender === this.address ? this.#own.get(id) : undefined
-    if (own === undefined) return true
-    const wanted =
-      own._tag === "Timer"
-        ? this.#journal?.isDue(own.key, own.at) === true
-        : this.sql.all("SELECT 1 FROM ask WHERE id = ?", own.ask).length > 0
-    if (!wanted) this.#own.delete(id)
-    return wanted
+    return sender !== this.address || this.#own.isWanted(id)
   }
 
   /** A message is done with; an ask is when it is answered. Part of a step. */
   done(id: string, sender: Address.Address | null): void {
-    const own = sender === this.address ? this.#own.get(id) : undefined
-    if (own !== undefined) {
-      if (own._tag === "Timer") this.#journal?.fired(own.key, own.at)
-      else this.sql.run("DELETE FROM ask WHERE id = ?", own.ask)
-      return this.#follow(() => {
-        this.#own.delete(id)
-        if (this.#own.size === 0) this.#idle()
-      })
-    }
+    if (sender === this.address) return this.#own.done(id)
     const taken = this.inbox.find(sender ?? "", id)
     if (taken?.isAsk === false) this.inbox.close(taken, null)
   }
@@ -351,11 +321,11 @@ export class DurableHost implements ActorRpc {
       return TAKEN
     }
     const id = envelope.correlationId ?? ""
-    const [ask] = this.sql.all<AskRow>("SELECT * FROM ask WHERE id = ?", id)
-    if (ask === undefined) this.#receiver(envelope)
+    const target = this.#own.target(id)
+    if (target === undefined) this.#receiver(envelope)
     else if (envelope.from === HUB_ADDRESS && envelope.type === "hub:forwarded") {
       this.sql.run("UPDATE ask SET target = ? WHERE id = ?", String(actorAddress), id)
-    } else if (envelope.from === HUB_ADDRESS || envelope.from === ask.target) this.#answered(id, envelope)
+    } else if (envelope.from === HUB_ADDRESS || envelope.from === target) this.#own.answered(id, envelope)
     return TAKEN
   }
 
@@ -366,7 +336,7 @@ export class DurableHost implements ActorRpc {
     const again = reason === "terminated" || (cause !== undefined && isStoreError(Cause.squash(cause)))
     if (again) this.alarm.atLatest(this.now() + AGAIN)
     if (from === this.address && this.#own.has(id)) {
-      if (again) this.#own.delete(id)
+      if (again) this.#own.forget(id)
       else this.transaction(() => this.done(id, from))
       return
     }
@@ -501,7 +471,7 @@ export class DurableHost implements ActorRpc {
     }
   }
 
-  // -- the actor's messages to itself
+  // -- what becomes of it
 
   /** What became of something sent. Its row is gone. */
   #sent({ ask, envelope }: Delivery, outcome: Outcome): void {
@@ -511,39 +481,9 @@ export class DurableHost implements ActorRpc {
       outcome.status === "answered"
         ? { ...this.#answer(asker, envelope.id, outcome.answer), from: envelope.to }
         : this.#failure(asker, envelope, outcome)
-    if (ask.home === this.address) this.#answered(envelope.id, answer)
+    if (ask.home === this.address) this.#own.answered(envelope.id, answer)
     // It was forwarded from here.
     else this.put(ask.home, { envelope: answer })
-  }
-
-  /** The answer to an own ask: a row first, then a message. */
-  #answered(id: string, envelope: Envelope.Envelope): void {
-    const failure = AskError.fromEnvelope(envelope)
-    const isTyped = failure?._tag === "ActorFailed" && failure.data !== undefined
-    const answer =
-      failure === undefined
-        ? { _tag: "Success", value: envelope.payload }
-        : isTyped
-          ? { _tag: "Failure", error: failure.data }
-          : Continuation.fromError(failure)
-    this.transaction(() => {
-      // The first answer is the answer.
-      this.sql.run("UPDATE ask SET answer = ? WHERE id = ? AND answer IS NULL", JSON.stringify(answer), id)
-      this.#follow(() => this.#continue(id))
-    })
-  }
-
-  #continue(id: string): void {
-    const [ask] = this.sql.all<AskRow>("SELECT * FROM ask WHERE id = ?", id)
-    if (ask?.answer == null) return
-    const payload = { about: JSON.parse(ask.about), answer: JSON.parse(ask.answer) }
-    this.#tellItself(`answer~${id}`, { _tag: "Answer", ask: id }, ask.next, payload)
-  }
-
-  #tellItself(id: string, own: Own, type: string, payload: unknown): void {
-    if (this.#own.has(id)) return
-    this.#own.set(id, own)
-    this.#receiver(this.envelope({ id, to: this.address, type, payload, pattern: "tell" }))
   }
 
   #signaled(signal: symbol, event?: unknown): void {
@@ -560,9 +500,7 @@ export class DurableHost implements ActorRpc {
   /** Goes on where the memory before this one was lost. */
   #recover(): void {
     this.inbox.recover()
-    for (const { id } of this.sql.all<{ id: string }>("SELECT id FROM ask WHERE answer IS NOT NULL")) {
-      this.#continue(id)
-    }
+    this.#own.recover()
     this.watching.recover()
     this.#courier.kickAll()
   }
@@ -570,40 +508,21 @@ export class DurableHost implements ActorRpc {
   /** Does what is due, and arms the alarm for what is next. */
   async wake(): Promise<void> {
     const now = this.now()
-    const overdue = this.sql.all<AskRow>("SELECT * FROM ask WHERE deadline <= ? AND answer IS NULL", now)
-    for (const { id, target } of overdue) {
+    for (const { id, target } of this.#own.overdue(now)) {
       const message = `${target} did not answer in time`
-      this.#answered(id, errorEnvelope(null, this.address, "timeout", message, now, id))
+      this.#own.answered(id, errorEnvelope(null, this.address, "timeout", message, now, id))
     }
     this.sql.run("DELETE FROM owed WHERE deadline <= ?", now)
     this.#recover()
-    const due = this.sql.all<TimerRow>(
-      "SELECT key, at, name, payload FROM timer WHERE at <= ? ORDER BY at",
-      now,
-    )
-    for (const { at, key, name, payload } of due) {
-      this.#tellItself(`timer~${at}~${key}`, { _tag: "Timer", key, at }, name, JSON.parse(payload))
-    }
+    this.#own.fire(now)
     const [idle] = this.sql.all<{ at: number; millis: number }>("SELECT at, millis FROM receive_timeout")
     if (idle !== undefined && idle.at <= now) {
       // The signal's own step sets it for the next time; without one, as after a crash, it comes again.
       this.sql.run("UPDATE receive_timeout SET at = ?", now + Math.min(idle.millis, AGAIN))
       this.#signaled(Signal.receiveTimeout)
     }
-    await this.#settled()
+    await this.#own.settled(this.#options.hold ?? DEFAULT_HOLD)
     this.alarm.rearm(this.now())
-  }
-
-  /** When the actor has done what it told itself, or has had the time to. */
-  #settled(): Promise<void> {
-    if (this.#own.size === 0) return Promise.resolve()
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, this.#options.hold ?? DEFAULT_HOLD)
-      this.#idle = () => {
-        clearTimeout(timer)
-        resolve()
-      }
-    })
   }
 }
 

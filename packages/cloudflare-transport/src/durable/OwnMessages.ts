@@ -1,0 +1,157 @@
+/**
+ * What a durable actor tells itself: a timer's message when it is due, and the answer to an ask of its own.
+ * Each is a row until it is handled; what is on its way to the actor is known here.
+ */
+import { type Address, AskError, type Envelope } from "@signal-hub/actor-core"
+import { Continuation } from "@signal-hub/actor-core/hosting"
+import type { Sql } from "../storage/Sql.ts"
+
+/** What a message comes from. */
+type Own =
+  | { readonly _tag: "Timer"; readonly key: string; readonly at: number }
+  | { readonly _tag: "Answer"; readonly ask: string }
+
+interface AskRow {
+  readonly id: string
+  readonly target: Address.Address
+  readonly next: string
+  readonly about: string
+  readonly answer: string | null
+}
+
+interface TimerRow {
+  readonly key: string
+  readonly at: number
+  readonly name: string
+  readonly payload: string
+}
+
+/** The timers, as the journal of the actor has them. */
+export interface OwnTimers {
+  /** Whether the timer still waits for its message of that time. */
+  readonly isDue: (key: string, at: number) => boolean
+  /** A timer's message is done with. Part of a step. */
+  readonly fired: (key: string, at: number) => void
+}
+
+export interface OwnMessagesOptions {
+  readonly sql: Sql
+  readonly timers: () => OwnTimers | undefined
+  readonly transaction: (writes: () => void) => void
+  readonly follow: (task: () => void) => void
+  /** Gives the actor a message of its own. */
+  readonly tell: (id: string, type: string, payload: unknown) => void
+}
+
+export class OwnMessages {
+  readonly #options: OwnMessagesOptions
+  readonly #coming = new Map<string, Own>()
+  /** Called when the last of them is done. */
+  #idle: () => void = () => undefined
+
+  constructor(options: OwnMessagesOptions) {
+    this.#options = options
+  }
+
+  has(id: string): boolean {
+    return this.#coming.has(id)
+  }
+
+  /** Whether it is still to be handled: that of a timer that was cancelled is not. */
+  isWanted(id: string): boolean {
+    const { sql, timers } = this.#options
+    const own = this.#coming.get(id)
+    if (own === undefined) return true
+    const wanted =
+      own._tag === "Timer"
+        ? timers()?.isDue(own.key, own.at) === true
+        : sql.all("SELECT 1 FROM ask WHERE id = ?", own.ask).length > 0
+    if (!wanted) this.forget(id)
+    return wanted
+  }
+
+  /** It is done with. Part of a step. */
+  done(id: string): void {
+    const { follow, sql, timers } = this.#options
+    const own = this.#coming.get(id)
+    if (own?._tag === "Timer") timers()?.fired(own.key, own.at)
+    else if (own !== undefined) sql.run("DELETE FROM ask WHERE id = ?", own.ask)
+    follow(() => this.forget(id))
+  }
+
+  /** It is not on its way any more: its row, where there is one, has it told again. */
+  forget(id: string): void {
+    this.#coming.delete(id)
+    if (this.#coming.size === 0) this.#idle()
+  }
+
+  /** Who was asked, where the ask is open. */
+  target(id: string): Address.Address | undefined {
+    const query = "SELECT target FROM ask WHERE id = ?"
+    return this.#options.sql.all<{ target: Address.Address }>(query, id)[0]?.target
+  }
+
+  /** The answer to an ask: a row first, then a message. */
+  answered(id: string, envelope: Envelope.Envelope): void {
+    const { follow, sql, transaction } = this.#options
+    const answer = JSON.stringify(read(envelope))
+    transaction(() => {
+      // The first answer is the answer.
+      sql.run("UPDATE ask SET answer = ? WHERE id = ? AND answer IS NULL", answer, id)
+      follow(() => this.#continue(id))
+    })
+  }
+
+  /** Goes on with the answers that are there. */
+  recover(): void {
+    const query = "SELECT id FROM ask WHERE answer IS NOT NULL"
+    for (const { id } of this.#options.sql.all<{ id: string }>(query)) this.#continue(id)
+  }
+
+  /** The asks that nobody has answered in time. */
+  overdue(now: number): ReadonlyArray<Pick<AskRow, "id" | "target">> {
+    const query = "SELECT id, target FROM ask WHERE deadline <= ? AND answer IS NULL"
+    return this.#options.sql.all<AskRow>(query, now)
+  }
+
+  /** Tells of the timers that are due. */
+  fire(now: number): void {
+    const query = "SELECT key, at, name, payload FROM timer WHERE at <= ? ORDER BY at"
+    for (const { at, key, name, payload } of this.#options.sql.all<TimerRow>(query, now)) {
+      this.#tell(`timer~${at}~${key}`, { _tag: "Timer", key, at }, name, JSON.parse(payload))
+    }
+  }
+
+  /** When all are done, or have had the time to be. */
+  settled(millis: number): Promise<void> {
+    if (this.#coming.size === 0) return Promise.resolve()
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, millis)
+      this.#idle = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+  }
+
+  #continue(id: string): void {
+    const [ask] = this.#options.sql.all<AskRow>("SELECT * FROM ask WHERE id = ?", id)
+    if (ask?.answer == null) return
+    const payload = { about: JSON.parse(ask.about), answer: JSON.parse(ask.answer) }
+    this.#tell(`answer~${id}`, { _tag: "Answer", ask: id }, ask.next, payload)
+  }
+
+  #tell(id: string, own: Own, type: string, payload: unknown): void {
+    if (this.#coming.has(id)) return
+    this.#coming.set(id, own)
+    this.#options.tell(id, type, payload)
+  }
+}
+
+/** How the ask ended, encoded as its continuation has it. */
+const read = (envelope: Envelope.Envelope): unknown => {
+  const failure = AskError.fromEnvelope(envelope)
+  if (failure === undefined) return { _tag: "Success", value: envelope.payload }
+  const isTyped = failure._tag === "ActorFailed" && failure.data !== undefined
+  return isTyped ? { _tag: "Failure", error: failure.data } : Continuation.fromError(failure)
+}
