@@ -40,8 +40,6 @@ import { DEFAULT, type Failure, type Restarts } from "./Supervision.ts"
 import { supervise } from "./Supervisor.ts"
 import { isTypedError } from "./TypedError.ts"
 
-/** Messages that an actor handles before others have their turn. */
-export const THROUGHPUT = 64
 /**
  * Where an actor stands. `new`: its behavior is still to be made. `suspended`: its supervision is at
  * work. From `stopping` on it takes no messages.
@@ -216,12 +214,13 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
 
   /** One turn: until a handler takes its time, or it is another's turn. */
   run(): number {
+    const { throughput } = this.runtime.dispatcher
     let steps = 0
     if (this.#status === "new") {
       this.#status = "ready"
       this.#make(this.#behavior, () => undefined)
     }
-    while (this.#status === "ready" && !this.#busy && steps < THROUGHPUT) {
+    while (this.#status === "ready" && !this.#busy && steps < throughput) {
       if (this.#system !== null) {
         const [task] = this.#system.splice(0, 1)
         if (this.#system.length === 0) this.#system = null
@@ -492,6 +491,8 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
     if (this.#status !== "suspended") return
     this.#status = "ready"
     this.#become = null
+    // What was still to be said was for the old one.
+    this.#system = null
     this.unstashAll()
     this.runtime.restarted(this, failure)
     this.#make(this.#behavior, () => this.system(() => this.signal(Signal.postRestart, failure)))

@@ -101,7 +101,7 @@ export class CellContext implements Context {
     const cell = this.#cell
     const source = cell.holds
     const send = (exit: Exit.Exit<A, E>): void => {
-      if (cell.incarnation !== source || cell.ended) return
+      if (source.over || cell.ended) return
       const [name, payload] = message(exit)
       const own = new Message(name, payload, cell, NO_METADATA, Infinity, null, null)
       own.source = source

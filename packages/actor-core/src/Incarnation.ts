@@ -19,6 +19,8 @@ export class Incarnation {
   #replies: Map<Message, Answer> | null = null
   #fibers: Set<Fiber.Fiber<unknown, unknown>> | null = null
   receiveTimeout: ReceiveTimeout | null = null
+  /** Whether its end has begun. */
+  over = false
 
   constructor(cell: ActorCell) {
     this.#cell = cell
@@ -64,6 +66,7 @@ export class Incarnation {
 
   /** Ends all but the scope, which is what is left to close, if there is one. */
   end(): Scope.Closeable | null {
+    this.over = true
     this.#timers?.cancelAll()
     if (this.receiveTimeout !== null) this.#cell.runtime.deadlines.clear(this.receiveTimeout)
     this.#watches?.end()
