@@ -3,7 +3,7 @@
  * arrays, with everything that follows from it at once. The reference that the runtime is compared with.
  */
 import { Log } from "./Log.ts"
-import { INTENSITY, MOST_ACTORS, PATIENCE, STASH, type Act, type How, type Job, type Op } from "./Program.ts"
+import { INTENSITY, MOST_ACTORS, PATIENCE, type Act, type How, type Job, type Op } from "./Program.ts"
 
 class Actor {
   readonly name: string
@@ -88,7 +88,7 @@ export class Model {
   readonly #attempts = new Map<number, number>()
   #deadlines: Array<Deadline> = []
   #now = 0
-  /** What is known at once and told a moment later. */
+  /** What is told a moment later, when the turn is over: not in the middle of a handler. */
   #soon: Array<() => void> = []
 
   // -- from outside
@@ -179,7 +179,7 @@ export class Model {
   }
 
   #settle(): void {
-    for (const task of this.#soon.splice(0)) task()
+    for (let task = this.#soon.shift(); task !== undefined; task = this.#soon.shift()) task()
   }
 
   #wait(millis: number): void {
@@ -391,13 +391,13 @@ export class Model {
         else if (to.parent === actor) this.#stop(to, "stopped")
         return true
       case "forward":
-        return attempt > PATIENCE || (current !== null && this.#forward(actor, current, to))
+        return attempt > 1 || (current !== null && this.#forward(actor, current, to))
       case "stopSelf":
         actor.stopRequested = true
         return true
       case "stash":
         if (attempt > PATIENCE) return true
-        if (current === null || actor.stashed.length >= STASH) return false
+        if (current === null || actor.stashed.length >= actor.how.stash) return false
         actor.stashed.push(current)
         actor.current = null
         return true
@@ -411,7 +411,7 @@ export class Model {
         if (current === null) return false
         const ask = takeAnswer(current)
         if (ask === null) this.#dead("late_answer", current)
-        this.#end(ask, "= reply")
+        this.#soon.push(() => this.#end(ask, "= reply"))
         return true
       }
       case "replyLater":
@@ -420,16 +420,19 @@ export class Model {
         if (current.ask !== null) actor.unsettled.set(current, current.ask)
         current.ask = null
         return true
-      case "settle": {
-        const message = actor.owed.shift()
-        if (message === undefined) return true
-        const ask = actor.unsettled.get(message) ?? null
-        actor.unsettled.delete(message)
-        if (ask === null) this.#dead("late_answer", message)
-        this.#end(ask, "= settled")
+      case "settle":
+        this.#answerTwice(actor, actor.owed.shift())
         return true
-      }
     }
+  }
+
+  #answerTwice(actor: Actor, message: Message | undefined): void {
+    if (message === undefined) return
+    const ask = actor.unsettled.get(message) ?? null
+    actor.unsettled.delete(message)
+    if (ask === null) this.#dead("late_answer", message)
+    this.#soon.push(() => this.#end(ask, "= settled"))
+    this.#dead("late_answer", message)
   }
 
   #forward(actor: Actor, message: Message, to: Actor): boolean {
@@ -598,8 +601,10 @@ export class Model {
             (supervision === "rest-for-one" && index > family.indexOf(actor)))),
     )
     for (const one of group) one.status = "suspended"
-    for (const one of group.toReversed()) this.#endLife(one, "preRestart")
+    // One may stop as what it was at ends with another's life.
+    for (const one of group.toReversed()) if (one.status === "suspended") this.#endLife(one, "preRestart")
     for (const one of group) {
+      if (one.status !== "suspended") continue
       one.status = "ready"
       one.become = null
       this.#unstash(one)

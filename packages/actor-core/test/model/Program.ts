@@ -10,6 +10,8 @@ export interface How {
   readonly overflow: "backpressure" | "drop-newest" | "drop-oldest" | "fail"
   /** Whether it has no function for the end of what it watches. */
   readonly pact: boolean
+  /** How many messages it can put aside. */
+  readonly stash: number
   /** Its start of this number fails; 0: none. */
   readonly badStart: number
 }
@@ -48,11 +50,9 @@ export interface Program {
 
 /** Most actors that one program spawns. */
 export const MOST_ACTORS = 9
-/** How many messages an actor can put aside. */
-export const STASH = 2
 /** How often an actor may be restarted within this many milliseconds. */
 export const INTENSITY = { restarts: 2, within: 50 }
-/** A message that was put aside or handed on so often isn't any more. */
+/** A message that came to actors so often is not put aside any more. It is handed on the first time only. */
 export const PATIENCE = 2
 
 const target = fc.nat(MOST_ACTORS - 1)
@@ -66,6 +66,7 @@ const how: fc.Arbitrary<How> = fc.record({
   ),
   overflow: fc.constantFrom("backpressure", "drop-newest", "drop-oldest", "fail"),
   pact: fc.oneof({ arbitrary: fc.constant(false), weight: 4 }, { arbitrary: fc.constant(true), weight: 1 }),
+  stash: fc.constantFrom(1, 3),
   badStart: fc.oneof(
     { arbitrary: fc.constant(0), weight: 8 },
     { arbitrary: fc.integer({ min: 1, max: 3 }), weight: 1 },
@@ -80,13 +81,13 @@ const { job } = fc.letrec<{ job: Job; act: Act }>((tie) => ({
       { arbitrary: fc.constant("return" as const), weight: 5 },
       { arbitrary: fc.constantFrom("throw" as const, "refuse" as const), weight: 2 },
     ),
-    held: fc.oneof({ arbitrary: fc.constant(false), weight: 5 }, { arbitrary: fc.constant(true), weight: 1 }),
+    held: fc.oneof({ arbitrary: fc.constant(false), weight: 4 }, { arbitrary: fc.constant(true), weight: 1 }),
   }),
   act: fc.oneof(
     { depthSize: "small", maxDepth: 3, depthIdentifier: "job" },
     {
       arbitrary: fc.record({
-        do: fc.constantFrom("watch" as const, "unwatch" as const, "stopChild" as const, "forward" as const),
+        do: fc.constantFrom("watch" as const, "unwatch" as const, "stopChild" as const, "forward" as const, "forward" as const),
         to: target,
       }),
       weight: 4,
@@ -102,6 +103,8 @@ const { job } = fc.letrec<{ job: Job; act: Act }>((tie) => ({
           "reply" as const,
           "replyLater" as const,
           "settle" as const,
+          "settle" as const,
+          "replyLater" as const,
           "cancelTimer" as const,
         ),
       }),

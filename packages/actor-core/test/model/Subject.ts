@@ -18,7 +18,7 @@ import * as Signal from "../../src/Signal.ts"
 import * as Supervision from "../../src/Supervision.ts"
 import { TestDispatcher } from "../../src/testing/TestDispatcher.ts"
 import { Log } from "./Log.ts"
-import { INTENSITY, MOST_ACTORS, PATIENCE, STASH, type Act, type How, type Job, type Op } from "./Program.ts"
+import { INTENSITY, MOST_ACTORS, PATIENCE, type Act, type How, type Job, type Op } from "./Program.ts"
 
 export class Bad extends Schema.TaggedError<Bad>()("Bad", {}) {}
 
@@ -73,7 +73,7 @@ export const makeSubject = Effect.fnUntraced(function* (seed: number) {
       address: `@(test/a${who})`,
       supervision: supervisionOf(how),
       mailbox: how.capacity === null ? Mailbox.unbounded : Mailbox.bounded(how.capacity, how.overflow),
-      stash: STASH,
+      stash: how.stash,
     }
     const { address } = spawn(behaviorOf(who, how, 0), options)
     // A child's own reference sends in its parent's name.
@@ -140,7 +140,7 @@ export const makeSubject = Effect.fnUntraced(function* (seed: number) {
           case "stopChild":
             return at.stop(to)
           case "forward":
-            return attempt > PATIENCE ? undefined : at.forward(to)
+            return attempt > 1 ? undefined : at.forward(to)
           case "stopSelf":
             return at.stop()
           case "stash":
@@ -154,7 +154,7 @@ export const makeSubject = Effect.fnUntraced(function* (seed: number) {
           case "replyLater":
             return void actor.owed.push(at.replyLater())
           case "settle":
-            return actor.owed.shift()?.succeed("settled")
+            return answerTwice(actor.owed.shift())
         }
       }
 
@@ -252,6 +252,12 @@ const supervisionOf = ({ supervision, exhausted }: How): Supervision.Directive =
     default:
       return Supervision.restart({ siblings: supervision, exhausted, intensity: INTENSITY })
   }
+}
+
+/** The second is late. */
+const answerTwice = (reply: Reply<Worker, "ask"> | undefined): void => {
+  reply?.succeed("settled")
+  reply?.succeed("again")
 }
 
 const outcomeOf = (exit: Exit.Exit<unknown, unknown>): string => {
