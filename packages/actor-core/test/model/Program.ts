@@ -98,6 +98,8 @@ const { job } = fc.letrec<{ job: Job; act: Act }>((tie) => ({
           "stopSelf" as const,
           "stash" as const,
           "stash" as const,
+          "stash" as const,
+          "unstash" as const,
           "unstash" as const,
           "become" as const,
           "reply" as const,

@@ -51,7 +51,7 @@ const run = Effect.fnUntraced(function* ({ ops, seed }: Program) {
   compare("shutdown")
 })
 
-const { MODEL_RUNS: runs = "400", MODEL_SEED: seed } = process.env
+const { MODEL_RUNS: runs = "1000", MODEL_SEED: seed } = process.env
 
 it(
   "faults 43, 44: the runtime does what the model does, whatever the program",
