@@ -200,6 +200,23 @@ const ALWAYS: ReadonlyArray<Test> = [
     }),
   ],
   [
+    "what no codec can carry is refused, alone",
+    Effect.fnUntraced(function* ({ far, near }) {
+      const circle: { self?: unknown } = {}
+      circle.self = circle
+      near.send(far.address, "before")
+      const refusal = near.transport.send(near.envelope(far.address, "circle", { payload: circle }))
+      yield* must(
+        refusal?.reason === "refused" && refusal.code === "invalid_message",
+        `it is ${refusal === undefined ? "taken" : `refused with ${refusal.code}`}`,
+      )
+      near.send(far.address, "after")
+      yield* far.expect("what was sent before", ({ type }) => type === "before")
+      yield* far.expect("what was sent after", ({ type }) => type === "after")
+      yield* must(far.came.length === 0, "what was refused arrived")
+    }),
+  ],
+  [
     "an ask is answered by who was asked",
     Effect.fnUntraced(function* ({ far, near }) {
       for (const [asker, asked] of [

@@ -229,7 +229,9 @@ export class Channel {
     this.#refusal = why
     const unsent = this.#queue.take(this.#queue.size).map(({ envelope }) => envelope)
     const tells = unsent.filter((envelope) => !this.pending.has(envelope.id))
-    this.pending.end(() => new TransportError({ reason: "closed", message: why }))
+    const error = new TransportError({ reason: "closed", message: why })
+    this.pending.end(() => error)
+    this.wanted.end(error)
     return tells
   }
 

@@ -51,6 +51,7 @@ export class Wanted {
   readonly #port: WantedPort
   readonly #timers: Timers
   readonly #onRefused: (refused: Refused) => void
+  #ended: { readonly error: RequestError } | undefined
   readonly #onAnswer: (type: WantedType, name: string, payload: unknown) => void
 
   /** `onAnswer` hears each answer of the hub to a want, `onRefused` each that had been granted before. */
@@ -76,6 +77,10 @@ export class Wanted {
     fields: { readonly [field: string]: unknown },
     waiter: (outcome: Outcome) => void,
   ): () => void {
+    if (this.#ended !== undefined) {
+      waiter(this.#ended)
+      return () => {}
+    }
     const key = keyOf(type, name)
     const undo = this.#undone.get(key)
     if (undo !== undefined) this.#port.forget(undo)
@@ -110,6 +115,13 @@ export class Wanted {
   /** The hub ended it: it is wanted no more, and nothing needs undoing. */
   drop(type: WantedType, name: string): void {
     this.#entries.delete(`${type} ${name}`)
+  }
+
+  /** The client ended: who waits for an answer hears why, and whoever wants something later. */
+  end(error: RequestError): void {
+    this.#ended = { error }
+    for (const entry of this.#entries.values()) this.#tell(entry, this.#ended)
+    this.#entries.clear()
   }
 
   /** Asks for everything again, on a new connection, in the order in which it was first wanted. */

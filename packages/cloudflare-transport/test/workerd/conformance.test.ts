@@ -5,6 +5,7 @@ import { type Address, Envelope, JsonCodec, type Transport } from "@signal-hub/a
 import { TransportConformance } from "@signal-hub/actor-core/testing"
 import * as Effect from "effect/Effect"
 import { expect, it } from "vitest"
+import { provisionalAddress } from "../../src/protocol/HubMessage.ts"
 import type { Host } from "./Host.ts"
 
 const ACTOR: Address.Address = "@(host/actor)"
@@ -35,18 +36,9 @@ const client = Effect.fnUntraced(function* (host: Host) {
     },
     register: () => Effect.void,
   }
-  // A client hears its address nowhere: it is what its messages come from.
-  const id = crypto.randomUUID()
-  const hello = { id, to: ACTOR, type: "hello", pattern: "tell", timestamp: 0 }
-  socket.send(JSON.stringify(hello))
-  const from = yield* Effect.promise(async () => {
-    for (;;) {
-      const came = host.came.find((envelope) => envelope.id === id)
-      if (came !== undefined) return came.from
-      await new Promise((resolve) => setTimeout(resolve, 1))
-    }
-  })
-  return { transport, address: from as Address.Address }
+  // A client hears its address nowhere; this one is the only one.
+  const [connection] = host.transport.bridge.connections()
+  return { transport, address: provisionalAddress(connection!.id) }
 })
 
 const subjectOf = (host: Host): TransportConformance.Subject => ({
