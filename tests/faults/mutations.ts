@@ -13,6 +13,7 @@ const ASKS = `${TRANSPORT}/test/hub/asks.test.ts`
 const CLIENT = `${TRANSPORT}/test/client/faults.test.ts`
 const DELIVERY = `${TRANSPORT}/test/hub/delivery.test.ts`
 const LIVENESS = `${TRANSPORT}/test/hub/liveness.test.ts`
+const MODEL = `${CORE}/test/model/model.test.ts`
 const REGISTRY = `${TRANSPORT}/test/hub/registry.test.ts`
 const SCALE = `${TRANSPORT}/test/hub/scale.test.ts`
 const TAKEOVER = `${TRANSPORT}/test/hub/takeover.test.ts`
@@ -683,6 +684,123 @@ const ROWS: ReadonlyArray<Mutation> = [
     file: `${CORE}/src/ActorCell.ts`,
     edits: [['if (this.#status !== "suspended") supervise(this, failure)', "this.#wake()"]],
     test: `${CORE}/test/Supervision.test.ts`,
+  },
+  {
+    fault: 43,
+    breaks: "an actor that stops itself handles its next message",
+    file: `${CORE}/src/ActorCell.ts`,
+    edits: [
+      [
+        '    if (this.#stopRequested) return this.stop("stopped")\n    if (this.#become',
+        "    if (this.#become",
+      ],
+    ],
+    test: MODEL,
+  },
+  {
+    fault: 43,
+    breaks: "the children of an actor outlive it",
+    file: `${CORE}/src/ActorCell.ts`,
+    edits: [["    if (this.last !== null) work.push(this.#stopChildren())\n", ""]],
+    test: MODEL,
+  },
+  {
+    fault: 43,
+    breaks: "what an actor had put aside comes back in the wrong order",
+    file: `${CORE}/src/Inbox.ts`,
+    edits: [["stashed.toReversed()", "stashed"]],
+    test: MODEL,
+  },
+  {
+    fault: 43,
+    breaks: "a restart drops what was put aside",
+    file: `${CORE}/src/ActorCell.ts`,
+    edits: [["    this.#system = null\n    this.unstashAll()", "    this.#system = null"]],
+    test: MODEL,
+  },
+  {
+    fault: 43,
+    breaks: "a promised answer is never refused when its actor ends",
+    file: `${CORE}/src/Incarnation.ts`,
+    edits: [["for (const answer of replies?.values() ?? []) answer.refuse(TERMINATED)", ""]],
+    test: MODEL,
+  },
+  {
+    fault: 43,
+    breaks: "the end of a watched actor is told twice",
+    file: `${CORE}/src/DeathWatch.ts`,
+    edits: [
+      [
+        "          this.#cell.signal(Signal.terminated, { address, reason })",
+        "          this.#cell.signal(Signal.terminated, { address, reason })\n          this.#cell.signal(Signal.terminated, { address, reason })",
+      ],
+    ],
+    test: MODEL,
+  },
+  {
+    fault: 43,
+    breaks: "a watch of an actor that is gone is silent",
+    file: `${CORE}/src/DeathWatch.ts`,
+    edits: [['? Effect.succeed("unknown")', "? Effect.never"]],
+    test: MODEL,
+  },
+  {
+    fault: 43,
+    breaks: "what was to be said to an actor before its restart is said after",
+    file: `${CORE}/src/ActorCell.ts`,
+    edits: [["    this.#system = null\n    this.unstashAll()", "    this.unstashAll()"]],
+    test: MODEL,
+  },
+  {
+    fault: 43,
+    breaks: "what an interrupted pipe says of its end takes room in the mailbox",
+    file: `${CORE}/src/CellContext.ts`,
+    edits: [
+      ["if (source.over || cell.ended) return", "if (cell.incarnation !== source || cell.ended) return"],
+    ],
+    test: MODEL,
+  },
+  {
+    fault: 43,
+    breaks: "a bounded mailbox takes more in than it holds",
+    file: `${CORE}/src/Inbox.ts`,
+    edits: [[" || this.#full) return message", ") return message"]],
+    test: MODEL,
+  },
+  {
+    fault: 43,
+    breaks: "a message that fails is no dead letter",
+    file: `${CORE}/src/ActorCell.ts`,
+    edits: [
+      ['    if (message !== null) this.runtime.deadMessage("failed", this.address, message, cause)\n', ""],
+    ],
+    test: MODEL,
+  },
+  {
+    fault: 44,
+    breaks: "an escalated failure ends the child, and its parent hears nothing",
+    file: `${CORE}/src/Supervisor.ts`,
+    edits: [["  if (parent === null) return cell.stop", "  if (parent !== undefined) return cell.stop"]],
+    test: MODEL,
+  },
+  {
+    fault: 44,
+    breaks: "the siblings of one that fails are left as they are",
+    file: `${CORE}/src/ActorCell.ts`,
+    edits: [
+      [
+        'if (cell === this || cell.#status === "ready" || cell.#status === "new") all.push(cell)',
+        "if (cell === this) all.push(cell)",
+      ],
+    ],
+    test: MODEL,
+  },
+  {
+    fault: 44,
+    breaks: "an actor is restarted without end",
+    file: `${CORE}/src/Supervision.ts`,
+    edits: [["      if (this.#times.length >= restarts) return null\n", ""]],
+    test: MODEL,
   },
   {
     fault: 45,

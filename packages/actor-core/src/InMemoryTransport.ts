@@ -68,7 +68,10 @@ interface Watch {
 }
 
 const CLOSED = new TransportError({ reason: "closed", message: "the transport is closed" })
-const LET_GO = new TransportError({ reason: "closed", message: "the watch was let go before the actor ended" })
+const LET_GO = new TransportError({
+  reason: "closed",
+  message: "the watch was let go before the actor ended",
+})
 
 class Switchboard {
   readonly deadLetters = new DeadLetterOffice()
@@ -152,7 +155,12 @@ class Switchboard {
   ): Effect.Effect<Watch & { readonly registered: boolean }, TransportError> {
     if (!member.open) return Effect.fail(CLOSED)
     const registered = this.#holders.get(target)?.addresses.has(target) === true
-    const watch = { member, target, end: Deferred.makeUnsafe<{ readonly reason: string }, TransportError>(), registered }
+    const watch = {
+      member,
+      target,
+      end: Deferred.makeUnsafe<{ readonly reason: string }, TransportError>(),
+      registered,
+    }
     if (registered) this.#watches.add(watch)
     else Deferred.doneUnsafe(watch.end, Effect.succeed({ reason: "unregistered" }))
     return Effect.succeed(watch)

@@ -42,35 +42,38 @@ test("two hundred thousand asks end, and the heap is as before", { timeout: 120_
   }).pipe(Effect.scoped, Effect.runPromise),
 )
 
-test("an actor that may fail for ever is restarted a hundred thousand times, and the heap is as before", { timeout: 120_000 }, () =>
-  Effect.gen(function* () {
-    const system = yield* ActorSystem.make()
-    let starts = 0
-    const actor = yield* system.spawn(
-      Behavior.setup(Counter, () => {
-        starts++
-        return {
-          add: () => {
-            throw new Error("boom")
-          },
-          get: () => starts,
-          take: (by) => by,
+test(
+  "an actor that may fail for ever is restarted a hundred thousand times, and the heap is as before",
+  { timeout: 120_000 },
+  () =>
+    Effect.gen(function* () {
+      const system = yield* ActorSystem.make()
+      let starts = 0
+      const actor = yield* system.spawn(
+        Behavior.setup(Counter, () => {
+          starts++
+          return {
+            add: () => {
+              throw new Error("boom")
+            },
+            get: () => starts,
+            take: (by) => by,
+          }
+        }),
+        { supervision: Supervision.restart({ intensity: { restarts: Infinity, within: "1 hour" } }) },
+      )
+      const fail = Effect.fnUntraced(function* (count: number) {
+        for (let n = 0; n < count; n++) {
+          actor.tell("add", n)
+          if (n % 100 === 99) yield* actor.ask("get", undefined)
         }
-      }),
-      { supervision: Supervision.restart({ intensity: { restarts: Infinity, within: "1 hour" } }) },
-    )
-    const fail = Effect.fnUntraced(function* (count: number) {
-      for (let n = 0; n < count; n++) {
-        actor.tell("add", n)
-        if (n % 100 === 99) yield* actor.ask("get", undefined)
-      }
-      return yield* heapUsed
-    })
-    const before = yield* fail(10_000)
-    const after = yield* fail(100_000)
-    expect(yield* actor.ask("get", undefined)).toBe(110_001)
-    expect(after / before).toBeLessThan(1.05)
-  }).pipe(Effect.scoped, Effect.provide(Logger.layer([])), Effect.runPromise),
+        return yield* heapUsed
+      })
+      const before = yield* fail(10_000)
+      const after = yield* fail(100_000)
+      expect(yield* actor.ask("get", undefined)).toBe(110_001)
+      expect(after / before).toBeLessThan(1.05)
+    }).pipe(Effect.scoped, Effect.provide(Logger.layer([])), Effect.runPromise),
 )
 
 test.each(["backpressure", "drop-newest", "drop-oldest", "fail"] as const)(

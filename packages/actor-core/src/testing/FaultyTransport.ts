@@ -85,97 +85,93 @@ export const make = (
   inner: Transport,
   script: Script = () => "pass",
 ): Effect.Effect<FaultyTransport, never, Scope.Scope> =>
-  Effect.map(
-    Effect.all([Clock.Clock, Effect.context<never>(), Effect.scope]),
-    ([clock, context, scope]) => {
-      const passed: Array<Passage & { readonly fault: Fault | "cut" }> = []
-      const counts = { out: 0, in: 0 }
-      /** What waits for the next of its direction to go before it. */
-      const swapped: { out?: () => void; in?: () => void } = {}
-      const ended = Deferred.makeUnsafe<never, TransportError>()
-      let state: "open" | "lose" | "wait" | "ended" = "open"
-      let waiting: Array<() => void> = []
+  Effect.map(Effect.all([Clock.Clock, Effect.context<never>(), Effect.scope]), ([clock, context, scope]) => {
+    const passed: Array<Passage & { readonly fault: Fault | "cut" }> = []
+    const counts = { out: 0, in: 0 }
+    /** What waits for the next of its direction to go before it. */
+    const swapped: { out?: () => void; in?: () => void } = {}
+    const ended = Deferred.makeUnsafe<never, TransportError>()
+    let state: "open" | "lose" | "wait" | "ended" = "open"
+    let waiting: Array<() => void> = []
 
-      /** Decides, and does it; what refuses it is given back. */
-      const pass = (
-        direction: "out" | "in",
-        envelope: Envelope,
-        go: () => TransportError | undefined | void,
-      ): TransportError | undefined => {
-        const passage = { envelope, direction, n: ++counts[direction] }
-        if (state !== "open") {
-          passed.push({ ...passage, fault: "cut" })
-          if (state === "wait") waiting.push(go)
-          return undefined
-        }
-        const fault = faulty.script(passage)
-        passed.push({ ...passage, fault })
-        if (fault === "drop") return undefined
-        if (fault === "swap" && swapped[direction] === undefined) {
-          swapped[direction] = go
-          return undefined
-        }
-        if (typeof fault === "object") {
-          if ("refuse" in fault) return direction === "out" ? fault.refuse : undefined
-          later(fault.delay, () => {
-            if (state === "open") go()
-            else if (state === "wait") waiting.push(go)
-          })
-          return undefined
-        }
-        const refusal = go()
-        if (fault === "duplicate") go()
-        const behind = swapped[direction]
-        delete swapped[direction]
-        behind?.()
-        return refusal ?? undefined
+    /** Decides, and does it; what refuses it is given back. */
+    const pass = (
+      direction: "out" | "in",
+      envelope: Envelope,
+      go: () => TransportError | undefined | void,
+    ): TransportError | undefined => {
+      const passage = { envelope, direction, n: ++counts[direction] }
+      if (state !== "open") {
+        passed.push({ ...passage, fault: "cut" })
+        if (state === "wait") waiting.push(go)
+        return undefined
       }
-      const later = (delay: Duration.Input, go: () => void): void => {
-        const work = Effect.andThen(clock.sleep(Duration.fromInputUnsafe(delay)), Effect.sync(go))
-        Effect.runForkWith(context)(Effect.forkIn(work, scope, { startImmediately: true }))
+      const fault = faulty.script(passage)
+      passed.push({ ...passage, fault })
+      if (fault === "drop") return undefined
+      if (fault === "swap" && swapped[direction] === undefined) {
+        swapped[direction] = go
+        return undefined
       }
+      if (typeof fault === "object") {
+        if ("refuse" in fault) return direction === "out" ? fault.refuse : undefined
+        later(fault.delay, () => {
+          if (state === "open") go()
+          else if (state === "wait") waiting.push(go)
+        })
+        return undefined
+      }
+      const refusal = go()
+      if (fault === "duplicate") go()
+      const behind = swapped[direction]
+      delete swapped[direction]
+      behind?.()
+      return refusal ?? undefined
+    }
+    const later = (delay: Duration.Input, go: () => void): void => {
+      const work = Effect.andThen(clock.sleep(Duration.fromInputUnsafe(delay)), Effect.sync(go))
+      Effect.runForkWith(context)(Effect.forkIn(work, scope, { startImmediately: true }))
+    }
 
-      const faulty: FaultyTransport = {
-        ...(inner.guardsAnswers !== undefined && { guardsAnswers: inner.guardsAnswers }),
-        ...(inner.reaches !== undefined && { reaches: (address) => inner.reaches?.(address) ?? true }),
-        ...(inner.watch !== undefined && {
-          watch: (address) =>
-            Effect.suspend(() => {
-              if (state === "ended") return Effect.fail(ENDED)
-              return Effect.map(inner.watch!(address), ({ registered, terminated }) => ({
-                registered,
-                terminated: Effect.raceFirst(terminated, Deferred.await(ended)),
-              }))
-            }),
-        }),
-        script,
-        passed,
-        send: (envelope) =>
-          state === "ended" ? ENDED : pass("out", envelope, () => inner.send(envelope)),
-        receive: (receiver) =>
-          inner.receive((envelope) => {
-            if (state !== "ended") pass("in", envelope, () => receiver(envelope))
+    const faulty: FaultyTransport = {
+      ...(inner.guardsAnswers !== undefined && { guardsAnswers: inner.guardsAnswers }),
+      ...(inner.reaches !== undefined && { reaches: (address) => inner.reaches?.(address) ?? true }),
+      ...(inner.watch !== undefined && {
+        watch: (address) =>
+          Effect.suspend(() => {
+            if (state === "ended") return Effect.fail(ENDED)
+            return Effect.map(inner.watch!(address), ({ registered, terminated }) => ({
+              registered,
+              terminated: Effect.raceFirst(terminated, Deferred.await(ended)),
+            }))
           }),
-        register: (address, options) =>
-          Effect.suspend(() => (state === "ended" ? Effect.fail(ENDED) : inner.register(address, options))),
-        cut: (meanwhile = "lose") => {
-          if (state !== "ended") state = meanwhile
-        },
-        reconnect: () => {
-          if (state === "ended") return
-          state = "open"
-          const all = waiting
-          waiting = []
-          for (const go of all) go()
-        },
-        end: () => {
-          state = "ended"
-          waiting = []
-          Deferred.doneUnsafe(ended, Effect.fail(ENDED))
-        },
-      }
-      return faulty
-    },
-  )
+      }),
+      script,
+      passed,
+      send: (envelope) => (state === "ended" ? ENDED : pass("out", envelope, () => inner.send(envelope))),
+      receive: (receiver) =>
+        inner.receive((envelope) => {
+          if (state !== "ended") pass("in", envelope, () => receiver(envelope))
+        }),
+      register: (address, options) =>
+        Effect.suspend(() => (state === "ended" ? Effect.fail(ENDED) : inner.register(address, options))),
+      cut: (meanwhile = "lose") => {
+        if (state !== "ended") state = meanwhile
+      },
+      reconnect: () => {
+        if (state === "ended") return
+        state = "open"
+        const all = waiting
+        waiting = []
+        for (const go of all) go()
+      },
+      end: () => {
+        state = "ended"
+        waiting = []
+        Deferred.doneUnsafe(ended, Effect.fail(ENDED))
+      },
+    }
+    return faulty
+  })
 
 const ENDED = new TransportError({ reason: "closed", message: "the connection ended" })

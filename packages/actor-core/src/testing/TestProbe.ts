@@ -69,9 +69,7 @@ export interface TestProbe<in out P extends Protocol.Any> {
   /** Hears of the actor's end from now on, until the probe's scope closes. */
   readonly watch: (actor: { readonly address: Address }) => Effect.Effect<void>
   /** A watched actor must end. Each end is heard, and expected, once. */
-  readonly expectTerminated: (actor: {
-    readonly address: Address
-  }) => Effect.Effect<Terminated, ProbeError>
+  readonly expectTerminated: (actor: { readonly address: Address }) => Effect.Effect<Terminated, ProbeError>
 }
 
 const DEFAULT_PATIENCE = Duration.seconds(3)
@@ -108,13 +106,13 @@ export const make = Effect.fnUntraced(function* <P extends Protocol.Any>(
       Effect.timeoutOrElse(wait, {
         duration: patience,
         orElse: () =>
-          failed(`${ref.address}: ${what} did not come within ${Duration.format(Duration.fromInputUnsafe(patience))}`),
+          failed(
+            `${ref.address}: ${what} did not come within ${Duration.format(Duration.fromInputUnsafe(patience))}`,
+          ),
       }),
     )
   const next = (what: string): Effect.Effect<Received<P>, ProbeError> =>
-    Effect.tap(within(Queue.take(received), what), ({ reply }) =>
-      Effect.sync(() => void (last = reply)),
-    )
+    Effect.tap(within(Queue.take(received), what), ({ reply }) => Effect.sync(() => void (last = reply)))
   const answer = (give: (reply: NonNullable<typeof last>) => void): Effect.Effect<void, ProbeError> =>
     Effect.suspend(() => {
       if (last === null) return failed(`${ref.address}: no ask was received that is to be answered`)
@@ -150,7 +148,9 @@ export const make = Effect.fnUntraced(function* <P extends Protocol.Any>(
       (duration === undefined ? settle : pass(duration)).pipe(
         Effect.andThen(Queue.poll(received)),
         Effect.flatMap((came) =>
-          came._tag === "None" ? Effect.void : failed(`${ref.address}: expected nothing, got ${shown(came.value)}`),
+          came._tag === "None"
+            ? Effect.void
+            : failed(`${ref.address}: expected nothing, got ${shown(came.value)}`),
         ),
       ),
     reply: (value) => answer((reply) => reply.succeed(value as never)),
@@ -160,12 +160,10 @@ export const make = Effect.fnUntraced(function* <P extends Protocol.Any>(
         const { address } = actor
         const queue = ends.get(address) ?? (yield* Queue.unbounded<Terminated>())
         ends.set(address, queue)
-        yield* system
-          .watch(actor)
-          .pipe(
-            Effect.map((terminated) => Queue.offerUnsafe(queue, terminated)),
-            Effect.forkIn(scope, { startImmediately: true }),
-          )
+        yield* system.watch(actor).pipe(
+          Effect.map((terminated) => Queue.offerUnsafe(queue, terminated)),
+          Effect.forkIn(scope, { startImmediately: true }),
+        )
       }),
     expectTerminated: ({ address }) => {
       const queue = ends.get(address)

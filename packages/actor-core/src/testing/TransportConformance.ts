@@ -98,12 +98,17 @@ class Party {
   send(to: Address, type: string, fields: Partial<Envelope> = {}): Envelope {
     const envelope = this.envelope(to, type, fields)
     const refusal = this.transport.send(envelope)
-    if (refusal !== undefined) throw new NonConformance({ message: `"${type}" was not taken: ${refusal.message}` })
+    if (refusal !== undefined)
+      throw new NonConformance({ message: `"${type}" was not taken: ${refusal.message}` })
     return envelope
   }
 
   answer(ask: Envelope, type: string, fields: Partial<Envelope> = {}): Envelope {
-    return this.send(ask.from === "" ? ask.to : ask.from, type, { from: ask.to, correlationId: ask.id, ...fields })
+    return this.send(ask.from === "" ? ask.to : ask.from, type, {
+      from: ask.to,
+      correlationId: ask.id,
+      ...fields,
+    })
   }
 
   /** Waits for an envelope that is like this, and takes it. */
@@ -178,7 +183,16 @@ const ALWAYS: ReadonlyArray<Test> = [
         const came = to.came.splice(0)
         for (const [n, envelope] of sent.entries()) {
           const arrived = came[n]!
-          for (const field of ["id", "from", "to", "type", "payload", "pattern", "correlationId", "metadata"] as const) {
+          for (const field of [
+            "id",
+            "from",
+            "to",
+            "type",
+            "payload",
+            "pattern",
+            "correlationId",
+            "metadata",
+          ] as const) {
             yield* must(
               Equal.equals(arrived[field], envelope[field]),
               `${field} of envelope ${n} arrived as ${JSON.stringify(arrived[field])}, sent was ${JSON.stringify(envelope[field])}`,

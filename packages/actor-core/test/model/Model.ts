@@ -103,7 +103,9 @@ export class Model {
         this.#tell(null, to!, op.job, op.ttl === null ? Infinity : this.#now + op.ttl)
         break
       case "ask":
-        this.#asks.push(this.#ask(null, to!, op.job, op.timeout, (end) => this.log.add("ends", `j${op.job.id} ${end}`)))
+        this.#asks.push(
+          this.#ask(null, to!, op.job, op.timeout, (end) => this.log.add("ends", `j${op.job.id} ${end}`)),
+        )
         break
       case "offer":
         this.#offer(to!, op.job)
@@ -670,7 +672,16 @@ const makeMessage = (
   job: Job | null,
   from: Actor | null,
   { deadline = Infinity, life }: { readonly deadline?: number; readonly life?: number },
-): Message => ({ name, job, text: `j${job?.id}`, from, deadline, life: life ?? null, ask: null, state: "waiting" })
+): Message => ({
+  name,
+  job,
+  text: `j${job?.id}`,
+  from,
+  deadline,
+  life: life ?? null,
+  ask: null,
+  state: "waiting",
+})
 
 /** The answer, for who gives it: nobody gives it after. */
 const takeAnswer = (message: Message | null): Ask | null => {

@@ -31,7 +31,17 @@ export type Act =
   | { readonly do: "timer"; readonly key: number; readonly delay: number; readonly job: Job }
   | { readonly do: "spawn"; readonly how: How }
   | { readonly do: "watch" | "unwatch" | "stopChild" | "forward"; readonly to: number }
-  | { readonly do: "stopSelf" | "stash" | "unstash" | "become" | "reply" | "replyLater" | "settle" | "cancelTimer" }
+  | {
+      readonly do:
+        | "stopSelf"
+        | "stash"
+        | "unstash"
+        | "become"
+        | "reply"
+        | "replyLater"
+        | "settle"
+        | "cancelTimer"
+    }
 
 /** What happens from outside. */
 export type Op =
@@ -87,7 +97,13 @@ const { job } = fc.letrec<{ job: Job; act: Act }>((tie) => ({
     { depthSize: "small", maxDepth: 3, depthIdentifier: "job" },
     {
       arbitrary: fc.record({
-        do: fc.constantFrom("watch" as const, "unwatch" as const, "stopChild" as const, "forward" as const, "forward" as const),
+        do: fc.constantFrom(
+          "watch" as const,
+          "unwatch" as const,
+          "stopChild" as const,
+          "forward" as const,
+          "forward" as const,
+        ),
         to: target,
       }),
       weight: 4,
@@ -114,7 +130,11 @@ const { job } = fc.letrec<{ job: Job; act: Act }>((tie) => ({
     },
     { arbitrary: fc.record({ do: fc.constant("spawn" as const), how }), weight: 3 },
     {
-      arbitrary: fc.record({ do: fc.constantFrom("tell" as const, "ask" as const), to: target, job: tie("job") }),
+      arbitrary: fc.record({
+        do: fc.constantFrom("tell" as const, "ask" as const),
+        to: target,
+        job: tie("job"),
+      }),
       weight: 5,
     },
     {
@@ -152,7 +172,13 @@ const op: fc.Arbitrary<Op> = fc.oneof(
   { arbitrary: fc.record({ op: fc.constant("offer" as const), to: target, job }), weight: 2 },
   {
     arbitrary: fc.record({
-      op: fc.constantFrom("stop" as const, "watch" as const, "open" as const, "open" as const, "giveUp" as const),
+      op: fc.constantFrom(
+        "stop" as const,
+        "watch" as const,
+        "open" as const,
+        "open" as const,
+        "giveUp" as const,
+      ),
       to: target,
     }),
     weight: 5,

@@ -89,7 +89,12 @@ export const makeSubject = Effect.fnUntraced(function* (seed: number) {
         actor.owed = []
         const start = ++actor.starts
         say(`start ${start}`)
-        Effect.runSync(Scope.addFinalizer(context.scope, Effect.sync(() => say(`released ${start}`))))
+        Effect.runSync(
+          Scope.addFinalizer(
+            context.scope,
+            Effect.sync(() => say(`released ${start}`)),
+          ),
+        )
         if (start === how.badStart) throw new Error("bad start")
       } else say(`become ${mode}`)
 
@@ -131,7 +136,8 @@ export const makeSubject = Effect.fnUntraced(function* (seed: number) {
           case "cancelTimer":
             return void at.timers.cancel("t0")
           case "spawn":
-            if (actors.length < MOST_ACTORS) spawned(act.how, (behavior, options) => at.spawn(behavior, options))
+            if (actors.length < MOST_ACTORS)
+              spawned(act.how, (behavior, options) => at.spawn(behavior, options))
             return
           case "watch":
             return at.watch(to)

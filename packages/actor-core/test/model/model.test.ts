@@ -53,19 +53,16 @@ const run = Effect.fnUntraced(function* ({ ops, seed }: Program) {
 
 const { MODEL_RUNS: runs = "1000", MODEL_SEED: seed } = process.env
 
-it(
-  "faults 43, 44: the runtime does what the model does, whatever the program",
-  { timeout: 600_000 },
-  () =>
-    fc.assert(
-      fc.asyncProperty(program, (one) =>
-        run(one).pipe(
-          Effect.scoped,
-          Effect.provide(TestClock.layer()),
-          Effect.provide(Logger.layer([])),
-          Effect.runPromise,
-        ),
+it("faults 43, 44: the runtime does what the model does, whatever the program", { timeout: 600_000 }, () =>
+  fc.assert(
+    fc.asyncProperty(program, (one) =>
+      run(one).pipe(
+        Effect.scoped,
+        Effect.provide(TestClock.layer()),
+        Effect.provide(Logger.layer([])),
+        Effect.runPromise,
       ),
-      { numRuns: Number(runs), ...(seed !== undefined && { seed: Number(seed) }) },
     ),
+    { numRuns: Number(runs), ...(seed !== undefined && { seed: Number(seed) }) },
+  ),
 )

@@ -113,7 +113,10 @@ describe("a transport with faults", () => {
       faulty.reconnect()
       faulty.cut("wait")
       actor.tell("add", 1)
-      expect(yield* Effect.flip(actor.ask("get", undefined))).toMatchObject({ _tag: "AskRefused", code: "closed" })
+      expect(yield* Effect.flip(actor.ask("get", undefined))).toMatchObject({
+        _tag: "AskRefused",
+        code: "closed",
+      })
       yield* settle
       expect(log).toEqual([])
       expect(near.deadLetters.counts).toEqual({ undeliverable: 1 })
@@ -134,13 +137,22 @@ test("whatever is lost, late, doubled or overtaken: each ask ends once, by its o
     fc.asyncProperty(fc.integer(), fc.integer({ min: 1, max: 20 }), (seed, count) =>
       Effect.gen(function* () {
         const { actor, faulty, log, near } = yield* world(
-          once(FaultyTransport.random(seed, { drop: 0.1, duplicate: 0.15, swap: 0.1, delay: 0.3, longest: "3 seconds" })),
+          once(
+            FaultyTransport.random(seed, {
+              drop: 0.1,
+              duplicate: 0.15,
+              swap: 0.1,
+              delay: 0.3,
+              longest: "3 seconds",
+            }),
+          ),
         )
         const ends: Array<string> = []
         for (let n = 0; n < count; n++) {
           yield* actor.ask("take", n, { timeout: "2 seconds" }).pipe(
             Effect.match({
-              onSuccess: (answer) => void ends.push(`${n} ${answer === n ? "answered" : `answered with ${answer}`}`),
+              onSuccess: (answer) =>
+                void ends.push(`${n} ${answer === n ? "answered" : `answered with ${answer}`}`),
               onFailure: ({ _tag }) => void ends.push(`${n} ${_tag}`),
             }),
             Effect.forkChild({ startImmediately: true }),

@@ -22,7 +22,11 @@ describe("a probe", () => {
       probe.ref.tell("add", 2, { metadata: { a: 1 } })
       probe.ref.tell("add", 3)
       expect(yield* probe.expectMessage("add", 1)).toMatchObject({ sender: "@(local/sender)", reply: null })
-      expect(yield* probe.expectMessage("add")).toMatchObject({ payload: 2, sender: null, metadata: { a: 1 } })
+      expect(yield* probe.expectMessage("add")).toMatchObject({
+        payload: 2,
+        sender: null,
+        metadata: { a: 1 },
+      })
       expect((yield* probe.receiveN(1)).map(({ payload }) => payload)).toEqual([3])
       yield* probe.expectNoMessage()
     }),
@@ -50,7 +54,9 @@ describe("a probe", () => {
       const probe = yield* TestProbe.make(system, Counter, { name: "probe", patience: "20 millis" })
       const messageOf = <A>(effect: Effect.Effect<A, TestProbe.ProbeError>) =>
         Effect.map(Effect.flip(effect), ({ message }) => message)
-      expect(yield* messageOf(probe.expectMessage("add"))).toBe(`@(local/probe): "add" did not come within 20ms`)
+      expect(yield* messageOf(probe.expectMessage("add"))).toBe(
+        `@(local/probe): "add" did not come within 20ms`,
+      )
       probe.ref.tell("add", 1)
       expect(yield* messageOf(probe.expectMessage("add", 2))).toBe(
         `@(local/probe): expected "add" with 2, got "add" with 1`,
@@ -108,7 +114,10 @@ describe("a dispatcher in the hands of a test", () => {
     const system = yield* ActorSystem.make({ dispatcher })
     const log: Array<string> = []
     const actors = yield* Effect.forEach(["a", "b", "c"], (name) =>
-      system.spawn(Behavior.make(Counter, { add: (by) => void log.push(`${name}${by}`), get: () => 0, take: () => 0 }), { name }),
+      system.spawn(
+        Behavior.make(Counter, { add: (by) => void log.push(`${name}${by}`), get: () => 0, take: () => 0 }),
+        { name },
+      ),
     )
     for (let n = 1; n <= 5; n++) for (const actor of actors) actor.tell("add", n)
     return { system, actors, log }
@@ -123,7 +132,9 @@ describe("a dispatcher in the hands of a test", () => {
           for (const actor of actors) yield* actor.ask("get", undefined)
           expect(log.length).toBe(15)
           for (const name of ["a", "b", "c"]) {
-            expect(log.filter((line) => line.startsWith(name))).toEqual([1, 2, 3, 4, 5].map((n) => `${name}${n}`))
+            expect(log.filter((line) => line.startsWith(name))).toEqual(
+              [1, 2, 3, 4, 5].map((n) => `${name}${n}`),
+            )
           }
           orders.push(log.join())
         }
@@ -169,7 +180,11 @@ describe("a dispatcher in the hands of a test", () => {
         Effect.gen(function* () {
           const system = yield* ActorSystem.make({ dispatcher })
           const actor = yield* system.spawn(
-            Behavior.make(Counter, { add: (by, { self }) => self.tell("add", by + 1), get: () => 0, take: () => 0 }),
+            Behavior.make(Counter, {
+              add: (by, { self }) => self.tell("add", by + 1),
+              get: () => 0,
+              take: () => 0,
+            }),
           )
           actor.tell("add", 0)
           return { actor, system }

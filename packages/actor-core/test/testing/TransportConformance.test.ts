@@ -47,11 +47,16 @@ describe("the suite finds what is wrong", () => {
         onFailure: () => [name],
       }),
     )
-    return Effect.runPromise(Effect.map(Effect.all(each, { concurrency: "unbounded" }), (names) => names.flat()))
+    return Effect.runPromise(
+      Effect.map(Effect.all(each, { concurrency: "unbounded" }), (names) => names.flat()),
+    )
   }
   const swallow = (is: (n: number) => boolean) => (transport: Transport) => {
     let n = 0
-    return { ...transport, send: (envelope) => (is(++n) ? undefined : transport.send(envelope)) } satisfies Transport
+    return {
+      ...transport,
+      send: (envelope) => (is(++n) ? undefined : transport.send(envelope)),
+    } satisfies Transport
   }
 
   test.each<readonly [string, (transport: Transport) => Transport, string]>([
@@ -90,7 +95,11 @@ describe("the suite finds what is wrong", () => {
       }),
       "what is sent is taken as it is then",
     ],
-    ["it takes what is too large", (transport) => ({ ...transport, send: (envelope) => void transport.send(envelope) }), "what is too large"],
+    [
+      "it takes what is too large",
+      (transport) => ({ ...transport, send: (envelope) => void transport.send(envelope) }),
+      "what is too large",
+    ],
     [
       "its registrations do not end",
       (transport) => ({
@@ -105,7 +114,10 @@ describe("the suite finds what is wrong", () => {
       (transport) => ({
         ...transport,
         watch: (address) =>
-          Effect.map(transport.watch!(address), ({ registered }) => ({ registered, terminated: Effect.never })),
+          Effect.map(transport.watch!(address), ({ registered }) => ({
+            registered,
+            terminated: Effect.never,
+          })),
       }),
       "a watched end is told",
     ],
@@ -113,17 +125,21 @@ describe("the suite finds what is wrong", () => {
       "everybody is registered",
       (transport) => ({
         ...transport,
-        watch: (address) => Effect.map(transport.watch!(address), (watch) => ({ ...watch, registered: true })),
+        watch: (address) =>
+          Effect.map(transport.watch!(address), (watch) => ({ ...watch, registered: true })),
       }),
       "a watch on nobody",
     ],
     ["it reaches nobody", (transport) => ({ ...transport, reaches: () => false }), "it is for the address"],
     [
       "it is closed and says nothing",
-      (transport) => ({ ...transport, send: (envelope) => {
-        const refusal = transport.send(envelope)
-        return refusal?.reason === "closed" ? undefined : refusal
-      } }),
+      (transport) => ({
+        ...transport,
+        send: (envelope) => {
+          const refusal = transport.send(envelope)
+          return refusal?.reason === "closed" ? undefined : refusal
+        },
+      }),
       "closed, it takes nothing",
     ],
   ])("%s", async (_, change, expected) => {
