@@ -765,7 +765,7 @@ const ROWS: ReadonlyArray<Mutation> = [
     breaks: "a bounded mailbox takes more in than it holds",
     file: `${CORE}/src/Inbox.ts`,
     edits: [[" || this.#full) return message", ") return message"]],
-    test: MODEL,
+    test: `${CORE}/test/Incarnation.test.ts`,
   },
   {
     fault: 43,

@@ -137,7 +137,7 @@ export class Model {
   }
 
   shutdown(): void {
-    for (const actor of [...this.#roots]) this.#stop(actor, "stopped")
+    while (this.#roots.length > 0) this.#stop(this.#roots[0]!, "stopped")
     this.#settle()
   }
 

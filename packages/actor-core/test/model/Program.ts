@@ -1,5 +1,5 @@
 /** Random programs for a system of actors: what happens from outside, and what actors do with messages. */
-import fc from "fast-check"
+import * as fc from "fast-check"
 
 /** How an actor is spawned. */
 export interface How {

@@ -7,7 +7,7 @@ import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
-import type { ActorContext, MessageContext, Reply, SpawnOptions } from "../../src/ActorContext.ts"
+import type { MessageContext, Reply, SpawnOptions } from "../../src/ActorContext.ts"
 import type { ActorRef } from "../../src/ActorRef.ts"
 import * as ActorSystem from "../../src/ActorSystem.ts"
 import type { Address } from "../../src/Address.ts"
@@ -177,7 +177,7 @@ export const makeSubject = Effect.fnUntraced(function* (seed: number) {
         got: (what: string) => say(`got ${what} n=${++n} mode=${mode}`),
         ...hooks,
         ...(!how.pact && {
-          [Signal.terminated]: ({ address, reason }: Signal.Terminated, _: ActorContext<Worker>) =>
+          [Signal.terminated]: ({ address, reason }: Signal.Terminated) =>
             say(`terminated ${nameOf(address)} ${reason}`),
         }),
       }

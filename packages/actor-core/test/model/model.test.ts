@@ -5,7 +5,7 @@
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 import * as TestClock from "effect/testing/TestClock"
-import fc from "fast-check"
+import * as fc from "fast-check"
 import { expect, it } from "vitest"
 import { Model } from "./Model.ts"
 import { program, type Program } from "./Program.ts"
