@@ -329,6 +329,21 @@ describe("what is held", () => {
     }),
   )
 
+  it.effect(
+    "what waits to be registered or watched fails as soon as the client ends, and so does what comes later",
+    () =>
+      Effect.gen(function* () {
+        const { client } = yield* begin()
+        const requests = [Effect.asVoid(client.register("@(test/extra)")), Effect.asVoid(client.watch(ADA))]
+        const early = yield* Effect.forEach(requests, run)
+        yield* client.close
+        const late = yield* Effect.forEach(requests, run)
+        yield* settle
+        for (const one of [...early, ...late])
+          expect(outcome(one)).toMatchObject({ _tag: "TransportError", reason: "closed" })
+      }),
+  )
+
   it.effect("a rate-limited request for what is held is made again after the wait", () =>
     Effect.gen(function* () {
       const { client, network } = yield* start()
