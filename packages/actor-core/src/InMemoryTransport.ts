@@ -194,7 +194,8 @@ class Switchboard {
     let decoded: ReadonlyArray<unknown>
     try {
       const frame = this.#codec.encode([envelope])
-      if (sizeOf(frame) > this.#maxMessageSize) return tooLarge(this.#maxMessageSize)
+      const most = this.#maxMessageSize
+      if (most !== Infinity && sizeOf(frame) > most) return tooLarge(most)
       decoded = this.#codec.decode(frame)
     } catch {
       return refusal("invalid_message", "the message holds what the codec can't carry")
