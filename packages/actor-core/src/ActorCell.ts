@@ -22,7 +22,6 @@ import { CellContext } from "./CellContext.ts"
 import type { Reason } from "./DeadLetters.ts"
 import type { Runnable } from "./Dispatcher.ts"
 import { Incarnation } from "./Incarnation.ts"
-import { Kin, members } from "./Family.ts"
 import { Inbox, type Taken } from "./Inbox.ts"
 import {
   type Addressed,
@@ -49,12 +48,23 @@ type Status = "new" | "ready" | "suspended" | "stopping" | "stopped"
 /** Functions by message name and signal. */
 type Functions = { readonly [key: string | symbol]: ((...of: Array<unknown>) => unknown) | undefined }
 
-export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
+/** Children of one parent, in the order in which they were spawned. */
+export interface Family {
+  first: ActorCell | null
+  last: ActorCell | null
+}
+
+export class ActorCell implements Addressed, Family, Runnable {
   readonly runtime: Runtime
   readonly protocol: Protocol.Any
   readonly options: SpawnOptions
   readonly services: Context.Context<never>
   readonly parent: ActorCell | null
+  first: ActorCell | null = null
+  last: ActorCell | null = null
+  #before: ActorCell | null = null
+  #behind: ActorCell | null = null
+
   readonly #behavior: AnyBehavior
   #address: Address.Address | null
   #status: Status = "new"
@@ -97,7 +107,6 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
     options: SpawnOptions,
     services: Context.Context<never>,
   ) {
-    super(parent ?? runtime.root)
     this.runtime = runtime
     this.parent = parent
     this.#behavior = behavior
@@ -107,7 +116,7 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
     this.services = services
     this.#inbox = new Inbox(this, options.mailbox)
     if (address !== null) runtime.cells.set(address, this)
-    this.join()
+    this.#join()
     if (behavior.start._tag === "Handlers") {
       this.#functions = behavior.start.handlers as Functions
       this.#status = "ready"
@@ -190,7 +199,7 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
     message.state = "cancelled"
     message.answer = null
     this.#inbox.withdraw(message)
-    this.incarnation?.settle(message)
+    this.incarnation?.settle(message)?.cancelled?.()
     if (this.current === message) this.#fiber?.interruptUnsafe()
   }
 
@@ -428,7 +437,8 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
   /** Whether it is the typed error of this ask. What an effect fails with is, as the compiler saw to it. */
   #isTyped(name: string, error: unknown, typed: boolean): boolean {
     const definition = Protocol.find(this.protocol, name)
-    if (definition?.pattern !== "ask" || definition.error === Protocol.Never) return false
+    if (definition === undefined || definition.pattern === "tell") return false
+    if (definition.error === Protocol.Never) return false
     return typed || isTypedError(definition.error, error)
   }
 
@@ -459,12 +469,8 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
   /** The actors that restart with this one, of those that run. */
   siblings(which: "one-for-one" | "one-for-all" | "rest-for-one"): ReadonlyArray<ActorCell> {
     const all: Array<ActorCell> = []
-    const from = which === "one-for-all" ? this.family.first : this
-    for (
-      let cell: ActorCell | null = from;
-      cell !== null;
-      cell = which === "one-for-one" ? null : cell.behind
-    ) {
+    const from = which === "one-for-all" ? this.#family.first : this
+    for (let cell = from; cell !== null; cell = which === "one-for-one" ? null : cell.#behind) {
       if (cell === this || cell.#status === "ready" || cell.#status === "new") all.push(cell)
     }
     return all
@@ -588,7 +594,8 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
 
   /** Stops them last to first, and waits for all. */
   #stopChildren(): Effect.Effect<void> {
-    const children = members(this).toReversed()
+    const children: Array<ActorCell> = []
+    for (let child = this.last; child !== null; child = child.#before) children.push(child)
     for (const child of children) child.stop("stopped")
     return Effect.forEach(children, (child) => child.end, { discard: true })
   }
@@ -633,7 +640,7 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
       return
     }
     this.#status = "stopped"
-    this.leave()
+    this.#leave()
     this.#context = null
     this.restarts = null
     if (this.#address !== null && this.runtime.cells.get(this.#address) === this) {
@@ -643,6 +650,35 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
     const watchers = this.#watchers
     this.#watchers = null
     for (const ended of watchers ?? []) ended(this.#reason)
+  }
+
+  // -- its family
+
+  /** The one that was spawned next by the same parent. */
+  get following(): ActorCell | null {
+    return this.#behind
+  }
+
+  get #family(): Family {
+    return this.parent ?? this.runtime.root
+  }
+
+  #join(): void {
+    const family = this.#family
+    this.#before = family.last
+    if (family.last === null) family.first = this
+    else family.last.#behind = this
+    family.last = this
+  }
+
+  #leave(): void {
+    const family = this.#family
+    if (this.#before === null) family.first = this.#behind
+    else this.#before.#behind = this.#behind
+    if (this.#behind === null) family.last = this.#before
+    else this.#behind.#before = this.#before
+    this.#before = null
+    this.#behind = null
   }
 }
 

@@ -154,7 +154,7 @@ export class CellContext implements Context {
     const answer = message.takeAnswer()
     const { holds } = this.#cell
     const give = (end: (answer: Answer) => void): void => {
-      if (answer !== null && holds.settle(message)) soon(() => end(answer))
+      if (answer !== null && holds.settle(message) === answer) soon(() => end(answer))
       else this.#late(message)
     }
     if (answer !== null) holds.owe(message, answer)

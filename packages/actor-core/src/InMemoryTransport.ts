@@ -10,6 +10,7 @@ import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { isMoreToCome } from "./AnswerStream.ts"
 import * as Address from "./Address.ts"
 import type { Codec } from "./codec/Codec.ts"
 import { JsonCodec } from "./codec/JsonCodec.ts"
@@ -232,10 +233,11 @@ class Switchboard {
     if (envelope.type.startsWith("hub:")) {
       return this.#tellFailure(sender, envelope, "unknown_type", "there is no hub in this network")
     }
-    if (envelope.correlationId !== null && envelope.type !== "actor:cancel") {
+    const byAsker = envelope.type === "actor:cancel" || envelope.type === "actor:demand"
+    if (envelope.correlationId !== null && !byAsker) {
       const key = askKey(envelope.to, envelope.correlationId)
       if (this.#asks.get(key)?.target !== envelope.from) return this.#dead("late_answer", envelope)
-      this.#asks.delete(key)
+      if (!isMoreToCome(envelope)) this.#asks.delete(key)
     }
     if (target === undefined) {
       if (envelope.pattern === "tell") return this.#dead("unknown_actor", envelope)
@@ -247,9 +249,11 @@ class Switchboard {
       return this.#tellFailure(sender, envelope, "message_expired", "the message expired on its way")
     }
     const { from, id } = envelope
-    if (envelope.type === "actor:cancel") {
-      // Answered already, or another's: nothing to cancel.
-      if (!this.#asks.delete(askKey(from, envelope.correlationId ?? ""))) return
+    if (byAsker) {
+      const key = askKey(from, envelope.correlationId ?? "")
+      // Answered already, or another's: nothing to say of it.
+      if (!this.#asks.has(key)) return
+      if (envelope.type === "actor:cancel") this.#asks.delete(key)
     } else if (envelope.pattern === "ask") {
       if (this.#asks.has(askKey(from, id))) {
         return this.#tellFailure(sender, envelope, "invalid_message", `"id" is that of an ask which is open`)

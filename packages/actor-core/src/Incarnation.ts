@@ -49,9 +49,11 @@ export class Incarnation {
     this.#replies.set(message, answer)
   }
 
-  /** Whether the answer to the message was still owed; it is no longer. */
-  settle(message: Message): boolean {
-    return this.#replies?.delete(message) === true
+  /** The answer to the message, where it was still owed; it is no longer. */
+  settle(message: Message): Answer | undefined {
+    const answer = this.#replies?.get(message)
+    this.#replies?.delete(message)
+    return answer
   }
 
   /** A fiber of the actor's beside its handlers, until it has `ran`. */

@@ -10,7 +10,7 @@ import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Scheduler from "effect/Scheduler"
 import type * as Scope from "effect/Scope"
-import type { ActorCell } from "./ActorCell.ts"
+import type { ActorCell, Family } from "./ActorCell.ts"
 import type { SpawnOptions } from "./ActorContext.ts"
 import { type AddressInUse, ShutdownTimeout } from "./ActorError.ts"
 import { ActorSystem } from "./ActorSystem.ts"
@@ -19,7 +19,6 @@ import { DeadLetterOffice } from "./DeadLetters.ts"
 import { watch } from "./DeathWatch.ts"
 import { type Dispatcher, MicrotaskDispatcher } from "./Dispatcher.ts"
 import { Events } from "./EventStream.ts"
-import { type Family, members } from "./Family.ts"
 import { CLOSED, finiteMillis } from "./Outbound.ts"
 import type * as Protocol from "./Protocol.ts"
 import { cellOf, Reference } from "./Reference.ts"
@@ -128,32 +127,34 @@ const makeSystem = (runtime: Runtime): ActorSystem => {
 
 const shutdown = (runtime: Runtime, timeout: Duration.Input): Effect.Effect<void, ShutdownTimeout> =>
   Effect.suspend(() => {
-    if (runtime.over) return Effect.void
+    if (runtime.over) return Effect.succeedSome(undefined)
     runtime.closed = true
     runtime.border?.asks.endAll(CLOSED)
-    const all = Effect.forEach(members(runtime.root), (cell) => cell.stopAndWait, {
+    const all = Effect.forEach([...members(runtime.root)], (cell) => cell.stopAndWait, {
       concurrency: "unbounded",
       discard: true,
     })
-    return Effect.timeoutOption(all, timeout).pipe(
-      Effect.flatMap((inTime) =>
-        Option.isSome(inTime) ? Effect.void : Effect.fail(tooLate(runtime, timeout)),
-      ),
-      Effect.ensuring(Effect.sync(() => runtime.close())),
-    )
-  })
+    return Effect.timeoutOption(all, timeout)
+  }).pipe(
+    Effect.flatMap((inTime) => {
+      if (Option.isSome(inTime)) return Effect.void
+      const actors = [...left(runtime.root)].map(({ address }) => address)
+      const message = `these actors did not stop within ${Duration.toMillis(timeout)} ms: ${actors.join(", ")}`
+      return Effect.fail(new ShutdownTimeout({ actors, message }))
+    }),
+    Effect.ensuring(Effect.sync(() => runtime.close())),
+  )
 
-const tooLate = (runtime: Runtime, timeout: Duration.Input): ShutdownTimeout => {
-  const actors = left(runtime.root).map(({ address }) => address)
-  const millis = Duration.toMillis(timeout)
-  return new ShutdownTimeout({
-    actors,
-    message: `these actors did not stop within ${millis} ms: ${actors.join(", ")}`,
-  })
+function* members(family: Family): Generator<ActorCell> {
+  for (let cell = family.first; cell !== null; cell = cell.following) yield cell
 }
 
 /** The actors that keep others from stopping: those that have no children left. */
-const left = (family: Family<ActorCell>): ReadonlyArray<ActorCell> =>
-  members(family).flatMap((cell) => (cell.first === null ? cell : left(cell)))
+function* left(family: Family): Generator<ActorCell> {
+  for (const cell of members(family)) {
+    if (cell.first === null) yield cell
+    else yield* left(cell)
+  }
+}
 
 const base36 = (number: number): string => Math.abs(number).toString(36)

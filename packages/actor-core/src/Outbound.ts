@@ -112,7 +112,7 @@ const askToSelf = (name: string): AskError.AskRefused =>
     retryable: false,
   })
 
-const nowhere = (address: Address): AskError.UnknownActor =>
+export const nowhere = (address: Address): AskError.UnknownActor =>
   new AskError.UnknownActor({
     address,
     message: `nobody is at ${address}, and there is no transport to look elsewhere`,
@@ -156,7 +156,8 @@ export const forward = (from: ActorCell, message: Message, to: Addressed): void 
   if (asked && message.answer === null) return runtime.deadMessage("late_answer", from.address, message)
   const cell = cellOf(runtime, to)
   if (cell !== undefined) {
-    const outside = outsideProtocol(cell.protocol, message.name, message.pattern)
+    const streamed = Protocol.find(from.protocol, message.name)?.pattern === "stream"
+    const outside = outsideProtocol(cell.protocol, message.name, streamed ? "stream" : message.pattern)
     if (outside !== undefined) return from.drop("unknown_message", message, outside)
     message.state = "waiting"
     message.source = null
@@ -176,19 +177,21 @@ export const forward = (from: ActorCell, message: Message, to: Addressed): void 
 export const outsideProtocol = (
   protocol: Protocol.Any,
   name: string,
-  pattern: "tell" | "ask",
+  pattern: Protocol.AnyMessage["pattern"],
 ): AskError.ActorErrorPayload | undefined => {
-  const message = Protocol.find(protocol, name)
-  if (message !== undefined && (pattern === "tell" || message.pattern === "ask")) return undefined
+  const found = Protocol.find(protocol, name)?.pattern
+  if (found === pattern || (found === "ask" && pattern === "tell")) return undefined
   return {
     code: "unknown_message",
     message:
-      message === undefined
+      found === undefined
         ? `protocol ${protocol.name} has no message ${JSON.stringify(name)}`
-        : `${JSON.stringify(name)} of protocol ${protocol.name} is told, not asked`,
+        : `${JSON.stringify(name)} of protocol ${protocol.name} is ${USED[found]}, not ${USED[pattern]}`,
     retryable: false,
   }
 }
+
+const USED = { tell: "told", ask: "asked", stream: "answered by a stream" } as const
 
 /** The duration in whole milliseconds, as a `ttl` is; `null` where it has no end. */
 export const finiteMillis = (duration: Duration.Input): number | null => {

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
-import { ActorCell } from "./ActorCell.ts"
+import { ActorCell, type Family } from "./ActorCell.ts"
 import type { SpawnOptions } from "./ActorContext.ts"
 import { AddressInUse } from "./ActorError.ts"
 import type { ActorSystem } from "./ActorSystem.ts"
@@ -18,7 +18,6 @@ import { Deadlines } from "./Deadlines.ts"
 import type { Dispatcher } from "./Dispatcher.ts"
 import { NO_METADATA, type Envelope } from "./Envelope.ts"
 import type { Events } from "./EventStream.ts"
-import type { Family } from "./Family.ts"
 import { type Message, senderAddress } from "./Message.ts"
 import type { TerminatedReason } from "./Signal.ts"
 import type { Failure } from "./Supervision.ts"
@@ -45,7 +44,7 @@ export class Runtime {
   readonly name: string
   readonly cells = new Map<Address.Address, ActorCell>()
   /** The actors without a parent. */
-  readonly root: Family<ActorCell> = { first: null, last: null }
+  readonly root: Family = { first: null, last: null }
   /** The way to other processes; `null`: there is none. */
   border: Border | null = null
   readonly deadLetters: DeadLetterOffice

@@ -11,6 +11,7 @@ export {
 } from "./ActorContext.ts"
 export * as ActorError from "./ActorError.ts"
 export * as ActorRef from "./ActorRef.ts"
+export * as ActorStream from "./ActorStream.ts"
 export * as ActorSystem from "./ActorSystem.ts"
 export * as Behavior from "./Behavior.ts"
 export { type DeadLetter, type DeadLetters } from "./DeadLetters.ts"
@@ -18,6 +19,7 @@ export * as DeadLetterStream from "./DeadLetterStream.ts"
 export { type Dispatcher, type Runnable } from "./Dispatcher.ts"
 export { type Event, type EventStream, type SystemEvent } from "./EventStream.ts"
 export {
+  type Answered,
   type AnyHandlers,
   type HandlerResult,
   type Handlers,

@@ -1,5 +1,5 @@
 /** Actors in the Promise API: what is typed by their protocol, served here or asked elsewhere. */
-import type { Address, AskError, Envelope, Protocol } from "@signal-hub/actor-core"
+import type { ActorStream, Address, AskError, Envelope, Protocol } from "@signal-hub/actor-core"
 import * as Effect from "effect/Effect"
 import type { RegisterFields } from "./Requests.ts"
 import type { ActorHost } from "./ActorHost.ts"
@@ -40,6 +40,23 @@ export interface ActorHandle<P extends Protocol.Any> {
       readonly signal?: AbortSignal
     },
   ) => Promise<Protocol.Success<P, N>>
+  /**
+   * Asks for a stream, with the first `next`: elements to iterate, once. Throws the message's typed error
+   * or an `AskError`. Leaving the loop ends it there too; so does aborting, also while an element is
+   * waited for.
+   */
+  readonly stream: <N extends Protocol.StreamName<P>>(
+    name: N,
+    payload: Protocol.Payload<P, N>,
+    options?: StreamOptions,
+  ) => AsyncIterableIterator<Protocol.Success<P, N>>
+}
+
+/** What may be said of a stream that is asked for. */
+export interface StreamOptions extends Omit<ActorStream.Options, "timeout"> {
+  /** Milliseconds to wait for each next element; 30,000 by default. `Infinity`: it may be quiet. */
+  readonly timeout?: number
+  readonly signal?: AbortSignal
 }
 
 /** How an ask of an `ActorHandle` may reject. */
@@ -67,5 +84,8 @@ export const actorHandle = <P extends Protocol.Any>(
     ).catch((error: unknown) => {
       throw signal?.aborted === true ? signal.reason : error
     })
+  },
+  stream: async function* (name, payload, options) {
+    yield* (await host()).stream(protocol, address, name, payload, options)
   },
 })

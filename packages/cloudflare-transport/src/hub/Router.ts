@@ -2,10 +2,9 @@
  * Routes direct envelopes: whatever is not `hub:*` goes to `to` as it is, with only `from` enforced.
  * Opens asks, lets each answer through once, and only from where it may come. The hot path of a hub.
  */
-import type { Address, Envelope } from "@signal-hub/actor-core"
+import { type Address, AnswerStream, type Envelope } from "@signal-hub/actor-core/vocabulary"
 import { maySend } from "../auth/Authorization.ts"
 import { hubEnvelope } from "../protocol/HubEnvelope.ts"
-import { isMoreToCome } from "../protocol/AnswerStream.ts"
 import { HUB_ADDRESS } from "../protocol/HubMessage.ts"
 import type { Session } from "../session/Session.ts"
 import type { Ask } from "./Asks.ts"
@@ -147,6 +146,8 @@ const correlated = (
     const open = hub.asks.get(from, askId)
     if (open === undefined) return hub.deadLetter(envelope, "no_such_ask", now)
     if (envelope.type === "actor:cancel") hub.asks.close(open)
+    // Who demands still waits: the next answer may take as long again.
+    else hub.asks.extend(open, now)
     // Who asked need not know that the ask was forwarded, and to whom.
     toSession(hub, open.targetSession, { ...withFrom(envelope, from), to: open.target }, now)
     return
@@ -154,7 +155,7 @@ const correlated = (
   const open = hub.asks.get(envelope.to, askId)
   const answerer = open?.targetSession === sender.id ? answersFrom(open, envelope, from) : undefined
   if (open === undefined || answerer === undefined) return hub.deadLetter(envelope, "no_such_ask", now)
-  if (isMoreToCome(envelope)) hub.asks.extend(open, now)
+  if (AnswerStream.isMoreToCome(envelope)) hub.asks.extend(open, now)
   else hub.asks.close(open)
   toSession(hub, open.askerSession, withFrom(envelope, answerer), now)
 }
