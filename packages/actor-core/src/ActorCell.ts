@@ -21,6 +21,7 @@ import type { AnyBehavior } from "./Behavior.ts"
 import { CellContext } from "./CellContext.ts"
 import type { Reason } from "./DeadLetters.ts"
 import type { Runnable } from "./Dispatcher.ts"
+import { NO_METADATA } from "./Envelope.ts"
 import { Incarnation } from "./Incarnation.ts"
 import { Inbox, type Taken } from "./Inbox.ts"
 import {
@@ -152,6 +153,11 @@ export class ActorCell implements Addressed, Family, Runnable {
     return this.#busy || this.#inbox.size > 0 || this.#status === "suspended"
   }
 
+  /** How many messages wait. */
+  get waiting(): number {
+    return this.#inbox.size
+  }
+
   get context(): CellContext {
     return (this.#context ??= new CellContext(this))
   }
@@ -254,6 +260,7 @@ export class ActorCell implements Addressed, Family, Runnable {
     }
     message.state = "taken"
     this.current = message
+    this.runtime.metrics?.began(this, message)
     this.#label = message.name
     let result: unknown
     try {
@@ -350,7 +357,8 @@ export class ActorCell implements Addressed, Family, Runnable {
       this.#fiber = fiber
       return pending
     })
-    const fiber = Effect.runForkWith(this.holds.services)(known)
+    const services = this.holds.servicesFor(this.#label, message?.metadata ?? NO_METADATA)
+    const fiber = Effect.runForkWith(services)(known)
     fiber.addObserver((exit) => {
       if (turn !== this.#turn) return
       if (Exit.isSuccess(exit)) then(exit.value)
@@ -375,6 +383,7 @@ export class ActorCell implements Addressed, Family, Runnable {
     this.#busy = false
     this.#fiber = undefined
     this.#label = null
+    this.runtime.metrics?.ended(this)
     if (this.current === null) return
     this.current = null
     const receiveTimeout = this.incarnation?.receiveTimeout

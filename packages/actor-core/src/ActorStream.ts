@@ -105,11 +105,27 @@ const begin = (
   name: string,
   payload: unknown,
   options: Options,
-): Effect.Effect<StreamIntake, unknown> => {
+): Exit.Exit<StreamIntake, unknown> => {
+  const metadata = options.metadata ?? NO_METADATA
+  const { tracing } = target.runtime
+  if (tracing === null) return opened(target, name, payload, metadata, options)
+  const span = tracing.begin(target, name, metadata)
+  const exit = opened(target, name, payload, span.metadata, options)
+  if (Exit.isSuccess(exit)) exit.value.traced(span)
+  else span.end(exit)
+  return exit
+}
+
+const opened = (
+  target: Target,
+  name: string,
+  payload: unknown,
+  metadata: Metadata,
+  options: Options,
+): Exit.Exit<StreamIntake, unknown> => {
   const { cell, runtime } = target
   if (runtime.closed) return Exit.fail(CLOSED)
   const millis = options.timeout === undefined ? runtime.askTimeout : finiteMillis(options.timeout)
-  const metadata = options.metadata ?? NO_METADATA
   const window = options.window ?? INITIAL_DEMAND
   if (cell === null) {
     const { border } = runtime
@@ -169,7 +185,7 @@ class Iteration implements AsyncIterableIterator<unknown> {
     })
   }
 
-  readonly #abort = (): void => this.#intake?.close(Effect.fail(this.#signal?.reason))
+  readonly #abort = (): void => this.#intake?.close(Exit.fail(this.#signal?.reason))
 
   #end<A>(with_: A): A {
     this.#ended = true

@@ -4,16 +4,19 @@
  */
 import * as Context from "effect/Context"
 import type * as Fiber from "effect/Fiber"
+import { CurrentLogAnnotations } from "effect/References"
 import * as Scope from "effect/Scope"
 import type { ActorCell } from "./ActorCell.ts"
 import { ActorTimers, ReceiveTimeout } from "./ActorTimers.ts"
 import { Watches } from "./DeathWatch.ts"
+import type { Metadata } from "./Envelope.ts"
 import { TERMINATED, type Answer, type Message } from "./Message.ts"
 
 export class Incarnation {
   readonly #cell: ActorCell
   #scope: Scope.Closeable | null = null
   #services: Context.Context<never> | null = null
+  #about: Map<string, Context.Context<never>> | null = null
   #timers: ActorTimers | null = null
   #watches: Watches | null = null
   #replies: Map<Message, Answer> | null = null
@@ -33,6 +36,35 @@ export class Incarnation {
   /** What the actor's effects run in: the services it was spawned with, and its scope. */
   get services(): Context.Context<never> {
     return (this.#services ??= Context.add(this.#cell.services, Scope.Scope, this.scope))
+  }
+
+  /**
+   * The same, for what the actor is at: its log says which actor and message it is about, and what a trace
+   * came with goes on with it.
+   */
+  servicesFor(label: string | null, metadata: Metadata): Context.Context<never> {
+    const services = label === null ? this.services : this.#labeled(label)
+    return this.#cell.runtime.tracing?.within(services, metadata) ?? services
+  }
+
+  #labeled(message: string): Context.Context<never> {
+    let labeled = this.#about?.get(message)
+    if (labeled === undefined) {
+      const cell = this.#cell
+      const annotations = {
+        ...Context.get(cell.services, CurrentLogAnnotations),
+        system: cell.runtime.name,
+        // Read where something is logged: most actors never need an address.
+        get actor() {
+          return cell.address
+        },
+        message,
+      }
+      labeled = Context.add(this.services, CurrentLogAnnotations, annotations)
+      this.#about ??= new Map()
+      this.#about.set(message, labeled)
+    }
+    return labeled
   }
 
   get timers(): ActorTimers {

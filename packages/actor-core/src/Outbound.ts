@@ -44,10 +44,15 @@ const toldMessage = (
   payload: unknown,
   options: TellOptions | undefined,
 ): Message => {
-  if (options === undefined) return new Message(name, payload, sender, NO_METADATA, Infinity, null, null)
-  const ttl = options.ttl === undefined ? null : finiteMillis(options.ttl)
+  const { tracing } = runtime
+  if (options === undefined && tracing === null) {
+    return new Message(name, payload, sender, NO_METADATA, Infinity, null, null)
+  }
+  const ttl = options?.ttl === undefined ? null : finiteMillis(options.ttl)
   const deadline = ttl === null ? Infinity : runtime.now() + ttl
-  return new Message(name, payload, sender, options.metadata ?? NO_METADATA, deadline, null, null)
+  const given = options?.metadata ?? NO_METADATA
+  const metadata = tracing === null ? given : tracing.carry(given, sender)
+  return new Message(name, payload, sender, metadata, deadline, null, null)
 }
 
 /** Why it did not leave, or `undefined`; then it is a dead letter already. */
@@ -81,6 +86,19 @@ export const offer = (
   })
 
 export const ask = (
+  target: Target,
+  name: string,
+  payload: unknown,
+  options: AskOptions | undefined,
+): Effect.Effect<unknown, unknown> => {
+  const { tracing } = target.runtime
+  if (tracing === null) return asked(target, name, payload, options)
+  return tracing.ask(target, name, options?.metadata ?? NO_METADATA, (metadata) =>
+    asked(target, name, payload, { ...options, metadata }),
+  )
+}
+
+const asked = (
   target: Target,
   name: string,
   payload: unknown,

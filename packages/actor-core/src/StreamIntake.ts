@@ -13,12 +13,16 @@ import type { Address } from "./Address.ts"
 import { INITIAL_DEMAND } from "./StreamPart.ts"
 import * as AskError from "./AskError.ts"
 import type { Target } from "./Asking.ts"
+import type { AskSpan } from "./ActorTracing.ts"
 import { Deadline } from "./Deadlines.ts"
 import type { Addressed } from "./Message.ts"
 import type { Runtime } from "./Runtime.ts"
 
 /** Milliseconds without a word from or to an actor elsewhere, after which it is told to go on. */
 export const KEEP_ALIVE = 15_000
+
+/** How a stream ends that was read to its end, or as far as was wanted. */
+const END: Exit.Exit<never, unknown> = Exit.fail(Cause.Done())
 
 type Elements = Arr.NonEmptyReadonlyArray<unknown>
 type Reader = (next: Effect.Effect<Elements, unknown>) => void
@@ -38,7 +42,9 @@ export abstract class StreamIntake extends Deadline {
   #open = INITIAL_DEMAND
   /** How many were read and not demanded anew. */
   #read = 0
-  #end: Effect.Effect<never, unknown> | undefined
+  #end: Exit.Exit<never, unknown> | undefined
+  /** Told how it ended. */
+  #span: AskSpan | undefined
   #reader: Reader | undefined
   /** When the reader began to wait, epoch milliseconds. */
   #waitsSince = 0
@@ -71,6 +77,12 @@ export abstract class StreamIntake extends Deadline {
   /** Tells who was asked that nobody wants more. */
   abstract abandon(): void
 
+  /** Traces it to its end. */
+  traced(span: AskSpan): void {
+    if (this.#end === undefined) this.#span = span
+    else span.end(this.#end)
+  }
+
   /** Begins: to be called once the ask has left. */
   begin(): void {
     if (this.#window > INITIAL_DEMAND) this.#grant(this.#window - INITIAL_DEMAND)
@@ -89,9 +101,10 @@ export abstract class StreamIntake extends Deadline {
   }
 
   /** Nothing more comes, after what came. */
-  finish(end: Effect.Effect<never, unknown>): void {
+  finish(end: Exit.Exit<never, unknown>): void {
     if (this.#end !== undefined) return
     this.#end = end
+    this.#span?.end(end === END ? Exit.void : end)
     this.runtime.deadlines.clear(this)
     this.#give()
   }
@@ -101,7 +114,7 @@ export abstract class StreamIntake extends Deadline {
   }
 
   done(): void {
-    this.finish(Cause.done())
+    this.finish(END)
   }
 
   /** The next elements, at least one, as soon as there are some; or how the stream ended. */
@@ -115,7 +128,7 @@ export abstract class StreamIntake extends Deadline {
   })
 
   /** Nobody reads any more; who still waits gets this end at once. */
-  close(end: Effect.Effect<never, unknown> = Cause.done()): void {
+  close(end: Exit.Exit<never, unknown> = END): void {
     this.#elements = []
     if (this.#end !== undefined) return
     this.finish(end)

@@ -90,7 +90,7 @@ export class StreamProducer extends Deadline implements Answer {
         this.#ended(cell, exit)
       })
     })
-    Effect.runForkWith(holds.services)(forked)
+    Effect.runForkWith(holds.servicesFor(this.message.name, this.message.metadata))(forked)
   }
 
   fail(error: unknown): void {

@@ -10,8 +10,10 @@ export {
   type Timers,
 } from "./ActorContext.ts"
 export * as ActorError from "./ActorError.ts"
+export * as ActorMetrics from "./ActorMetrics.ts"
 export * as ActorRef from "./ActorRef.ts"
 export * as ActorStream from "./ActorStream.ts"
+export * as ActorTracing from "./ActorTracing.ts"
 export * as ActorSystem from "./ActorSystem.ts"
 export * as Behavior from "./Behavior.ts"
 export { type DeadLetter, type DeadLetters } from "./DeadLetters.ts"
