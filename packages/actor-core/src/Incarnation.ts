@@ -54,10 +54,7 @@ export class Incarnation {
       const annotations = {
         ...Context.get(cell.services, CurrentLogAnnotations),
         system: cell.runtime.name,
-        // Read where something is logged: most actors never need an address.
-        get actor() {
-          return cell.address
-        },
+        actor: cell.address,
         message,
       }
       labeled = Context.add(this.services, CurrentLogAnnotations, annotations)

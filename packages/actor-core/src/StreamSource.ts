@@ -62,16 +62,14 @@ const iterated = (source: AsyncIterable<unknown>): Effect.Effect<Pull, never, Sc
     ),
     (state) =>
       Effect.callback((resume) => {
+        const came = (next: Pull): void => {
+          state.busy = false
+          resume(next)
+        }
         state.busy = true
         state.iterator.next().then(
-          ({ done, value }) => {
-            state.busy = false
-            resume(done === true ? Cause.done() : Effect.succeed([value]))
-          },
-          (thrown: unknown) => {
-            state.busy = false
-            resume(Effect.die(thrown))
-          },
+          ({ done, value }) => came(done === true ? Cause.done() : Effect.succeed([value])),
+          (thrown: unknown) => came(Effect.die(thrown)),
         )
       }),
   )

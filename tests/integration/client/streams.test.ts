@@ -42,7 +42,7 @@ describe.each(["json", "msgpack"] as const)("by %s", (codec) => {
   test("a typed error in the middle comes after what came before it", async () => {
     const { actor } = await two()
     const got: Array<number> = []
-    await expect(read(actor.stream("count", { to: 20, then: "fail" }), got)).rejects.toEqual(
+    await expect(read(actor.stream("count", { to: 20, ending: "fail" }), got)).rejects.toEqual(
       new Enough({ after: 20 }),
     )
     expect(got).toEqual(upTo(20))
@@ -57,7 +57,7 @@ describe.each(["json", "msgpack"] as const)("by %s", (codec) => {
   test("who aborts while nothing comes ends it at the actor", async () => {
     const { actor } = await two()
     const controller = new AbortController()
-    const stream = actor.stream("count", { to: 2, then: "wait" }, { signal: controller.signal })
+    const stream = actor.stream("count", { to: 2, ending: "wait" }, { signal: controller.signal })
     expect([(await stream.next()).value, (await stream.next()).value]).toEqual([1, 2])
     const ended = expect(stream.next()).rejects.toThrow("enough")
     controller.abort(new Error("enough"))
@@ -67,7 +67,7 @@ describe.each(["json", "msgpack"] as const)("by %s", (codec) => {
 
   test("an actor that goes in the middle ends it actor_terminated", async () => {
     const { actor, server } = await two()
-    const stream = actor.stream("count", { to: 2, then: "wait" })
+    const stream = actor.stream("count", { to: 2, ending: "wait" })
     expect([(await stream.next()).value, (await stream.next()).value]).toEqual([1, 2])
     const ended = expect(stream.next()).rejects.toBeInstanceOf(AskError.ActorTerminated)
     await server.close()

@@ -6,7 +6,7 @@ export class Enough extends Schema.TaggedError<Enough>()("Enough", { after: Sche
 
 export const Ticker = Protocol.make("ticker", {
   count: Protocol.stream({
-    payload: Schema.Struct({ to: Schema.Number, then: Schema.optional(Schema.Literals(["fail", "wait"])) }),
+    payload: Schema.Struct({ to: Schema.Number, ending: Schema.optional(Schema.Literals(["fail", "wait"])) }),
     success: Schema.Number,
     error: Enough,
   }),
@@ -17,15 +17,15 @@ export const Ticker = Protocol.make("ticker", {
 export const ticker = (ended: Array<string>) => ({
   count: async function* ({
     to,
-    then,
+    ending,
   }: {
     readonly to: number
-    readonly then?: "fail" | "wait" | undefined
+    readonly ending?: "fail" | "wait" | undefined
   }) {
     try {
       for (let n = 1; n <= to; n++) yield n
-      if (then === "fail") throw new Enough({ after: to })
-      if (then === "wait") await new Promise(() => {})
+      if (ending === "fail") throw new Enough({ after: to })
+      if (ending === "wait") await new Promise(() => {})
     } finally {
       ended.push("count")
     }
