@@ -28,10 +28,13 @@ export interface AskSpan {
 /** Makes the tracing of a system, where its context has a tracer. */
 export type MakeTracing = (context: Context.Context<never>, clock: Clock.Clock) => ActorTracing | null
 
+/** The tracer that was provided. By `Tracer.Tracer` its default would be found too, and be part of every bundle. */
+const Provided = Context.Service<Tracer.Tracer>(Tracer.TracerKey)
+
 /** Traces where a tracer was provided, as by `Layer` or `Effect.withTracer`. */
 export const whenPresent: MakeTracing = (context, clock) => {
-  if (!context.mapUnsafe.has(Tracer.TracerKey)) return null
-  return new ActorTracing(Context.get(context, Tracer.Tracer), clock)
+  const tracer = Context.getOrUndefined(context, Provided)
+  return tracer === undefined ? null : new ActorTracing(tracer, clock)
 }
 
 export class ActorTracing {

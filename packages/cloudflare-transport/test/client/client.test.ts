@@ -433,6 +433,25 @@ describe("the transport", () => {
   )
 
   it.effect.each([
+    ["is given up after its time", [], ["hub:error"]],
+    ["may take longer where its asker demands: it is a stream", ["actor:demand"], []],
+  ] as const)("an ask without an answer %s", ([, says, hears]) =>
+    Effect.gen(function* () {
+      const { client, network } = yield* start()
+      const heard: Array<string> = []
+      yield* client.transport.receive(({ type }) => void heard.push(type))
+      const ask = message("ask", ADA, "work", 1, 0)
+      client.transport.send(ask)
+      for (const type of says) client.transport.send(message("tell", ADA, type, { n: 0 }, 0, {}, ask.id))
+      for (let i = 0; i < 4; i++) {
+        yield* pass(20_000)
+        network.last.emit("message", { data: '{"type":"pong"}' })
+      }
+      expect(heard).toEqual(hears)
+    }),
+  )
+
+  it.effect.each([
     ["says done", "item", { stream: { n: 1, done: true } }],
     ["does not say whether it is the last", "item", { stream: { n: 1 } }],
     ["is a failure", "actor:error", { stream: { n: 1, done: false } }],
