@@ -127,9 +127,8 @@ export abstract class StreamIntake extends Deadline {
     return Effect.sync(() => void (this.#reader = undefined))
   })
 
-  /** Nobody reads any more; who still waits gets this end at once. */
+  /** Nobody reads any more; who still waits gets this end. */
   close(end: Exit.Exit<never, unknown> = END): void {
-    this.#elements = []
     if (this.#end !== undefined) return
     this.finish(end)
     this.abandon()

@@ -323,6 +323,41 @@ describe.each(worlds)("a stream, %s", (kind) => {
     ),
   )
 
+  it.effect("ends actor_terminated where its actor stops as it gives it", () =>
+    Effect.gen(function* () {
+      const { ref } = yield* serve({
+        ticks: (_, context) => {
+          context.stop()
+          return Stream.make(1)
+        },
+      })
+      const error = yield* Effect.flip(Stream.runDrain(ActorStream.ask(ref, "ticks", 1)))
+      expect(error).toBeInstanceOf(AskError.ActorTerminated)
+    }),
+  )
+
+  it.effect("may be read as slowly as its reader likes", () =>
+    Effect.gen(function* () {
+      const { ref } = yield* serve({})
+      const gate = yield* Latch.make(false)
+      const got: Array<number> = []
+      const reader = yield* Effect.forkChild(
+        Stream.runForEach(ActorStream.ask(ref, "ticks", 100), (n) => {
+          got.push(n)
+          return gate.await
+        }),
+      )
+      for (let i = 0; i < 60; i++) {
+        yield* settled
+        yield* TestClock.adjust("10 seconds")
+      }
+      expect(got).toEqual([1])
+      yield* gate.open
+      yield* Fiber.join(reader)
+      expect(got).toEqual(numbers)
+    }),
+  )
+
   it.effect("that is asked of nobody fails as an ask does", () =>
     Effect.gen(function* () {
       const { client } = yield* makeWorld(kind)

@@ -195,19 +195,29 @@ describe("a traceparent", () => {
     }),
   )
 
-  it.effect("that a sender gives stays, and none is made without a tracer", () =>
+  it.effect.each([
+    ["none is made without a tracer", undefined],
+    ["one is made of the span it is sent in", makeTracer()],
+  ] as const)("that a sender gives to a tell stays; %s", ([, traces]) =>
     Effect.gen(function* () {
       const transport = new ScriptedTransport()
-      const system = yield* ActorSystem.make({ transport })
+      const make = ActorSystem.make({ transport })
+      const system = yield* traces === undefined ? make : Effect.withTracer(make, traces.tracer)
       const ref = system.ref(Greeter, GREETER)
-      yield* Effect.withSpan(
-        Effect.sync(() => {
+      ref.tell("note", { text: "" })
+      const { spanId, traceId } = yield* Effect.withSpan(
+        Effect.tap(here, () => {
           ref.tell("note", { text: "" })
           ref.tell("note", { text: "" }, { metadata: { traceparent: "own" } })
+          return Effect.void
         }),
         "outer",
       )
-      expect(transport.sent.map(({ metadata }) => metadata)).toEqual([{}, { traceparent: "own" }])
+      expect(transport.sent.map(({ metadata }) => metadata)).toEqual([
+        {},
+        traces === undefined ? {} : { traceparent: `00-${traceId}-${spanId}-01` },
+        { traceparent: "own" },
+      ])
     }),
   )
 })

@@ -305,6 +305,21 @@ describe("an actor that is asked for a stream", () => {
     }),
   )
 
+  it.effect("pulls nothing from its source that is not demanded", () =>
+    Effect.gen(function* () {
+      let pulled = 0
+      const { ask, say } = yield* serving(() =>
+        Stream.tap(Stream.rechunk(Stream.range(1, 100), 1), () => Effect.sync(() => void pulled++)),
+      )
+      ask()
+      yield* settled
+      expect(pulled).toBe(16)
+      say("actor:demand", { n: 3 })
+      yield* settled
+      expect(pulled).toBe(19)
+    }),
+  )
+
   it.effect.each([null, {}, { n: -5 }, { n: 1.5 }, { n: "7" }, { n: Infinity }, [3], "no"])(
     "takes %j for a demand of nothing",
     (payload) =>
