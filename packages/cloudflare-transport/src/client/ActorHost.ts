@@ -29,6 +29,8 @@ export interface ActorHost {
     payload: Protocol.Payload<P, N>,
     options: StreamOptions | undefined,
   ) => AsyncIterableIterator<Protocol.Success<P, N>>
+  /** Resolves when what was last sent to the address has left. */
+  readonly left: (address: Address.Address) => Promise<void> | undefined
   /** Serves until the result is called. */
   readonly serve: <P extends Protocol.Any, H extends Handlers<P>>(
     protocol: P,
@@ -63,6 +65,10 @@ export const makeActorHost = async (core: Core, scope: Scope.Scope): Promise<Act
     system,
     stream: (protocol, address, name, payload, options) =>
       ActorStream.iterate(system.ref(protocol, address), name, payload, options),
+    left: (address) => {
+      const waiting = core.channel.waitingFor(address)
+      return waiting && new Promise((resolve) => (waiting.left = resolve))
+    },
     serve: async (protocol, handlers, options) => {
       const state = core.connection.state()
       const address = options?.address ?? (state.status === "connected" ? state.session.actorIdentity : null)

@@ -19,7 +19,10 @@ export interface ServedActor extends AsyncDisposable {
 /** An actor elsewhere, or here, as its protocol types it. */
 export interface ActorHandle<P extends Protocol.Any> {
   readonly address: Address.Address
-  /** Sends and forgets, in order. Never rejects: what is not delivered is nobody's to hear. */
+  /**
+   * Sends, in order; resolves when the message has left, as `Hub.tell` does. Never rejects: what is not
+   * delivered is nobody's to hear.
+   */
   readonly tell: <N extends Protocol.TellName<P>>(
     name: N,
     payload: Protocol.Payload<P, N>,
@@ -72,8 +75,9 @@ export const actorHandle = <P extends Protocol.Any>(
 ): ActorHandle<P> => ({
   address,
   tell: async (name, payload, options) => {
-    const { system } = await host()
+    const { system, left } = await host()
     system.ref(protocol, address).tell(name, payload, options)
+    await left(address)
   },
   ask: async (name, payload, { signal, ...options } = {}) => {
     const { system } = await host()

@@ -28,6 +28,9 @@ export interface WantedPort {
   readonly forget: (id: string) => void
 }
 
+/** Milliseconds until a refused want is asked for again, where the hub does not say. */
+const RETRY = 1_000
+
 interface Entry {
   readonly type: WantedType
   /** The field that names it, for the undo. */
@@ -153,7 +156,7 @@ export class Wanted {
       // Lost with its connection: the next one asks again.
       if (error instanceof ConnectionLost) return
       if (error instanceof AskError.AskRefused && error.code === "rate_limited") {
-        this.#timers.after(retryAfter(error), () => {
+        this.#timers.after(error.retryAfterMs ?? RETRY, () => {
           if (this.#port.live() && this.#entries.get(key) === entry) this.#ask(key, entry, this.#port.request)
         })
         return
@@ -174,9 +177,3 @@ export class Wanted {
 
 const keyOf = (type: WantedType, name: { readonly [field: string]: string }): string =>
   `${type} ${Object.values(name)[0]}`
-
-/** Milliseconds that a refusal asks to wait; 1 s where it does not say. */
-export const retryAfter = (error: AskError.AskRefused): number => {
-  const details = error.details as { readonly retryAfterMs?: unknown } | undefined
-  return typeof details?.retryAfterMs === "number" ? details.retryAfterMs : 1_000
-}

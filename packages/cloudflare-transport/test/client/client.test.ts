@@ -215,12 +215,18 @@ describe("sending", () => {
     }),
   )
 
-  it.effect("a network that takes less than is sent is a typed error, not a growing buffer", () =>
+  it.effect("a network that takes less than is sent makes tell wait, and the queue is bounded", () =>
     Effect.gen(function* () {
-      const { client, network } = yield* start()
+      const { client, network } = yield* start({ queueLimit: 2 })
       network.last.bufferedAmount = 17 * 1_048_576
-      expect(yield* Effect.flip(client.tell(ADA, "n", 1))).toMatchObject({ reason: "queue_full" })
+      const telling = yield* run(client.tell(ADA, "n", 1))
+      yield* run(client.tell(ADA, "n", 2))
+      expect(yield* Effect.flip(client.tell(ADA, "n", 3))).toMatchObject({ reason: "queue_full" })
+      expect(outcome(telling)).toBe("waiting")
       network.last.bufferedAmount = 0
+      yield* pass(100)
+      expect(outcome(telling)).toBeUndefined()
+      expect(network.last.sent.slice(1).map(({ payload }) => payload)).toEqual([1, 2])
     }),
   )
 

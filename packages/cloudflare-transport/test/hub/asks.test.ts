@@ -64,7 +64,7 @@ describe("asks", () => {
     expect(a.take()).toEqual([])
   })
 
-  it("the id of an open ask is refused until it is over", () => {
+  it("fault 31: the id of an open ask is refused until it is over", () => {
     const { a, b } = two()
     a.send({ id: "same", to: "@(node/b)", pattern: "ask" })
     a.send({ id: "same", to: "@(node/b)", pattern: "ask" })
