@@ -16,8 +16,9 @@ import type { Attachment } from "./Attachment.ts"
 const OPEN = 1
 
 /**
- * Counters are written down once in each life of the object, then when they have moved by this part of
- * their limit, or, where a frame comes in, after so many milliseconds: not for each message.
+ * Counters are written down once in each life of the object; then after so many milliseconds, where a frame
+ * came in or bytes have moved by this part of their limit; and where tokens have by this part of theirs. An
+ * attachment costs more than a message. What is forgotten of bytes is made good by the next `hub:ack`.
  */
 const TOKENS_DRIFT = 1 / 8
 const BYTES_DRIFT = 1 / 32
@@ -77,7 +78,7 @@ export class SocketConnection implements Connection {
     this.rate = new RateBucket(limits, attachment)
     this.flow = new Flow(limits, attachment)
     this.#savedTokens = attachment.tokens
-    this.#savedBytes = attachment.sent + attachment.acked
+    this.#savedBytes = attachment.sent
   }
 
   /** A frame arrived. */
@@ -89,7 +90,11 @@ export class SocketConnection implements Connection {
   /** A frame was worked on: what changed by it is written down, if that is due. */
   noted(now: number): void {
     const drift = Math.abs(this.rate.tokens - this.#savedTokens)
-    if (now - this.#savedAt >= NOTE_EVERY || drift > this.#limits.envelopeBurst * TOKENS_DRIFT) this.save()
+    if (this.#isDue(now) || drift > this.#limits.envelopeBurst * TOKENS_DRIFT) this.save()
+  }
+
+  #isDue(now: number): boolean {
+    return now - this.#savedAt >= NOTE_EVERY
   }
 
   pingedAt(): number {
@@ -119,14 +124,15 @@ export class SocketConnection implements Connection {
         else this.#sendFrame(copyOf.frameFor(envelope.to, this.codec), copyOf)
       }
     }
-    const drift = Math.abs(this.flow.sent + this.flow.acked - this.#savedBytes)
-    if (this.#savedAt === 0 || drift > this.#limits.pauseThreshold * BYTES_DRIFT) this.save()
+    const drift = this.flow.sent - this.#savedBytes
+    if (this.#savedAt === 0 || (drift > this.#limits.pauseThreshold * BYTES_DRIFT && this.#isDue(Date.now())))
+      this.save()
   }
 
   save(): void {
-    this.#savedAt = this.heardAt
+    this.#savedAt = Date.now()
     this.#savedTokens = this.rate.tokens
-    this.#savedBytes = this.flow.sent + this.flow.acked
+    this.#savedBytes = this.flow.sent
     if (this.socket.readyState > OPEN + 1) return
     const attachment: Attachment = {
       id: this.id,

@@ -26,6 +26,9 @@ import { handleRequest } from "./Requests.ts"
 import { isExpired, route } from "./Router.ts"
 import { authenticateConnect } from "./TokenRequests.ts"
 
+/** Who has less than this part of its burst left writes rows together with others. */
+const BUSY = 0.9
+
 /** Requests that write rows. */
 const WRITES: ReadonlySet<string> = new Set([
   "hub:register",
@@ -162,8 +165,7 @@ export class HubCore {
   #handle(connection: Connection, envelope: Envelope.Envelope, receivedAt: number, now: number): void {
     // Sent before the close was seen: nothing of it may have an effect.
     if (connection.state === "disconnecting" || connection.state === "disconnected") return
-    const { type } = envelope
-    if (type.startsWith("hub:") && !this.#together && connection.sessionId !== null && WRITES.has(type)) {
+    if (this.#mayWait(connection) && WRITES.has(envelope.type)) {
       return this.#gather(connection, envelope, (at) => this.#handle(connection, envelope, receivedAt, at))
     }
     const { state } = this
@@ -205,6 +207,11 @@ export class HubCore {
         if (connection.state !== "connecting") this.#settled(connection)
       }),
     )
+  }
+
+  /** Whether it sends so much that it may wait for what others send. */
+  #mayWait({ rate, sessionId }: Connection): boolean {
+    return rate.tokens < this.#host.limits.envelopeBurst * BUSY && sessionId !== null && !this.#together
   }
 
   /** What writes rows waits for what comes in together with it; so does what its connection sends next. */

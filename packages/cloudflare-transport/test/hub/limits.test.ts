@@ -1,8 +1,20 @@
 import { describe, expect, it } from "vitest"
+import { HUB_ADDRESS } from "../../src/protocol/HubMessage.ts"
 import { migrate } from "../../src/storage/Schema.ts"
+import type { TestClient } from "../support/TestClient.ts"
 import { TestHub } from "../support/TestHub.ts"
 
 const ADA = "@(node/ada)"
+const NOTE = {
+  from: "",
+  to: HUB_ADDRESS,
+  pattern: "ask",
+  correlationId: null,
+  timestamp: 0,
+  metadata: {},
+  ttl: null,
+  signature: null,
+} as const
 const V1 = { protocolVersion: "1.0.0" }
 
 describe("takeovers of one identity", () => {
@@ -117,5 +129,33 @@ describe("tables of an earlier version", () => {
       { address: ADA, epoch: 8, takeovers: 0 },
     ])
     expect(hub.sql.count("pause")).toBe(0)
+  })
+})
+
+describe("requests that write rows, of who sends much", () => {
+  it("wait for what comes in together, are written and answered in order, and others don't wait", () => {
+    const hub = new TestHub()
+    const [busy, calm] = [hub.connect("@(node/busy)", V1), hub.connect("@(node/calm)", V1)]
+    hub.connection(busy.socket.id)!.rate.tokens = 10
+    const send = (client: TestClient, type: string, payload: unknown) =>
+      hub.core.received(
+        hub.connection(client.socket.id)!,
+        { ...NOTE, id: `${type} ${JSON.stringify(payload)}`, type, payload },
+        hub.now(),
+      )
+    send(busy, "hub:subscribe", { topic: "a" })
+    send(busy, "hub:heartbeat", { timestamp: 1 })
+    send(busy, "hub:subscribe", { topic: "b" })
+    expect(hub.sql.count("subscription")).toBe(0)
+    send(calm, "hub:subscribe", { topic: "c" })
+    expect(hub.sql.count("subscription")).toBe(1)
+    hub.flush()
+    hub.flush()
+    expect(hub.sql.count("subscription")).toBe(3)
+    expect(busy.take().map(({ type, payload }) => [type, payload.topic])).toEqual([
+      ["hub:subscribed", "a"],
+      ["hub:heartbeat_ack", undefined],
+      ["hub:subscribed", "b"],
+    ])
   })
 })
