@@ -1,6 +1,6 @@
 /**
  * How fast this client sends: within what the hub allows a session, by a margin, as what leaves evenly
- * may arrive in bunches.
+ * arrives in a bunch where the network, or the hub, stood still for a second.
  */
 import type { AdvertisedLimits } from "../protocol/HubMessage.ts"
 import { DEFAULT_ENVELOPE_BURST, DEFAULT_ENVELOPES_PER_SECOND } from "../protocol/Limits.ts"
@@ -14,7 +14,7 @@ export class Pace {
 
   /** What the hub allows from now on. What was spent on an earlier connection stays spent, there too. */
   allow(limits: Partial<AdvertisedLimits> | undefined): void {
-    this.#burst = (limits?.envelopeBurst ?? DEFAULT_ENVELOPE_BURST) * 0.75
+    this.#burst = (limits?.envelopeBurst ?? DEFAULT_ENVELOPE_BURST) * 0.5
     this.#rate = (limits?.maxEnvelopesPerSecond ?? DEFAULT_ENVELOPES_PER_SECOND) * 0.0009
   }
 

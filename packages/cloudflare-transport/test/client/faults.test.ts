@@ -342,7 +342,7 @@ describe("reconnecting", () => {
         network.last.open()
         yield* settle
         yield* run(client.tell(ADA, "newer", 1))
-        yield* pass(500)
+        yield* pass(1_000)
         yield* client.tell(ADA, "newest", 2)
         yield* settle
         const { sent } = network.last
