@@ -80,15 +80,14 @@ export class TestSocket {
 
   /** Sends what is in line on the connection; what finds the socket closed is lost. */
   #flush(connection: Connection): void {
+    if (!this.isOpen) return void connection.outgoing.splice(0)
     for (const envelope of connection.outgoing.splice(0)) {
-      if (!this.isOpen) continue
       const frame = JSON.stringify(envelope)
-      if (connection.major === 1) {
-        connection.flow.count(Buffer.byteLength(frame))
-        connection.save()
-      }
-      this.received += Buffer.byteLength(frame)
+      const bytes = Buffer.byteLength(frame)
+      if (connection.major === 1) connection.flow.count(bytes)
+      this.received += bytes
       this.sent.push(JSON.parse(frame) as Envelope.Envelope)
     }
+    if (connection.major === 1) connection.save()
   }
 }
