@@ -6,11 +6,12 @@ import { writeFile } from "node:fs/promises"
 import { parseArgs } from "node:util"
 import { table } from "./lib/table.ts"
 import type { Row, Suite } from "./Suite.ts"
+import { abuse } from "./suites/abuse.ts"
 import { actors } from "./suites/actors.ts"
 import { client } from "./suites/client.ts"
 import { hub } from "./suites/hub.ts"
 
-const suites: ReadonlyArray<Suite> = [hub, client, actors]
+const suites: ReadonlyArray<Suite> = [hub, client, actors, abuse]
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,

@@ -14,6 +14,11 @@ import { dirname, join, relative, resolve } from "node:path"
 const root = resolve(import.meta.dirname, "..")
 const cache = join(root, "node_modules/.cache/docs")
 const problems: Array<string> = []
+/** Pages whose programs are run, not only compiled. */
+const RUN: ReadonlySet<string> = new Set([
+  "docs/actor-design/actors.md",
+  "docs/actor-design/testing-actors.md",
+])
 
 interface Block {
   readonly language: string
@@ -158,7 +163,11 @@ const checkPrograms = (pages: Iterable<Page>): void => {
   writeFileSync(join(cache, "package.json"), '{ "type": "module" }\n')
   const compilerOptions = {
     composite: false,
-    noEmit: true,
+    declaration: false,
+    declarationMap: false,
+    sourceMap: false,
+    rootDir: ".",
+    outDir: "out",
     noUnusedLocals: false,
     types: ["node", "@cloudflare/workers-types"],
   }
@@ -170,6 +179,9 @@ const checkPrograms = (pages: Iterable<Page>): void => {
       encoding: "utf8",
       stdio: "pipe",
     })
+    for (const [path, { block, page }] of sources) {
+      if (RUN.has(page.path)) run(join("out", path.replace(/ts$/, "js")), page, block)
+    }
   } catch (error) {
     const { stdout = "" } = error as { readonly stdout?: string }
     for (const line of stdout.trim().split("\n")) {
@@ -178,6 +190,17 @@ const checkPrograms = (pages: Iterable<Page>): void => {
       if (source === undefined) problems.push(line)
       else report(source.page.path, source.block.line + Number(at), what)
     }
+  }
+}
+
+/** Runs a program; it must end, and not by a failure. */
+const run = (path: string, page: Page, block: Block): void => {
+  try {
+    execFileSync(process.execPath, [path], { cwd: cache, encoding: "utf8", stdio: "pipe", timeout: 30_000 })
+  } catch (error) {
+    const { stderr = "" } = error as { readonly stderr?: string }
+    const reason = stderr.split("\n").find((line) => line.includes("Error")) ?? String(error)
+    report(page.path, block.line, `the program fails: ${reason}`)
   }
 }
 

@@ -10,17 +10,23 @@ const TRANSPORT = "cloudflare-transport"
 
 /** Tests. */
 const ASKS = `${TRANSPORT}/test/hub/asks.test.ts`
+const BACKPRESSURE = `${TRANSPORT}/test/hub/backpressure.test.ts`
 const CLIENT = `${TRANSPORT}/test/client/faults.test.ts`
+const CLIENT_BACKPRESSURE = `${TRANSPORT}/test/client/backpressure.test.ts`
 const DELIVERY = `${TRANSPORT}/test/hub/delivery.test.ts`
 const DURABLE = `${TRANSPORT}/test/workerd/durable/DurableActor.test.ts`
 const LIVENESS = `${TRANSPORT}/test/hub/liveness.test.ts`
+const MODEL = `${CORE}/test/model/model.test.ts`
 const REGISTRY = `${TRANSPORT}/test/hub/registry.test.ts`
 const SCALE = `${TRANSPORT}/test/hub/scale.test.ts`
 const TAKEOVER = `${TRANSPORT}/test/hub/takeover.test.ts`
 const TOPICS = `${TRANSPORT}/test/hub/topics.test.ts`
 const WORKERD_BRIDGE = `${TRANSPORT}/test/workerd/WebSocketBridge.test.ts`
 const WORKERD_HUB = `${TRANSPORT}/test/workerd/SignalHub.test.ts`
+const WORKERD_LIMITS = `${TRANSPORT}/test/workerd/limits.test.ts`
 
+const BRIDGE = `${TRANSPORT}/src/bridge/WebSocketBridge.ts`
+const RATE = `${TRANSPORT}/src/session/RateBucket.ts`
 const client = (file: string): string => `${TRANSPORT}/src/client/${file}.ts`
 const durable = (file: string): string => `${TRANSPORT}/src/durable/${file}.ts`
 const hub = (file: string): string => `${TRANSPORT}/src/hub/${file}.ts`
@@ -474,6 +480,62 @@ const ROWS: ReadonlyArray<Mutation> = [
     test: `${CORE}/test/InMemoryTransport.test.ts`,
   },
   {
+    fault: 29,
+    breaks: "matching goes back to every star, not the last only",
+    file: `${CORE}/src/AddressPattern.ts`,
+    edits: [
+      [
+        "if (code === STAR) {",
+        `if (code === STAR) {
+      for (let k = to; k >= t; k--) if (matchSegment(pattern.slice(p + 1), text, k, to)) return true
+      if (t >= from) return false`,
+      ],
+    ],
+    test: `${CORE}/test/AddressPattern.test.ts`,
+  },
+  {
+    fault: 30,
+    breaks: "the size of a frame is counted in characters",
+    file: `${TRANSPORT}/src/protocol/Frame.ts`,
+    edits: [["frame.length : Envelope.utf8Length(frame)", "frame.length : frame.length"]],
+    test: WORKERD_BRIDGE,
+  },
+  {
+    fault: 30,
+    breaks: "what is too large is decoded all the same",
+    file: BRIDGE,
+    edits: [["if (size <= maxMessageSize) {", "if (size > 0) {"]],
+    test: WORKERD_BRIDGE,
+  },
+  {
+    fault: 30,
+    breaks: "what a reader has to acknowledge is counted in characters",
+    file: `${TRANSPORT}/src/bridge/SocketConnection.ts`,
+    edits: [["(copyOf ?? Envelope).utf8Length(frame)", "frame.length"]],
+    test: WORKERD_LIMITS,
+  },
+  {
+    fault: 30,
+    breaks: "the client acknowledges characters",
+    file: client("Inbox"),
+    edits: [["? Envelope.utf8Length(frame) :", "? frame.length :"]],
+    test: CLIENT_BACKPRESSURE,
+  },
+  {
+    fault: 31,
+    breaks: "what has expired is delivered",
+    file: hub("HubCore"),
+    edits: [["if (isExpired(envelope, receivedAt, now)) {", "if (isExpired(envelope, now + 1e9, now)) {"]],
+    test: DELIVERY,
+  },
+  {
+    fault: 31,
+    breaks: "the id of an open ask is taken again",
+    file: hub("Router"),
+    edits: [["if (hub.asks.get(from, id) !== undefined) {", 'if (id === "") {']],
+    test: ASKS,
+  },
+  {
     fault: 32,
     breaks: "whoever says that it is the actor may send its own messages",
     file: durable("DurableHost"),
@@ -552,9 +614,23 @@ const ROWS: ReadonlyArray<Mutation> = [
   {
     fault: 38,
     breaks: "the client takes retryAfterMs for seconds",
-    file: client("Wanted"),
-    edits: [["? details.retryAfterMs :", "? details.retryAfterMs * 1_000 :"]],
+    file: client("Inbox"),
+    edits: [["= refusal.retryAfterMs", "= (refusal.retryAfterMs ?? 0) * 1_000"]],
     test: CLIENT,
+  },
+  {
+    fault: 38,
+    breaks: "the hub says retryAfter in seconds",
+    file: BRIDGE,
+    edits: [["retryAfter: retryAfterMs,", "retryAfter: retryAfterMs / 1_000,"]],
+    test: WORKERD_LIMITS,
+  },
+  {
+    fault: 38,
+    breaks: "who waits as long as it was told is refused again",
+    file: RATE,
+    edits: [["Math.ceil((missing * 1_000)", "Math.ceil((missing * 1)"]],
+    test: `${TRANSPORT}/test/session/rate.test.ts`,
   },
   {
     fault: 38,
@@ -581,6 +657,51 @@ const ROWS: ReadonlyArray<Mutation> = [
       ],
     ],
     test: CLIENT,
+  },
+  {
+    fault: 39,
+    breaks: "nobody is ever told to pause",
+    file: `${TRANSPORT}/src/session/Flow.ts`,
+    edits: [["this.slow = true", ""]],
+    test: BACKPRESSURE,
+  },
+  {
+    fault: 39,
+    breaks: "who was told to pause is forgotten with memory, and never told to go on",
+    file: hub("Pauses"),
+    edits: [["this.#sql = sql", 'this.#sql = sql; sql.run("DELETE FROM pause")']],
+    test: BACKPRESSURE,
+  },
+  {
+    fault: 39,
+    breaks: "who goes on sending to a slow reader is served",
+    file: hub("Backpressure"),
+    edits: [["if (hub.sessions.connectionOf(reader)?.flow.slow !== true) return true", "return true"]],
+    test: BACKPRESSURE,
+  },
+  {
+    fault: 39,
+    breaks: "what a reader has not acknowledged is forgotten over hibernation",
+    file: `${TRANSPORT}/src/bridge/SocketConnection.ts`,
+    edits: [
+      ["sent: this.flow.sent,", "sent: 0,"],
+      ["slow: this.flow.slow,", "slow: false,"],
+    ],
+    test: WORKERD_LIMITS,
+  },
+  {
+    fault: 39,
+    breaks: "the client sends on to who is paused",
+    file: client("Inbox"),
+    edits: [['if (type === "hub:pause") this.paused.add(String(actorAddress))', ""]],
+    test: CLIENT_BACKPRESSURE,
+  },
+  {
+    fault: 39,
+    breaks: "what waits in the client grows without bound",
+    file: client("SendQueue"),
+    edits: [["this.#waiting.length >= this.limit ||", ""]],
+    test: CLIENT_BACKPRESSURE,
   },
   {
     fault: 40,
@@ -723,6 +844,123 @@ const ROWS: ReadonlyArray<Mutation> = [
     file: `${CORE}/src/ActorCell.ts`,
     edits: [['if (this.#status !== "suspended") supervise(this, failure)', "this.#wake()"]],
     test: `${CORE}/test/Supervision.test.ts`,
+  },
+  {
+    fault: 43,
+    breaks: "an actor that stops itself handles its next message",
+    file: `${CORE}/src/ActorCell.ts`,
+    edits: [
+      [
+        '    if (this.#stopRequested) return this.stop("stopped")\n    if (this.#become',
+        "    if (this.#become",
+      ],
+    ],
+    test: MODEL,
+  },
+  {
+    fault: 43,
+    breaks: "the children of an actor outlive it",
+    file: `${CORE}/src/ActorCell.ts`,
+    edits: [["    if (this.last !== null) work.push(this.#stopChildren())\n", ""]],
+    test: MODEL,
+  },
+  {
+    fault: 43,
+    breaks: "what an actor had put aside comes back in the wrong order",
+    file: `${CORE}/src/Inbox.ts`,
+    edits: [["stashed.toReversed()", "stashed"]],
+    test: MODEL,
+  },
+  {
+    fault: 43,
+    breaks: "a restart drops what was put aside",
+    file: `${CORE}/src/ActorCell.ts`,
+    edits: [["    this.#system = null\n    this.unstashAll()", "    this.#system = null"]],
+    test: MODEL,
+  },
+  {
+    fault: 43,
+    breaks: "a promised answer is never refused when its actor ends",
+    file: `${CORE}/src/Incarnation.ts`,
+    edits: [["for (const answer of replies?.values() ?? []) answer.refuse(TERMINATED)", ""]],
+    test: MODEL,
+  },
+  {
+    fault: 43,
+    breaks: "the end of a watched actor is told twice",
+    file: `${CORE}/src/DeathWatch.ts`,
+    edits: [
+      [
+        "          this.#cell.signal(Signal.terminated, { address, reason })",
+        "          this.#cell.signal(Signal.terminated, { address, reason })\n          this.#cell.signal(Signal.terminated, { address, reason })",
+      ],
+    ],
+    test: MODEL,
+  },
+  {
+    fault: 43,
+    breaks: "a watch of an actor that is gone is silent",
+    file: `${CORE}/src/DeathWatch.ts`,
+    edits: [['? Effect.succeed("unknown")', "? Effect.never"]],
+    test: MODEL,
+  },
+  {
+    fault: 43,
+    breaks: "what was to be said to an actor before its restart is said after",
+    file: `${CORE}/src/ActorCell.ts`,
+    edits: [["    this.#system = null\n    this.unstashAll()", "    this.unstashAll()"]],
+    test: MODEL,
+  },
+  {
+    fault: 43,
+    breaks: "what an interrupted pipe says of its end takes room in the mailbox",
+    file: `${CORE}/src/CellContext.ts`,
+    edits: [
+      ["if (source.over || cell.ended) return", "if (cell.incarnation !== source || cell.ended) return"],
+    ],
+    test: MODEL,
+  },
+  {
+    fault: 43,
+    breaks: "a bounded mailbox takes more in than it holds",
+    file: `${CORE}/src/Inbox.ts`,
+    edits: [[" || this.#full) return message", ") return message"]],
+    test: `${CORE}/test/Incarnation.test.ts`,
+  },
+  {
+    fault: 43,
+    breaks: "a message that fails is no dead letter",
+    file: `${CORE}/src/ActorCell.ts`,
+    edits: [
+      ['    if (message !== null) this.runtime.deadMessage("failed", this.address, message, cause)\n', ""],
+    ],
+    test: MODEL,
+  },
+  {
+    fault: 44,
+    breaks: "an escalated failure ends the child, and its parent hears nothing",
+    file: `${CORE}/src/Supervisor.ts`,
+    edits: [["  if (parent === null) return cell.stop", "  if (parent !== undefined) return cell.stop"]],
+    test: MODEL,
+  },
+  {
+    fault: 44,
+    breaks: "the siblings of one that fails are left as they are",
+    file: `${CORE}/src/ActorCell.ts`,
+    edits: [
+      [
+        'if (cell === this || cell.#status === "ready" || cell.#status === "new") all.push(cell)',
+        "if (cell === this) all.push(cell)",
+      ],
+    ],
+    test: MODEL,
+  },
+  {
+    fault: 44,
+    breaks: "an actor is restarted without end",
+    file: `${CORE}/src/Supervision.ts`,
+    edits: [["      if (this.#times.length >= restarts) return null\n", ""]],
+    test: MODEL,
   },
   {
     fault: 45,

@@ -17,7 +17,9 @@ const project = (
 /**
  * - `conformance`: the protocol from the outside. With `HUB_URL=ws://…/ws` against any server in open
  *   mode, else against one started here.
- * - `evicting`: the same, and rights, with the object evicted before each frame.
+ * - `limits`: what a hub refuses, at the limit and one past it, and storms of all kinds beside an innocent
+ *   pair; always started here, as most need limits of their own.
+ * - `evicting`: all of these but the storms, and rights, with the object evicted before each frame.
  * - `auth`: tokens and rights: each attack that the security page names.
  * - `timing`: what needs short times or a look into the server, always started here.
  * - `fuzz`: seeded hostile frames; `FUZZ_CASES`, `FUZZ_SEED`.
@@ -30,10 +32,12 @@ export default defineConfig({
     maxWorkers: 2,
     projects: [
       project("conformance", "conformance/**/*.test.ts"),
-      project("evicting", ["conformance/**/*.test.ts", "auth/rights.test.ts"], {
-        evicting: true,
-        timeout: 60_000,
-      }),
+      project("limits", "limits/**/*.test.ts", { timeout: 60_000 }),
+      project(
+        "evicting",
+        ["conformance/**/*.test.ts", "auth/rights.test.ts", "limits/{bounds,rate,backpressure}.test.ts"],
+        { evicting: true, timeout: 60_000 },
+      ),
       project("auth", "auth/**/*.test.ts"),
       project("timing", "timing/**/*.test.ts"),
       project("fuzz", "fuzz/**/*.test.ts", { timeout: 180_000 }),

@@ -22,8 +22,9 @@ import type { AnyBehavior } from "./Behavior.ts"
 import { CellContext } from "./CellContext.ts"
 import type { Reason } from "./DeadLetters.ts"
 import type { Runnable } from "./Dispatcher.ts"
-import { Incarnation } from "./Incarnation.ts"
+import { NO_METADATA } from "./Envelope.ts"
 import { Kin, members } from "./Family.ts"
+import { Incarnation } from "./Incarnation.ts"
 import { Inbox, type Taken } from "./Inbox.ts"
 import type { MessageQueue } from "./Mailbox.ts"
 import {
@@ -43,8 +44,6 @@ import { DEFAULT, type Failure, type Restarts } from "./Supervision.ts"
 import { supervise } from "./Supervisor.ts"
 import { isTypedError } from "./TypedError.ts"
 
-/** Messages that an actor handles before others have their turn. */
-export const THROUGHPUT = 64
 /**
  * Where an actor stands. `new`: its behavior is still to be made. `suspended`: its supervision is at
  * work. From `stopping` on it takes no messages.
@@ -166,6 +165,11 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
     )
   }
 
+  /** How many messages wait. */
+  get waiting(): number {
+    return this.#inbox.size
+  }
+
   get context(): CellContext {
     return (this.#context ??= this.#behavior.start.context?.(this) ?? new CellContext(this))
   }
@@ -231,7 +235,7 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
     message.state = "cancelled"
     message.answer = null
     this.#inbox.withdraw(message)
-    this.incarnation?.settle(message)
+    this.incarnation?.settle(message)?.cancelled?.()
     if (this.current === message) this.#fiber?.interruptUnsafe()
   }
 
@@ -255,12 +259,13 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
 
   /** One turn: until a handler takes its time, or it is another's turn. */
   run(): number {
+    const { throughput } = this.runtime.dispatcher
     let steps = 0
     if (this.#status === "new") {
       this.#status = "ready"
       this.#make(this.#behavior, () => undefined)
     }
-    while (this.#status === "ready" && !this.#busy && steps < THROUGHPUT) {
+    while (this.#status === "ready" && !this.#busy && steps < throughput) {
       if (this.#system !== null) {
         const [task] = this.#system.splice(0, 1)
         if (this.#system.length === 0) this.#system = null
@@ -285,6 +290,7 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
     }
     message.state = "taken"
     this.current = message
+    this.runtime.metrics?.began(this, message)
     this.#label = message.name
     let result: unknown
     try {
@@ -381,7 +387,8 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
       this.#fiber = fiber
       return pending
     })
-    const fiber = Effect.runForkWith(this.holds.services)(known)
+    const services = this.holds.servicesFor(this.#label, message?.metadata ?? NO_METADATA)
+    const fiber = Effect.runForkWith(services)(known)
     fiber.addObserver((exit) => {
       if (turn !== this.#turn) return
       if (Exit.isSuccess(exit)) then(exit.value)
@@ -407,6 +414,7 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
     this.#busy = false
     this.#fiber = undefined
     this.#label = null
+    this.runtime.metrics?.ended(this)
     if (this.current === null) return
     this.current = null
     const receiveTimeout = this.incarnation?.receiveTimeout
@@ -475,7 +483,8 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
   /** Whether it is the typed error of this ask. What an effect fails with is, as the compiler saw to it. */
   #isTyped(name: string, error: unknown, typed: boolean): boolean {
     const definition = Protocol.find(this.protocol, name)
-    if (definition?.pattern !== "ask" || definition.error === Protocol.Never) return false
+    if (definition === undefined || definition.pattern === "tell") return false
+    if (definition.error === Protocol.Never) return false
     return typed || isTypedError(definition.error, error)
   }
 
@@ -538,6 +547,8 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
     if (this.#status !== "suspended") return
     this.#status = "ready"
     this.#become = null
+    // What was still to be said was for the old one.
+    this.#system = null
     this.unstashAll()
     this.runtime.restarted(this, failure)
     this.#make(this.#behavior, () => this.system(() => this.signal(Signal.postRestart, failure)))

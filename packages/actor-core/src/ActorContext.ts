@@ -12,6 +12,7 @@ import type { ActorSystem } from "./ActorSystem.ts"
 import type { Address } from "./Address.ts"
 import type { Behavior } from "./Behavior.ts"
 import type { Metadata } from "./Envelope.ts"
+import type { Answered } from "./Handlers.ts"
 import type { Mailbox } from "./Mailbox.ts"
 import type * as Protocol from "./Protocol.ts"
 import type { Supervision } from "./Supervision.ts"
@@ -116,7 +117,7 @@ export interface MessageContext<
    * Answers the ask that is handled. Once: any other answer, as an answer to a tell, is a dead letter
    * (`late_answer`). What the handler returns after is dropped.
    */
-  reply(value: Protocol.Success<P, N>): void
+  reply(value: Answered<P, N>): void
   /**
    * Takes the answer over, to give it after the handler has ended. Who asked hears `actor_terminated` if
    * the actor stops or is restarted without.
@@ -133,6 +134,6 @@ export interface MessageContext<
 
 /** An answer that is owed. Given once; after the asker gave up it is a dead letter (`late_answer`). */
 export interface Reply<in out P extends Protocol.Any, in out N extends keyof P["messages"]> {
-  readonly succeed: (value: Protocol.Success<P, N>) => void
+  readonly succeed: (value: Answered<P, N>) => void
   readonly fail: (error: Protocol.Failure<P, N>) => void
 }

@@ -12,6 +12,7 @@ import type * as Scope from "effect/Scope"
 import type { SpawnOptions } from "./ActorContext.ts"
 import type { AddressInUse, ShutdownTimeout } from "./ActorError.ts"
 import type { ActorRef } from "./ActorRef.ts"
+import { whenPresent } from "./ActorTracing.ts"
 import type { Address } from "./Address.ts"
 import type { Behavior } from "./Behavior.ts"
 import { Border } from "./Border.ts"
@@ -85,7 +86,7 @@ export interface Options extends LocalOptions {
 /** An actor system, until the scope closes: then its actors stop and its open asks fail. */
 export const make = (options: Options = {}): Effect.Effect<ActorSystem, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const runtime = yield* makeRuntime(options)
+    const runtime = yield* makeRuntime({ tracing: whenPresent, ...options })
     const { transport, transports = [] } = options
     const all = transport === undefined ? transports : [transport, ...transports]
     if (all.length > 0) {

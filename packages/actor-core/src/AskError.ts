@@ -35,6 +35,8 @@ export class AskRefused extends Data.TaggedError("AskRefused")<{
   readonly code: string
   readonly message: string
   readonly retryable: boolean
+  /** Milliseconds to wait before asking again, where the hub says so: `rate_limited`. */
+  readonly retryAfterMs?: number | undefined
   readonly details?: unknown
 }> {}
 
@@ -50,6 +52,12 @@ export interface ActorErrorPayload {
 }
 
 const text = (value: unknown, otherwise: string): string => (typeof value === "string" ? value : otherwise)
+
+const refused = (code: string, message: string, retryable: boolean, details: unknown): AskRefused => {
+  const { retryAfterMs } = (details ?? {}) as { readonly retryAfterMs?: unknown }
+  const wait = typeof retryAfterMs === "number" ? { retryAfterMs } : {}
+  return new AskRefused({ code, message, retryable, details, ...wait })
+}
 
 /** The failure that the actor at this address tells of itself: that it is gone, or that it failed. */
 export const fromActor = (address: string, failure: ActorErrorPayload): AskError => {
@@ -90,18 +98,18 @@ export const fromEnvelope = (answer: Envelope): AskError | undefined => {
       const message = text(p.message, code)
       if (code === "timeout") return new AskTimeout({ message })
       if (code === "actor_terminated") return new ActorTerminated({ message })
-      return new AskRefused({ code, message, retryable: p.retryable === true, details: p.details })
+      return refused(code, message, p.retryable === true, p.details)
     }
     case "hub:unauthorized":
     case "hub:rate_limited":
     case "hub:version_mismatch":
     case "hub:message_too_large":
-      return new AskRefused({
-        code: answer.type.slice(4),
-        message: text(p.message ?? p.reason, answer.type.slice(4)),
-        retryable: answer.type === "hub:rate_limited",
-        details: p,
-      })
+      return refused(
+        answer.type.slice(4),
+        text(p.message ?? p.reason, answer.type.slice(4)),
+        answer.type === "hub:rate_limited",
+        p,
+      )
     default:
       return undefined
   }

@@ -13,6 +13,8 @@ export interface OpenAsk {
   readonly address: Address
   /** What it left through, and its answer must come by; `null` while it is leaving. */
   transport: Transport | null
+  /** Of a stream: takes an answer; whether it is not its last. */
+  readonly next?: (answer: Envelope) => boolean
   /** Takes the payload of the answer, or the failure. */
   readonly settle: (end: Result.Result<unknown, AskError.AskError>) => void
 }
@@ -41,6 +43,7 @@ export class Asks {
     if (open === undefined) return fromHub ? "refused" : "late_answer"
     if (open.transport !== null && open.transport !== by) return "unexpected_answer"
     if (!fromHub && !mayAnswer(open, envelope, by)) return "unexpected_answer"
+    if (failure === undefined && open.next?.(envelope) === true) return "settled"
     this.#open.delete(id)
     open.settle(failure === undefined ? Result.succeed(envelope.payload) : Result.fail(failure))
     return "settled"

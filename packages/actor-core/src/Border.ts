@@ -17,13 +17,18 @@ import { type Answer, type Message, senderAddress } from "./Message.ts"
 import type * as Protocol from "./Protocol.ts"
 import { RemoteAsk } from "./RemoteAsk.ts"
 import type { Runtime } from "./Runtime.ts"
+import { RemoteStream } from "./RemoteStream.ts"
 import * as Schemas from "./Schemas.ts"
+import type { StreamIntake } from "./StreamIntake.ts"
+import type { StreamProducer } from "./StreamProducer.ts"
 import { type Transport, TransportError } from "./Transport.ts"
 
 export class Border {
   readonly runtime: Runtime
   readonly transports: ReadonlyArray<Transport>
   readonly asks = new Asks()
+  /** What answers the asks from elsewhere that are answered by a stream. */
+  readonly streams = new WeakMap<Message, StreamProducer>()
 
   constructor(runtime: Runtime, transports: ReadonlyArray<Transport>) {
     this.runtime = runtime
@@ -107,6 +112,20 @@ export class Border {
     const asking = new RemoteAsk(this, target, name, millis, ended)
     asking.begin(payload, metadata)
     return asking.giveUp
+  }
+
+  /** Asks for a stream. */
+  stream(
+    target: Target,
+    name: string,
+    payload: unknown,
+    metadata: Metadata,
+    millis: number | null,
+    window: number,
+  ): StreamIntake {
+    const intake = new RemoteStream(this, target, name, millis, window)
+    intake.ask(payload, metadata)
+    return intake
   }
 
   /** Hands on a message that an actor has begun to handle to one elsewhere. */

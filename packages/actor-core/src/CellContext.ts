@@ -105,7 +105,7 @@ export class CellContext implements Context {
     const cell = this.#cell
     const source = cell.holds
     const send = (exit: Exit.Exit<A, E>): void => {
-      if (cell.incarnation !== source || cell.ended) return
+      if (source.over || cell.ended) return
       const [name, payload] = message(exit)
       const own = new Message(name, payload, cell, NO_METADATA, Infinity, null, null)
       own.source = source
@@ -163,7 +163,7 @@ export class CellContext implements Context {
     const answer = message.takeAnswer()
     const { holds } = this.#cell
     const give = (end: (answer: Answer) => void): void => {
-      if (answer !== null && holds.settle(message)) soon(() => end(answer))
+      if (answer !== null && holds.settle(message) === answer) soon(() => end(answer))
       else this.late(message)
     }
     if (answer !== null) holds.owe(message, answer)

@@ -8,7 +8,7 @@ import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as AskError from "./AskError.ts"
-import { isAskError } from "./Forward.ts"
+import { isAskError } from "./RelayedError.ts"
 import * as Protocol from "./Protocol.ts"
 
 /** How an ask ended. `Refused`: without a word of the actor's own, as an `AskError`; `code` says why. */

@@ -6,18 +6,24 @@
  * each other without end don't starve timers and sockets.
  */
 import type * as Scheduler from "effect/Scheduler"
+import type { Address } from "./Address.ts"
 
 /** Messages in one go before timers and sockets have their turn. */
 export const BUDGET = 8_192
+/** Messages that an actor handles before others have their turn. */
+export const THROUGHPUT = 64
 
-/** Something that has work to do. */
+/** An actor that has something to do. */
 export interface Runnable {
-  /** Does some of it and says how many steps that was. Must not throw. */
+  readonly address: Address
+  /** Does some of it and says how many messages that was. Must not throw. */
   readonly run: () => number
 }
 
 /** Runs what is ready. */
 export interface Dispatcher {
+  /** Messages that an actor handles before others have their turn. */
+  readonly throughput: number
   /** Runs it soon, once. */
   readonly schedule: (runnable: Runnable) => void
 }
@@ -26,6 +32,7 @@ const soon = Promise.resolve()
 
 /** The dispatcher of an actor system. */
 export class MicrotaskDispatcher implements Dispatcher {
+  readonly throughput = THROUGHPUT
   readonly #scheduler: Scheduler.Scheduler
   #ready: Array<Runnable> = []
   #batch: Array<Runnable> = []

@@ -55,6 +55,12 @@ export class Malformed {
   }
 }
 
+/** The `id` that the decoded value has, envelope or not; `null` where there is none to be read. */
+export const idOf = (value: unknown): string | null => {
+  const { id } = (typeof value === "object" && value !== null ? value : {}) as { readonly id?: unknown }
+  return isText(id, MAX_ID_LENGTH) ? id : null
+}
+
 /** The envelope that the decoded value is, normalized, or why it is none. Never throws. */
 export const check = (value: unknown): Envelope | Malformed => {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
@@ -125,17 +131,20 @@ export const metadataFits = (metadata: Metadata): boolean => {
   return true
 }
 
-/** The bytes that the text has in UTF-8, without encoding it. */
+/** A global of browsers, Node and Workers alike. */
+declare const TextEncoder: new () => {
+  encodeInto(text: string, into: Uint8Array): { readonly read: number; readonly written: number }
+}
+const encoder = /* @__PURE__ */ new TextEncoder()
+const scratch = /* @__PURE__ */ new Uint8Array(16_384)
+
+/** The bytes that the text has in UTF-8. Encoded piece by piece, which is faster than to count. */
 export const utf8Length = (text: string): number => {
-  let bytes = text.length
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i)
-    if (code < 0x80) continue
-    if (code < 0x800) bytes += 1
-    else if (code >= 0xd800 && code < 0xdc00 && (text.charCodeAt(i + 1) & 0xfc00) === 0xdc00) {
-      bytes += 2
-      i++
-    } else bytes += 2
+  let bytes = 0
+  for (let at = 0; at < text.length;) {
+    const { read, written } = encoder.encodeInto(at === 0 ? text : text.slice(at), scratch)
+    at += read
+    bytes += written
   }
   return bytes
 }

@@ -7,9 +7,11 @@ import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import type { ActorCell } from "./ActorCell.ts"
 import type { Address } from "./Address.ts"
-import * as AskError from "./AskError.ts"
+import { open } from "./ActorStream.ts"
 import type { Border } from "./Border.ts"
 import type { Answer, Message } from "./Message.ts"
+import * as Protocol from "./Protocol.ts"
+import { isAskError, payloadOf } from "./RelayedError.ts"
 import { fromTransport } from "./RemoteAsk.ts"
 
 export const forward = (
@@ -31,28 +33,19 @@ export const forward = (
     const metadata = { ...envelope.metadata, forwardOf: envelope.id }
     const refusal = remote.transport.send({ ...envelope, to: address, metadata, ttl })
     if (refusal === undefined) remote.letGo()
-    else answer.refuse(asPayload(fromTransport(address, refusal)))
+    else answer.refuse(payloadOf(fromTransport(address, refusal)))
     return
   }
+  const definition = Protocol.find(protocol, message.name)
   const target = { address, protocol, runtime, sender: from, cell: null }
+  if (definition?.pattern === "stream") {
+    const options = { metadata: message.metadata, timeout: ttl ?? Infinity }
+    return answer.succeed(open(target, message.name, message.payload, options))
+  }
   border.ask(target, message.name, message.payload, message.metadata, ttl, (exit) => {
     if (Exit.isSuccess(exit)) return answer.succeed(exit.value)
     const error = Cause.squash(exit.cause)
-    if (remote !== null && isAskError(error)) answer.refuse(asPayload(error))
+    if (remote !== null && isAskError(error)) answer.refuse(payloadOf(error))
     else answer.fail(error)
   })
 }
-
-/** Whether it is a failure of the asking, not an actor's own error. */
-export const isAskError = (error: unknown): error is AskError.AskError =>
-  error instanceof AskError.UnknownActor ||
-  error instanceof AskError.ActorTerminated ||
-  error instanceof AskError.AskTimeout ||
-  error instanceof AskError.ActorFailed ||
-  error instanceof AskError.AskRefused
-
-const asPayload = (error: AskError.AskError): AskError.ActorErrorPayload => ({
-  code: "code" in error ? error.code : error._tag === "UnknownActor" ? "unknown_actor" : "actor_failed",
-  message: error.message,
-  retryable: "retryable" in error && error.retryable,
-})

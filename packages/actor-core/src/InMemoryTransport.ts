@@ -4,23 +4,27 @@
  * own words. For tests, examples, and systems that share a process.
  *
  * Every message goes through a codec and is checked like one off a socket, so nothing leaks by reference.
- * It has no sessions, no authentication and no limits, and loses nothing.
+ * It has no sessions, no authentication and no limits but the one on size, and loses nothing.
  */
 import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { isMoreToCome } from "./AnswerStream.ts"
 import * as Address from "./Address.ts"
 import type { Codec } from "./codec/Codec.ts"
 import { JsonCodec } from "./codec/JsonCodec.ts"
 import { DeadLetterOffice, type DeadLetters, type Reason } from "./DeadLetters.ts"
-import { check, Malformed, NO_METADATA, type Envelope } from "./Envelope.ts"
-import { TransportError, type Transport } from "./Transport.ts"
+import { check, Malformed, NO_METADATA, type Envelope, utf8Length } from "./Envelope.ts"
+import { type RemoteWatch, TransportError, type Transport } from "./Transport.ts"
 
 const { HUB_ADDRESS } = Address
 
 export interface Options {
   /** What messages are encoded with on their way. Default: JSON. */
   readonly codec?: Codec
+  /** Bytes that a message may have when it is encoded. Default: as many as it likes. */
+  readonly maxMessageSize?: number
 }
 
 export interface Network {
@@ -33,7 +37,7 @@ export interface Network {
 /** A network without anybody in it. */
 export const makeNetwork = (options: Options = {}): Effect.Effect<Network> =>
   Effect.map(Clock.Clock, (clock) => {
-    const switchboard = new Switchboard(options.codec ?? JsonCodec, clock)
+    const switchboard = new Switchboard(options, clock)
     return {
       deadLetters: switchboard.deadLetters,
       connect: Effect.acquireRelease(
@@ -58,14 +62,26 @@ interface OpenAsk {
   readonly id: string
 }
 
+interface Watch {
+  readonly member: Member
+  readonly target: Address.Address
+  readonly end: Deferred.Deferred<{ readonly reason: string }, TransportError>
+}
+
 const CLOSED = new TransportError({ reason: "closed", message: "the transport is closed" })
+const LET_GO = new TransportError({
+  reason: "closed",
+  message: "the watch was let go before the actor ended",
+})
 
 class Switchboard {
   readonly deadLetters = new DeadLetterOffice()
   readonly #codec: Codec
+  readonly #maxMessageSize: number
   readonly #clock: Clock.Clock
   readonly #holders = new Map<string, Member>()
   readonly #asks = new Map<string, OpenAsk>()
+  readonly #watches = new Set<Watch>()
   #wire: Array<{ readonly sender: Member; readonly envelope: Envelope }> = []
   // How far the wire is worked off; kept here, as one who receives may make it flush again.
   #next = 0
@@ -73,8 +89,9 @@ class Switchboard {
   #members = 0
   #ids = 0
 
-  constructor(codec: Codec, clock: Clock.Clock) {
-    this.#codec = codec
+  constructor(options: Options, clock: Clock.Clock) {
+    this.#codec = options.codec ?? JsonCodec
+    this.#maxMessageSize = options.maxMessageSize ?? Infinity
     this.#clock = clock
   }
 
@@ -88,7 +105,10 @@ class Switchboard {
   leave(member: Member): void {
     member.open = false
     member.receiver = undefined
-    for (const address of [...member.addresses, member.provisional]) this.#release(member, address)
+    for (const address of [...member.addresses, member.provisional]) {
+      this.#release(member, address, "disconnected")
+    }
+    for (const watch of this.#watches) if (watch.member === member) this.#fail(watch, CLOSED)
     for (const [key, ask] of this.#asks) if (ask.asker === member) this.#asks.delete(key)
   }
 
@@ -104,8 +124,16 @@ class Switchboard {
         Effect.asVoid(
           Effect.acquireRelease(
             Effect.suspend(() => this.#register(member, address)),
-            () => Effect.sync(() => this.#release(member, address)),
+            () => Effect.sync(() => this.#release(member, address, "unregistered")),
           ),
+        ),
+      watch: (address) =>
+        Effect.map(
+          Effect.acquireRelease(
+            Effect.suspend(() => this.#watch(member, address)),
+            (watch) => Effect.sync(() => this.#fail(watch, LET_GO)),
+          ),
+          ({ end, registered }): RemoteWatch => ({ registered, terminated: Deferred.await(end) }),
         ),
     }
   }
@@ -116,18 +144,45 @@ class Switchboard {
       return Effect.fail(refusal("forbidden", `${address} is reserved`))
     }
     const holder = this.#holders.get(address)
-    if (holder !== undefined && holder !== member) this.#release(holder, address)
+    if (holder !== undefined && holder !== member) this.#release(holder, address, "superseded")
     this.#holders.set(address, member)
     member.addresses.add(address)
     return Effect.void
   }
 
-  /** The address is gone, and with it the asks that it had not answered. */
-  #release(member: Member, address: Address.Address): void {
+  #watch(
+    member: Member,
+    target: Address.Address,
+  ): Effect.Effect<Watch & { readonly registered: boolean }, TransportError> {
+    if (!member.open) return Effect.fail(CLOSED)
+    const registered = this.#holders.get(target)?.addresses.has(target) === true
+    const watch = {
+      member,
+      target,
+      end: Deferred.makeUnsafe<{ readonly reason: string }, TransportError>(),
+      registered,
+    }
+    if (registered) this.#watches.add(watch)
+    else Deferred.doneUnsafe(watch.end, Effect.succeed({ reason: "unregistered" }))
+    return Effect.succeed(watch)
+  }
+
+  #fail(watch: Watch, error: TransportError): void {
+    this.#watches.delete(watch)
+    Deferred.doneUnsafe(watch.end, Effect.fail(error))
+  }
+
+  /** The address is gone, and with it the asks that it had not answered. Its watchers are told why. */
+  #release(member: Member, address: Address.Address, reason: string): void {
     if (this.#holders.get(address) !== member) return
     this.#flush()
     this.#holders.delete(address)
     member.addresses.delete(address)
+    for (const watch of this.#watches) {
+      if (watch.target !== address) continue
+      this.#watches.delete(watch)
+      Deferred.doneUnsafe(watch.end, Effect.succeed({ reason }))
+    }
     for (const [key, ask] of this.#asks) {
       if (ask.target !== address) continue
       this.#asks.delete(key)
@@ -139,7 +194,10 @@ class Switchboard {
     if (!member.open) return CLOSED
     let decoded: ReadonlyArray<unknown>
     try {
-      decoded = this.#codec.decode(this.#codec.encode([envelope]))
+      const frame = this.#codec.encode([envelope])
+      const most = this.#maxMessageSize
+      if (most !== Infinity && sizeOf(frame) > most) return tooLarge(most)
+      decoded = this.#codec.decode(frame)
     } catch {
       return refusal("invalid_message", "the message holds what the codec can't carry")
     }
@@ -175,10 +233,11 @@ class Switchboard {
     if (envelope.type.startsWith("hub:")) {
       return this.#tellFailure(sender, envelope, "unknown_type", "there is no hub in this network")
     }
-    if (envelope.correlationId !== null && envelope.type !== "actor:cancel") {
+    const byAsker = envelope.type === "actor:cancel" || envelope.type === "actor:demand"
+    if (envelope.correlationId !== null && !byAsker) {
       const key = askKey(envelope.to, envelope.correlationId)
       if (this.#asks.get(key)?.target !== envelope.from) return this.#dead("late_answer", envelope)
-      this.#asks.delete(key)
+      if (!isMoreToCome(envelope)) this.#asks.delete(key)
     }
     if (target === undefined) {
       if (envelope.pattern === "tell") return this.#dead("unknown_actor", envelope)
@@ -190,9 +249,11 @@ class Switchboard {
       return this.#tellFailure(sender, envelope, "message_expired", "the message expired on its way")
     }
     const { from, id } = envelope
-    if (envelope.type === "actor:cancel") {
-      // Answered already, or another's: nothing to cancel.
-      if (!this.#asks.delete(askKey(from, envelope.correlationId ?? ""))) return
+    if (byAsker) {
+      const key = askKey(from, envelope.correlationId ?? "")
+      // Answered already, or another's: nothing to say of it.
+      if (!this.#asks.has(key)) return
+      if (envelope.type === "actor:cancel") this.#asks.delete(key)
     } else if (envelope.pattern === "ask") {
       if (this.#asks.has(askKey(from, id))) {
         return this.#tellFailure(sender, envelope, "invalid_message", `"id" is that of an ask which is open`)
@@ -241,6 +302,15 @@ class Switchboard {
     this.deadLetters.add(reason, envelope, this.#clock.currentTimeMillisUnsafe())
   }
 }
+
+const sizeOf = (frame: string | Uint8Array): number =>
+  typeof frame === "string" ? utf8Length(frame) : frame.length
+
+const tooLarge = (most: number): TransportError =>
+  new TransportError({
+    reason: "too_large",
+    message: `the message is larger than this network's limit of ${most} bytes: send it in parts`,
+  })
 
 const askKey = (asker: string, id: string): string => `${asker} ${id}`
 

@@ -8,13 +8,15 @@ import { isAddress, type Address } from "./Address.ts"
 import type { ActorErrorPayload } from "./AskError.ts"
 import type { Border } from "./Border.ts"
 import type { Reason } from "./DeadLetters.ts"
-import type { Envelope } from "./Envelope.ts"
+import type { Envelope, Metadata } from "./Envelope.ts"
+import { demandOf, mark } from "./StreamPart.ts"
 import { type Answer, Message } from "./Message.ts"
 import { outsideProtocol } from "./Outbound.ts"
 import * as Protocol from "./Protocol.ts"
 import type { Runtime } from "./Runtime.ts"
 import * as Schemas from "./Schemas.ts"
-import type { Transport } from "./Transport.ts"
+import { type Sink, StreamProducer } from "./StreamProducer.ts"
+import type { Transport, TransportError } from "./Transport.ts"
 
 /** The type of an actor's answer. An asker goes by `correlationId`, not by this. */
 export const REPLY = "actor:reply"
@@ -22,8 +24,13 @@ export const REPLY = "actor:reply"
 /** Takes one envelope off the transport. Never throws. */
 export const receive = (border: Border, transport: Transport, envelope: Envelope): void => {
   const { runtime } = border
-  const from: Origin = { runtime, transport, envelope }
+  const from: Origin = { border, runtime, transport, envelope }
   if (envelope.type === "actor:cancel") return cancel(runtime, envelope)
+  if (envelope.type === "actor:demand") {
+    const message = heldAsk(runtime, envelope)
+    // Not of a stream that is over by now.
+    return message && border.streams.get(message)?.grant(demandOf(envelope))
+  }
   if (envelope.correlationId !== null) {
     const verdict = border.asks.answer(envelope, transport)
     if (verdict !== "settled") runtime.dead(verdict, envelope)
@@ -46,8 +53,10 @@ export const receive = (border: Border, transport: Transport, envelope: Envelope
   }
   // Transports vouch for who sent it.
   const byItself = envelope.from === cell.address
-  const outside = outsideProtocol(cell.protocol, envelope.type, envelope.pattern, byItself)
   const definition = Protocol.find(cell.protocol, envelope.type)
+  const streamed = definition?.pattern === "stream" && envelope.pattern === "ask"
+  const pattern = streamed ? "stream" : envelope.pattern
+  const outside = outsideProtocol(cell.protocol, envelope.type, pattern, byItself)
   if (outside !== undefined || definition === undefined) {
     return turnAway(from, "unknown_message", outside ?? INVALID)
   }
@@ -69,38 +78,39 @@ const INVALID: ActorErrorPayload = {
 
 /** An envelope, and what it came by: its answer goes back the same way. */
 interface Origin {
+  readonly border: Border
   readonly runtime: Runtime
   readonly transport: Transport
   readonly envelope: Envelope
 }
 
-const deliver = (
-  from: Origin,
-  cell: ActorCell,
-  definition: Protocol.Tell | Protocol.Ask,
-  payload: unknown,
-): void => {
-  const { envelope, runtime } = from
+const deliver = (from: Origin, cell: ActorCell, definition: Protocol.AnyMessage, payload: unknown): void => {
+  const { border, envelope, runtime } = from
   const sender = isAddress(envelope.from) ? envelope.from : null
   const deadline = envelope.ttl === null ? Infinity : runtime.now() + envelope.ttl
-  let answer: Answer | null = null
-  if (envelope.pattern === "ask" && definition.pattern === "ask") {
+  if (envelope.pattern === "ask" && definition.pattern !== "tell") {
     const key = askKey(envelope.from, envelope.id)
     cell.asks ??= new Map()
     // Delivery to an identity may repeat an ask; its effect must not.
     if (cell.asks.has(key)) return runtime.dead("duplicate", envelope)
-    answer = answerTo(from, definition, () => void cell.asks?.delete(key))
+    const plain = answerTo(from, definition, () => void cell.asks?.delete(key))
+    const stream =
+      definition.pattern === "stream" ? new StreamProducer(definition, sinkTo(from, definition, plain)) : null
     const message = new Message(
       envelope.type,
       payload,
       sender,
       envelope.metadata,
       deadline,
-      answer,
+      stream ?? plain,
       envelope.id,
     )
     message.holder = cell
     cell.asks.set(key, message)
+    if (stream !== null) {
+      stream.message = message
+      border.streams.set(message, stream)
+    }
     return cell.deliver(message)
   }
   cell.deliver(new Message(envelope.type, payload, sender, envelope.metadata, deadline, null, envelope.id))
@@ -108,14 +118,16 @@ const deliver = (
 
 /** Only who asked can cancel: the key is made of the sender that the hub vouches for. */
 const cancel = (runtime: Runtime, envelope: Envelope): void => {
-  const asks = runtime.cells.get(envelope.to)?.asks
-  const key = askKey(envelope.from, envelope.correlationId ?? "")
-  const message = asks?.get(key)
+  const message = heldAsk(runtime, envelope)
   // An answer that crossed the cancel on its way: nothing is left to stop.
   if (message === undefined) return
-  asks?.delete(key)
+  runtime.cells.get(envelope.to)?.asks?.delete(askKey(envelope.from, envelope.correlationId ?? ""))
   message.holder?.cancel(message)
 }
+
+/** The open ask that its asker says something about. */
+const heldAsk = (runtime: Runtime, { correlationId, from, to }: Envelope): Message | undefined =>
+  runtime.cells.get(to)?.asks?.get(askKey(from, correlationId ?? ""))
 
 const askKey = (asker: string, id: string): string => `${asker} ${id}`
 
@@ -125,7 +137,7 @@ const turnAway = (from: Origin, reason: Reason, refusal: ActorErrorPayload): voi
 }
 
 /** The answer to an ask from elsewhere: encoded, in an envelope. */
-const answerTo = (from: Origin, definition: Protocol.Ask, done: () => void): Answer => ({
+const answerTo = (from: Origin, definition: Protocol.Ask | Protocol.Stream, done: () => void): Answer => ({
   succeed: (value) => {
     done()
     respond(from, ...encodeAnswer(definition, from.envelope.type, Result.succeed(value)))
@@ -143,7 +155,7 @@ const answerTo = (from: Origin, definition: Protocol.Ask, done: () => void): Ans
 
 /** The type and the payload of the envelope that answers the ask of this name. */
 export const encodeAnswer = (
-  definition: Protocol.Ask,
+  definition: Protocol.Ask | Protocol.Stream,
   name: string,
   answer: Result.Result<unknown, unknown>,
 ): readonly [type: string, payload: unknown] => {
@@ -155,6 +167,35 @@ export const encodeAnswer = (
   const data = Schemas.encode(definition.error, answer.failure)
   return ["actor:error", Result.isSuccess(data) ? typedError(data.success) : unencodable(name, "error")]
 }
+
+/** Where a stream to elsewhere goes: elements numbered, its end as that of any ask. */
+const sinkTo = (from: Origin, definition: Protocol.Stream, { fail, refuse, remote }: Answer): Sink => {
+  let n = 0
+  return {
+    next: (value) => {
+      const payload = Schemas.encode(definition.success, value)
+      if (Result.isFailure(payload)) return unencodable(from.envelope.type, "element of the stream")
+      const error = send(from, REPLY, payload.success, mark({ n: ++n, done: false }))
+      if (error === undefined) return undefined
+      return error.reason === "too_large" ? TOO_LARGE : { ...UNSENT, message: error.message }
+    },
+    done: () => {
+      remote?.letGo()
+      send(from, REPLY, null, mark({ n: ++n, done: true }))
+    },
+    fail,
+    refuse,
+    remote,
+  }
+}
+
+const TOO_LARGE: ActorErrorPayload = {
+  code: "message_too_large",
+  message: "the answer is larger than a message may be",
+  retryable: false,
+}
+
+const UNSENT: ActorErrorPayload = { code: "undeliverable", message: "", retryable: true }
 
 const unencodable = (name: string, what: string): ActorErrorPayload => ({
   code: "actor_failed",
@@ -177,19 +218,24 @@ const typedError = (data: unknown): ActorErrorPayload => {
 }
 
 const respond = (origin: Origin, type: string, payload: unknown): void => {
-  const { envelope: asked, runtime, transport } = origin
-  const to = asked.from
-  if (!isAddress(to)) return runtime.dead("undeliverable", asked)
-  const from: Address = asked.to
-  const answer = runtime.envelope({ from, to, type, payload, pattern: "tell", correlationId: asked.id })
-  const error = transport.send(answer)
-  if (error === undefined) return
-  runtime.dead("undeliverable", answer)
-  if (error.reason !== "too_large" || type === "actor:error") return
+  const error = send(origin, type, payload)
   // An answer that fits no frame must not be silence.
-  respond(origin, "actor:error", {
-    code: "message_too_large",
-    message: "the answer is larger than a message may be",
-    retryable: false,
-  })
+  if (error?.reason === "too_large" && type !== "actor:error") send(origin, "actor:error", TOO_LARGE)
+}
+
+/** Sends an answer, or says why not; then it is a dead letter. */
+const send = (
+  { envelope: asked, runtime, transport }: Origin,
+  type: string,
+  payload: unknown,
+  metadata?: Metadata,
+): TransportError | undefined => {
+  const to = asked.from
+  if (!isAddress(to)) return void runtime.dead("undeliverable", asked)
+  const from: Address = asked.to
+  const draft = { from, to, type, payload, pattern: "tell", correlationId: asked.id } as const
+  const answer = runtime.envelope(metadata === undefined ? draft : { ...draft, metadata })
+  const error = transport.send(answer)
+  if (error !== undefined) runtime.dead("undeliverable", answer)
+  return error
 }

@@ -77,7 +77,8 @@ export class Inbox extends MessageQueue {
   /** The next message; its room is for one that waits outside. */
   take(): Message | null {
     const message = this.shift()
-    if (message === null || this.#offers === null) return message
+    // What was put aside may have come back meanwhile, without asking for room.
+    if (message === null || this.#offers === null || this.#full) return message
     for (const [offered, taken] of this.#offers) {
       this.#offers.delete(offered)
       this.push(offered)

@@ -4,16 +4,19 @@
  */
 import * as Context from "effect/Context"
 import type * as Fiber from "effect/Fiber"
+import { CurrentLogAnnotations } from "effect/References"
 import * as Scope from "effect/Scope"
 import type { ActorCell } from "./ActorCell.ts"
 import { ActorTimers, ReceiveTimeout } from "./ActorTimers.ts"
 import { Watches } from "./DeathWatch.ts"
+import type { Metadata } from "./Envelope.ts"
 import { TERMINATED, type Answer, type Message } from "./Message.ts"
 
 export class Incarnation {
   readonly #cell: ActorCell
   #scope: Scope.Closeable | null = null
   #services: Context.Context<never> | null = null
+  #about: Map<string, Context.Context<never>> | null = null
   #timers: ActorTimers | null = null
   #watches: Watches | null = null
   #replies: Map<Message, Answer> | null = null
@@ -21,6 +24,8 @@ export class Incarnation {
   receiveTimeout: ReceiveTimeout | null = null
   /** How many promises are piped to the actor. */
   promised = 0
+  /** Whether its end has begun. */
+  over = false
 
   constructor(cell: ActorCell) {
     this.#cell = cell
@@ -33,6 +38,32 @@ export class Incarnation {
   /** What the actor's effects run in: the services it was spawned with, and its scope. */
   get services(): Context.Context<never> {
     return (this.#services ??= Context.add(this.#cell.services, Scope.Scope, this.scope))
+  }
+
+  /**
+   * The same, for what the actor is at: its log says which actor and message it is about, and what a trace
+   * came with goes on with it.
+   */
+  servicesFor(label: string | null, metadata: Metadata): Context.Context<never> {
+    const services = label === null ? this.services : this.#labeled(label)
+    return this.#cell.runtime.tracing?.within(services, metadata) ?? services
+  }
+
+  #labeled(message: string): Context.Context<never> {
+    let labeled = this.#about?.get(message)
+    if (labeled === undefined) {
+      const cell = this.#cell
+      const annotations = {
+        ...Context.get(cell.services, CurrentLogAnnotations),
+        system: cell.runtime.name,
+        actor: cell.address,
+        message,
+      }
+      labeled = Context.add(this.services, CurrentLogAnnotations, annotations)
+      this.#about ??= new Map()
+      this.#about.set(message, labeled)
+    }
+    return labeled
   }
 
   get timers(): ActorTimers {
@@ -49,9 +80,11 @@ export class Incarnation {
     this.#replies.set(message, answer)
   }
 
-  /** Whether the answer to the message was still owed; it is no longer. */
-  settle(message: Message): boolean {
-    return this.#replies?.delete(message) === true
+  /** The answer to the message, where it was still owed; it is no longer. */
+  settle(message: Message): Answer | undefined {
+    const answer = this.#replies?.get(message)
+    this.#replies?.delete(message)
+    return answer
   }
 
   /** Whether something is still to come of it: a timer, an answer that is owed, work that is piped to it. */
@@ -76,6 +109,7 @@ export class Incarnation {
 
   /** Ends all but the scope, which is what is left to close, if there is one. */
   end(): Scope.Closeable | null {
+    this.over = true
     this.#timers?.cancelAll()
     if (this.receiveTimeout !== null) this.#cell.runtime.deadlines.clear(this.receiveTimeout)
     this.#watches?.end()

@@ -12,6 +12,8 @@ import * as Scheduler from "effect/Scheduler"
 import type * as Scope from "effect/Scope"
 import type { ActorCell } from "./ActorCell.ts"
 import type { SpawnOptions } from "./ActorContext.ts"
+import type { ActorMetrics } from "./ActorMetrics.ts"
+import type { MakeTracing } from "./ActorTracing.ts"
 import { type AddressInUse, ShutdownTimeout } from "./ActorError.ts"
 import { ActorSystem } from "./ActorSystem.ts"
 import * as Behavior from "./Behavior.ts"
@@ -43,6 +45,10 @@ export interface LocalOptions {
   readonly deadLetters?: number
   /** When actors run. Default: in microtasks. For tests that decide about it. */
   readonly dispatcher?: Dispatcher
+  /** Measures, with `ActorMetrics.make()`. Default: nothing is measured. */
+  readonly metrics?: ActorMetrics
+  /** `ActorTracing.whenPresent` traces where a tracer is provided. Default here: nothing is traced. */
+  readonly tracing?: MakeTracing
 }
 
 /** An actor system of this process alone, until the scope closes. */
@@ -62,17 +68,21 @@ export const makeRuntime = (options: LocalOptions) =>
   Effect.gen(function* () {
     const clock = yield* Clock.Clock
     const scheduler = yield* Scheduler.Scheduler
+    const context = yield* Effect.context<never>()
     const runtime = new Runtime({
       name: options.name ?? "actors",
       deadLetters: new DeadLetterOffice(options.deadLetters),
       events: new Events(),
       clock,
       dispatcher: options.dispatcher ?? new MicrotaskDispatcher(scheduler),
-      context: yield* Effect.context<never>(),
+      context,
+      metrics: options.metrics ?? null,
+      tracing: options.tracing?.(context, clock) ?? null,
       idPrefix: `${base36(clock.currentTimeMillisUnsafe())}${base36(yield* Random.nextInt)}`,
       askTimeout: finiteMillis(options.askTimeout ?? DEFAULT_ASK_TIMEOUT),
     })
     runtime.system = makeSystem(runtime)
+    if (options.metrics !== undefined) yield* options.metrics.observe(runtime)
     return runtime
   })
 

@@ -3,6 +3,7 @@
  * it is its own link in the mailbox, and gets an id only where somebody asks for it.
  */
 import type { Address } from "./Address.ts"
+import type { ActorCell } from "./ActorCell.ts"
 import type { ActorErrorPayload } from "./AskError.ts"
 import type { Envelope, Metadata } from "./Envelope.ts"
 import type { Transport } from "./Transport.ts"
@@ -13,6 +14,8 @@ export interface Answer {
   /** A typed error of the protocol. */
   readonly fail: (error: unknown) => void
   readonly refuse: (refusal: ActorErrorPayload) => void
+  /** Who asked gave up. */
+  readonly cancelled?: () => void
   /** Where it goes to another process: the ask as it came, and how to hand it on to another actor there. */
   readonly remote: RemoteAsk | null
 }
@@ -23,11 +26,6 @@ export interface RemoteAsk {
   readonly transport: Transport
   /** Forgets it, unanswered: somebody else answers. */
   readonly letGo: () => void
-}
-
-/** Who holds a message that may be cancelled. */
-export interface Holder {
-  readonly cancel: (message: Message) => void
 }
 
 /** Why actors of this process refuse asks. */
@@ -84,7 +82,7 @@ export class Message {
   /** What it ends with: an actor's restart outdates what its timers and pipes sent before. */
   source: object | null = null
   /** Of an ask: the actor that has it now. */
-  holder: Holder | null = null
+  holder: ActorCell | null = null
   /** The one behind it in a mailbox. */
   next: Message | null = null
 

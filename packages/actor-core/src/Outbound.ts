@@ -44,10 +44,15 @@ const toldMessage = (
   payload: unknown,
   options: TellOptions | undefined,
 ): Message => {
-  if (options === undefined) return new Message(name, payload, sender, NO_METADATA, Infinity, null, null)
-  const ttl = options.ttl === undefined ? null : finiteMillis(options.ttl)
+  const { tracing } = runtime
+  if (options === undefined && tracing === null) {
+    return new Message(name, payload, sender, NO_METADATA, Infinity, null, null)
+  }
+  const ttl = options?.ttl === undefined ? null : finiteMillis(options.ttl)
   const deadline = ttl === null ? Infinity : runtime.now() + ttl
-  return new Message(name, payload, sender, options.metadata ?? NO_METADATA, deadline, null, null)
+  const given = options?.metadata ?? NO_METADATA
+  const metadata = tracing === null ? given : tracing.carry(given, sender)
+  return new Message(name, payload, sender, metadata, deadline, null, null)
 }
 
 /** Why it did not leave, or `undefined`; then it is a dead letter already. */
@@ -86,6 +91,19 @@ export const ask = (
   name: string,
   payload: unknown,
   options: AskOptions | undefined,
+): Effect.Effect<unknown, unknown> => {
+  const { tracing } = target.runtime
+  if (tracing === null) return asked(target, name, payload, options)
+  return tracing.ask(target, name, options?.metadata ?? NO_METADATA, (metadata) =>
+    asked(target, name, payload, { ...options, metadata }),
+  )
+}
+
+const asked = (
+  target: Target,
+  name: string,
+  payload: unknown,
+  options: AskOptions | undefined,
 ): Effect.Effect<unknown, unknown> =>
   Effect.callback<unknown, unknown>((resume) => {
     const { runtime } = target
@@ -114,7 +132,7 @@ const askToSelf = (name: string): AskError.AskRefused =>
     retryable: false,
   })
 
-const nowhere = (address: Address): AskError.UnknownActor =>
+export const nowhere = (address: Address): AskError.UnknownActor =>
   new AskError.UnknownActor({
     address,
     message: `nobody is at ${address}, and there is no transport to look elsewhere`,
@@ -158,7 +176,8 @@ export const forward = (from: ActorCell, message: Message, to: Addressed): void 
   if (asked && message.answer === null) return runtime.deadMessage("late_answer", from.address, message)
   const cell = cellOf(runtime, to) ?? runtime.reach(to.address)
   if (cell !== null) {
-    const outside = outsideProtocol(cell.protocol, message.name, message.pattern)
+    const streamed = Protocol.find(from.protocol, message.name)?.pattern === "stream"
+    const outside = outsideProtocol(cell.protocol, message.name, streamed ? "stream" : message.pattern)
     if (outside !== undefined) return from.drop("unknown_message", message, outside)
     message.state = "waiting"
     message.source = null
@@ -178,20 +197,23 @@ export const forward = (from: ActorCell, message: Message, to: Addressed): void 
 export const outsideProtocol = (
   protocol: Protocol.Any,
   name: string,
-  pattern: "tell" | "ask",
+  pattern: Protocol.AnyMessage["pattern"],
   byItself = false,
 ): AskError.ActorErrorPayload | undefined => {
   const message = Protocol.find(protocol, name)
-  const known = message !== undefined && (byItself || !Protocol.isOwn(message))
-  if (known && (pattern === "tell" || message.pattern === "ask")) return undefined
+  const found = message === undefined || (Protocol.isOwn(message) && !byItself) ? undefined : message.pattern
+  if (found === pattern || (found === "ask" && pattern === "tell")) return undefined
   return {
     code: "unknown_message",
-    message: !known
-      ? `protocol ${protocol.name} has no message ${JSON.stringify(name)}`
-      : `${JSON.stringify(name)} of protocol ${protocol.name} is told, not asked`,
+    message:
+      found === undefined
+        ? `protocol ${protocol.name} has no message ${JSON.stringify(name)}`
+        : `${JSON.stringify(name)} of protocol ${protocol.name} is ${USED[found]}, not ${USED[pattern]}`,
     retryable: false,
   }
 }
+
+const USED = { tell: "told", ask: "asked", stream: "answered by a stream" } as const
 
 /** The duration in whole milliseconds, as a `ttl` is; `null` where it has no end. */
 export const finiteMillis = (duration: Duration.Input): number | null => {

@@ -44,8 +44,23 @@ export interface Ask<
   readonly error: Failure
 }
 
+/** A message that is answered by a stream: of any number of successes, which may end with a typed error. */
+export interface Stream<
+  out Payload extends AnySchema = AnySchema,
+  out Success extends AnySchema = AnySchema,
+  out Failure extends AnySchema = AnySchema,
+> {
+  readonly pattern: "stream"
+  readonly payload: Payload
+  readonly success: Success
+  readonly error: Failure
+}
+
+/** Any message. */
+export type AnyMessage = Tell | Ask | Stream
+
 /** The messages of a protocol by name. The name is the `type` of the envelope. */
-export type Messages = { readonly [name: string]: Tell | Ask }
+export type Messages = { readonly [name: string]: AnyMessage }
 
 /** A told message that an actor sends to itself. From anybody else it is no message of the protocol. */
 export interface Own<out Payload extends AnySchema = AnySchema> extends Tell<Payload> {
@@ -97,16 +112,28 @@ export type AskName<P extends Any> = {
 }[keyof P["messages"]] &
   string
 
+/** The names of the messages that are answered by a stream. */
+export type StreamName<P extends Any> = {
+  [N in keyof P["messages"]]: P["messages"][N] extends Stream ? N : never
+}[keyof P["messages"]] &
+  string
+
 /** What a message carries. */
 export type Payload<P extends Any, N extends keyof P["messages"]> = TypeOf<P["messages"][N]["payload"]>
 
-/** What an asked message is answered with. `void` for a told one. */
-export type Success<P extends Any, N extends keyof P["messages"]> =
-  P["messages"][N] extends Ask<AnySchema, infer S, AnySchema> ? TypeOf<S> : void
+/** What an asked message is answered with, of a stream each element. `void` for a told one. */
+export type Success<P extends Any, N extends keyof P["messages"]> = P["messages"][N] extends {
+  readonly success: infer S extends AnySchema
+}
+  ? TypeOf<S>
+  : void
 
-/** The typed error of an asked message. `never` for a told one. */
-export type Failure<P extends Any, N extends keyof P["messages"]> =
-  P["messages"][N] extends Ask<AnySchema, AnySchema, infer E> ? TypeOf<E> : never
+/** The typed error of an asked message, or of a stream. `never` for a told one. */
+export type Failure<P extends Any, N extends keyof P["messages"]> = P["messages"][N] extends {
+  readonly error: infer E extends AnySchema
+}
+  ? TypeOf<E>
+  : never
 
 /** A message that an actor tells itself, as a tuple. */
 export type Told<P extends Any> = {
@@ -163,6 +190,15 @@ export const ask = <const O extends AskOptions = {}>(
   error: (options?.error ?? Never) as SchemaOf<O, "error", typeof Never>,
 })
 
+/** A message that is answered by a stream. Without `error` it has no typed one. */
+export const stream = <const O extends AskOptions = {}>(
+  options?: O,
+): Stream<
+  SchemaOf<O, "payload", typeof Nothing>,
+  SchemaOf<O, "success", typeof Nothing>,
+  SchemaOf<O, "error", typeof Never>
+> => ({ ...ask(options), pattern: "stream" })
+
 /**
  * A protocol of these messages.
  *
@@ -182,8 +218,8 @@ export const make = <const Name extends string, const M extends Messages>(
 }
 
 /** The message of that name, or `undefined`: names that objects inherit are no messages. */
-export const find = (protocol: Any, name: string): Tell | Ask | undefined =>
+export const find = (protocol: Any, name: string): AnyMessage | undefined =>
   Object.hasOwn(protocol.messages, name) ? protocol.messages[name] : undefined
 
 /** Whether only the actor itself sends this message. */
-export const isOwn = (message: Tell | Ask): boolean => "own" in message
+export const isOwn = (message: AnyMessage): boolean => "own" in message

@@ -84,10 +84,7 @@ const readAnswer = (
   const message = Protocol.find(protocol, name)
   if (message?.pattern !== "ask") return Exit.fail(refused("unknown_message", `no ask "${name}"`, false))
   if (Result.isFailure(end)) {
-    const { failure } = end
-    if (failure._tag !== "ActorFailed" || failure.data === undefined) return Exit.fail(failure)
-    const typed = Schemas.decode(message.error, failure.data)
-    return Exit.fail(Result.isSuccess(typed) ? typed.success : failure)
+    return Exit.fail(typedFailure(message.error, end.failure))
   }
   const value = Schemas.decode(message.success, end.success)
   if (Result.isSuccess(value)) return Exit.succeed(value.success)
@@ -100,7 +97,14 @@ const readAnswer = (
   )
 }
 
-const refused = (code: string, message: string, retryable: boolean) =>
+/** The typed error that the failure carries, where it is one of this schema; else the failure. */
+export const typedFailure = (schema: Protocol.AnySchema, failure: AskError.AskError): unknown => {
+  if (failure._tag !== "ActorFailed" || failure.data === undefined) return failure
+  const typed = Schemas.decode(schema, failure.data)
+  return Result.isSuccess(typed) ? typed.success : failure
+}
+
+export const refused = (code: string, message: string, retryable: boolean) =>
   new AskError.AskRefused({ code, message, retryable })
 
 /** A transport's refusal, as an ask ends with it. */

@@ -10,7 +10,9 @@ import type { VirtualKind } from "./Activation.ts"
 import { ActorCell } from "./ActorCell.ts"
 import type { SpawnOptions } from "./ActorContext.ts"
 import { AddressInUse } from "./ActorError.ts"
+import type { ActorMetrics } from "./ActorMetrics.ts"
 import type { ActorSystem } from "./ActorSystem.ts"
+import type { ActorTracing } from "./ActorTracing.ts"
 import * as Address from "./Address.ts"
 import type { AnyBehavior } from "./Behavior.ts"
 import type { Border } from "./Border.ts"
@@ -34,6 +36,8 @@ export interface RuntimeOptions {
   readonly events: Events
   readonly clock: Clock.Clock
   readonly dispatcher: Dispatcher
+  readonly metrics: ActorMetrics | null
+  readonly tracing: ActorTracing | null
   /** What the runtime's own effects run in. */
   readonly context: Context.Context<never>
   /** Begins every id of this system; no two systems have the same. */
@@ -60,6 +64,10 @@ export class Runtime {
   readonly deadlines: Deadlines
   readonly askTimeout: number | null
   /** Whether it takes nobody in any more. */
+  /** Who measures; `null`: nobody. */
+  readonly metrics: ActorMetrics | null
+  /** `null`: nothing is traced. */
+  readonly tracing: ActorTracing | null
   closed = false
   /** Whether it has ended. */
   over = false
@@ -76,6 +84,8 @@ export class Runtime {
     this.clock = options.clock
     this.dispatcher = options.dispatcher
     this.askTimeout = options.askTimeout
+    this.metrics = options.metrics
+    this.tracing = options.tracing
     this.#context = options.context
     this.#idPrefix = options.idPrefix
     this.deadlines = new Deadlines(options.clock, (effect) => this.fork(effect))
@@ -209,7 +219,11 @@ export class Runtime {
     const at = failure.message === null ? "as it started" : `at "${failure.message}"`
     this.fork(
       Effect.logError(`actor ${failure.actor} failed ${at}`, failure.cause).pipe(
-        Effect.annotateLogs({ system: this.name, actor: failure.actor }),
+        Effect.annotateLogs({
+          system: this.name,
+          actor: failure.actor,
+          ...(failure.message !== null && { message: failure.message }),
+        }),
       ),
     )
   }

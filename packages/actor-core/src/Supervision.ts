@@ -104,6 +104,8 @@ export class Restarts {
       this.#times = this.#times.filter((time) => time > since)
       if (this.#times.length === 0) this.#step = null
       if (this.#times.length >= restarts) return null
+      // Where there is no limit, the last one tells as much as all would.
+      if (restarts === Infinity) this.#times.length = 0
       this.#times.push(now)
       if (options.backoff === undefined) return 0
       this.#step ??= yield* Schedule.toStep(options.backoff)

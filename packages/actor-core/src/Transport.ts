@@ -2,7 +2,8 @@
  * The port between an actor system and whatever carries its messages to other processes.
  *
  * A transport moves envelopes and makes local addresses reachable; it knows nothing of behaviors.
- * `ActorSystem` knows nothing of sockets.
+ * `ActorSystem` knows nothing of sockets. What every transport must do is tried by the suite
+ * `TransportConformance` of the test kit.
  */
 import type * as Effect from "effect/Effect"
 import * as Data from "effect/Data"
@@ -46,8 +47,9 @@ export interface Transport {
    */
   readonly guardsAnswers?: boolean
   /**
-   * Takes an envelope for an actor elsewhere, in order, or says why it does not. Plain and
-   * synchronous: what is sent in one turn may leave in one frame.
+   * Takes an envelope for an actor elsewhere, in order, as it is now, or says why it does not. Plain and
+   * synchronous: what is sent in one turn may leave in one frame. Once it is closed for good, it and the
+   * others fail `closed` at once.
    */
   readonly send: (envelope: Envelope) => TransportError | undefined
   /** Hands over what arrives, in order, until the scope closes. One receiver at a time. */

@@ -10,7 +10,10 @@ export {
   type Timers,
 } from "./ActorContext.ts"
 export * as ActorError from "./ActorError.ts"
+export * as ActorMetrics from "./ActorMetrics.ts"
 export * as ActorRef from "./ActorRef.ts"
+export * as ActorStream from "./ActorStream.ts"
+export * as ActorTracing from "./ActorTracing.ts"
 export * as ActorSystem from "./ActorSystem.ts"
 export * as Behavior from "./Behavior.ts"
 export { type DeadLetter, type DeadLetters } from "./DeadLetters.ts"
@@ -19,6 +22,7 @@ export * as DeadLetterStream from "./DeadLetterStream.ts"
 export { type Dispatcher, type Runnable } from "./Dispatcher.ts"
 export { type Event, type EventStream, type SystemEvent } from "./EventStream.ts"
 export {
+  type Answered,
   type AnyHandlers,
   type HandlerResult,
   type Handlers,

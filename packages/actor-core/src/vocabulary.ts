@@ -7,6 +7,7 @@
  */
 export * as Address from "./Address.ts"
 export * as AddressPattern from "./AddressPattern.ts"
+export * as AnswerStream from "./AnswerStream.ts"
 export * as AskError from "./AskError.ts"
 export { type Codec, UndecodableFrame } from "./codec/Codec.ts"
 export { JsonCodec } from "./codec/JsonCodec.ts"

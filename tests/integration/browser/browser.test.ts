@@ -7,6 +7,7 @@ import { build } from "esbuild"
 import { type Browser, chromium as playwright, type Page } from "playwright-core"
 import { afterAll, beforeAll, expect, test } from "vitest"
 import { Greeter, greeter } from "../support/Greeter.ts"
+import { Ticker, ticker } from "../support/Ticker.ts"
 import { ROOT, useHub } from "../support/hub.ts"
 import { newAddress, useClients } from "../support/OwnClients.ts"
 import { hs256, SECRET } from "../support/tokens.ts"
@@ -16,6 +17,8 @@ declare const inPage: {
   readonly connect: typeof Connect
   readonly Greeter: typeof Greeter
   readonly greeter: typeof greeter
+  readonly Ticker: typeof Ticker
+  readonly ticker: typeof ticker
   /** Fires the events that wake a client. */
   readonly wake: () => void
   hub: Hub
@@ -99,6 +102,31 @@ test("a page asks an actor in Node, and is asked by Node", async () => {
     node,
   )
   expect(answer).toBe("hello Chromium")
+})
+
+test("a page and Node read one another's streams, as far as they want to", async () => {
+  const node = newAddress("node")
+  const inNode = await connect(hub.url(), { identity: node })
+  const ended: Array<string> = []
+  await inNode.serve(Ticker, ticker(ended))
+  const served = newAddress("page")
+  const page = await open(served)
+  await page.evaluate(async () => {
+    await inPage.hub.serve(inPage.Ticker, inPage.ticker([]))
+  })
+  const here: Array<number> = []
+  for await (const n of inNode.actor(Ticker, served).stream("count", { to: 200 })) here.push(n)
+  expect(here).toEqual(Array.from({ length: 200 }, (_, i) => i + 1))
+  const there = await page.evaluate(async (to) => {
+    const read: Array<number> = []
+    for await (const n of inPage.hub.actor(inPage.Ticker, to).stream("count", { to: 1_000_000 })) {
+      read.push(n)
+      if (n === 100) break
+    }
+    return read
+  }, node)
+  expect(there).toEqual(Array.from({ length: 100 }, (_, i) => i + 1))
+  await expect.poll(() => ended).toEqual(["count"])
 })
 
 test("fault 10: of two tabs with one identity the first is superseded, and stays away whatever wakes it", async () => {

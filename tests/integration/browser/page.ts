@@ -1,6 +1,7 @@
 /** The page of the browser tests: our client, handed to the test by a global. */
 import { connect } from "@signal-hub/cloudflare-transport/client"
 import { Greeter, greeter } from "../support/Greeter.ts"
+import { Ticker, ticker } from "../support/Ticker.ts"
 
 declare const dispatchEvent: (event: Event) => boolean
 
@@ -8,4 +9,4 @@ const wake = (): void => {
   for (const event of ["online", "pageshow", "visibilitychange"]) dispatchEvent(new Event(event))
 }
 
-Object.assign(globalThis, { inPage: { connect, Greeter, greeter, wake } })
+Object.assign(globalThis, { inPage: { connect, Greeter, greeter, Ticker, ticker, wake } })

@@ -8,7 +8,7 @@ import { MsgPackCodec } from "@signal-hub/actor-core/codec/msgpack"
 import { afterAll, beforeAll, expect, test } from "vitest"
 import { WebSocket } from "ws"
 import { envelope, HUB, RawClient } from "../support/RawClient.ts"
-import { troubles, useHub } from "../support/hub.ts"
+import { troubles, useHub, UNHURRIED } from "../support/hub.ts"
 import { address, unique } from "../support/names.ts"
 import { asMsgPack, type Case, casesOf, LARGE, randomBySeed } from "./cases.ts"
 
@@ -17,7 +17,8 @@ const SEED = Number(process.env.FUZZ_SEED ?? 20_261_121)
 /** Cases that are on their way at once on a socket. */
 const WINDOW = 50
 
-const hub = useHub({ own: true })
+// Frames are judged here, as many as can be sent.
+const hub = useHub({ limits: UNHURRIED })
 
 /** What came back, of either codec. */
 interface Answer {

@@ -5,8 +5,10 @@
  */
 import type { ProtocolMajor } from "../protocol/Version.ts"
 import type { ConnectionState } from "../session/ConnectionState.ts"
+import type { FlowState } from "../session/Flow.ts"
+import type { RateState } from "../session/RateBucket.ts"
 
-export interface Attachment {
+export interface Attachment extends RateState, FlowState {
   readonly id: string
   readonly codec: "json" | "msgpack"
   readonly openedAt: number

@@ -5,7 +5,7 @@
  * For objects that host their own actors and need no hub: no sessions, no registry, no takeover. What
  * the system holds in memory is gone when the object hibernates; clients' connections are not.
  */
-import { type Address, type Envelope, type Transport, TransportError } from "@signal-hub/actor-core"
+import { type Address, Envelope, type Transport, TransportError } from "@signal-hub/actor-core"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { errorEnvelope } from "../protocol/HubEnvelope.ts"
@@ -46,7 +46,13 @@ export class BridgeTransport implements Transport {
       const message = `no client is connected at ${envelope.to}`
       return new TransportError({ reason: "refused", code: "unknown_actor", message })
     }
-    connection.send(envelope)
+    const { payload } = envelope
+    if (!Envelope.isPlain(payload, 2)) {
+      const message = "the message holds what no codec can carry, or is nested too deep"
+      return new TransportError({ reason: "refused", code: "invalid_message", message })
+    }
+    // It is encoded when the turn is over: what its sender changes until then must not show.
+    connection.send(isObject(payload) ? { ...envelope, payload: structuredClone(payload) } : envelope)
     this.#flushSoon()
     return undefined
   }
@@ -79,3 +85,5 @@ export class BridgeTransport implements Transport {
     })
   }
 }
+
+const isObject = (value: unknown): boolean => typeof value === "object" && value !== null

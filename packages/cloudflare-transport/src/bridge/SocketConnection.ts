@@ -1,16 +1,30 @@
 /** A connection on a hibernatable WebSocket: its fields live in the socket's attachment. */
-import { type Codec, type Envelope, JsonCodec } from "@signal-hub/actor-core"
+import { type Codec, Envelope, JsonCodec } from "@signal-hub/actor-core"
 import { MsgPackCodec } from "@signal-hub/actor-core/codec/msgpack"
 import { frameBytes } from "../protocol/Frame.ts"
+import type { Limits } from "../protocol/Limits.ts"
 import type { ProtocolMajor } from "../protocol/Version.ts"
 import type { Connection } from "../session/Connection.ts"
 import type { ConnectionState } from "../session/ConnectionState.ts"
+import { Flow, type FlowLimits } from "../session/Flow.ts"
 import type { Multicast } from "../session/Multicast.ts"
+import { RateBucket, type RateLimits } from "../session/RateBucket.ts"
 import type { Session } from "../session/Session.ts"
 import type { Attachment } from "./Attachment.ts"
 
 /** `readyState` of an open WebSocket. */
 const OPEN = 1
+
+/**
+ * Counters are written down once in each life of the object; then after so many milliseconds, where a frame
+ * came in or bytes have moved by this part of their limit; and where tokens have by this part of theirs. An
+ * attachment costs more than a message. What is forgotten of bytes is made good by the next `hub:ack`.
+ */
+const TOKENS_DRIFT = 1 / 8
+const BYTES_DRIFT = 1 / 32
+const NOTE_EVERY = 1_000
+
+export type ConnectionLimits = RateLimits & FlowLimits & Pick<Limits, "maxMessageSize">
 
 export class SocketConnection implements Connection {
   readonly id: string
@@ -26,10 +40,16 @@ export class SocketConnection implements Connection {
   failures: number
   heardAt: number
   claims: string | null
+  readonly rate: RateBucket
+  readonly flow: Flow
   parked: Connection["parked"] = null
   readonly #ctx: DurableObjectState
   readonly #markDirty: (connection: SocketConnection) => void
-  #savedHeardAt: number
+  readonly #limits: ConnectionLimits
+  /** When this life of the object last wrote the attachment, and its counters as they are there. */
+  #savedAt = 0
+  #savedTokens: number
+  #savedBytes: number
   /** Where one envelope is in line: what it is a copy of. */
   #copyOf: Multicast | undefined
 
@@ -38,9 +58,11 @@ export class SocketConnection implements Connection {
     socket: WebSocket,
     attachment: Attachment,
     ctx: DurableObjectState,
+    limits: ConnectionLimits,
     markDirty: (connection: SocketConnection) => void,
   ) {
     this.socket = socket
+    this.#limits = limits
     this.#ctx = ctx
     this.#markDirty = markDirty
     this.id = attachment.id
@@ -53,13 +75,26 @@ export class SocketConnection implements Connection {
     this.failures = attachment.failures
     this.heardAt = attachment.heardAt
     this.claims = attachment.claims
-    this.#savedHeardAt = attachment.heardAt
+    this.rate = new RateBucket(limits, attachment)
+    this.flow = new Flow(limits, attachment)
+    this.#savedTokens = attachment.tokens
+    this.#savedBytes = attachment.sent
   }
 
-  /** A frame arrived. It is written down when the last note of one is older than `every` milliseconds. */
-  heard(now: number, every: number): void {
+  /** A frame arrived. */
+  heard(now: number): void {
     this.heardAt = now
-    if (now - this.#savedHeardAt >= every) this.save()
+    this.rate.refill(now)
+  }
+
+  /** A frame was worked on: what changed by it is written down, if that is due. */
+  noted(now: number): void {
+    const drift = Math.abs(this.rate.tokens - this.#savedTokens)
+    if (this.#isDue(now) || drift > this.#limits.envelopeBurst * TOKENS_DRIFT) this.save()
+  }
+
+  #isDue(now: number): boolean {
+    return now - this.#savedAt >= NOTE_EVERY
   }
 
   pingedAt(): number {
@@ -76,7 +111,7 @@ export class SocketConnection implements Connection {
    * Sends what is in line, in one frame where the receiver understands batches. What can't be sent as
    * the socket closed meanwhile is lost with it, like what was under way.
    */
-  flush(maxFrameBytes: number): void {
+  flush(maxFrameBytes: number = this.#limits.maxMessageSize): void {
     const { outgoing } = this
     if (outgoing.length === 0) return
     const batch = outgoing.splice(0)
@@ -84,13 +119,20 @@ export class SocketConnection implements Connection {
       this.#sendBatch(batch, maxFrameBytes)
     } else {
       for (const envelope of batch) {
-        this.#sendFrame(this.#copyOf?.frameFor(envelope.to, this.codec) ?? this.codec.encode([envelope]))
+        const copyOf = this.#copyOf
+        if (copyOf === undefined) this.#sendFrame(this.codec.encode([envelope]))
+        else this.#sendFrame(copyOf.frameFor(envelope.to, this.codec), copyOf)
       }
     }
+    const drift = this.flow.sent - this.#savedBytes
+    if (this.#savedAt === 0 || (drift > this.#limits.pauseThreshold * BYTES_DRIFT && this.#isDue(Date.now())))
+      this.save()
   }
 
   save(): void {
-    this.#savedHeardAt = this.heardAt
+    this.#savedAt = Date.now()
+    this.#savedTokens = this.rate.tokens
+    this.#savedBytes = this.flow.sent
     if (this.socket.readyState > OPEN + 1) return
     const attachment: Attachment = {
       id: this.id,
@@ -103,6 +145,13 @@ export class SocketConnection implements Connection {
       failures: this.failures,
       heardAt: this.heardAt,
       claims: this.claims,
+      tokens: this.rate.tokens,
+      filledAt: this.rate.filledAt,
+      refusals: this.rate.refusals,
+      refusedSince: this.rate.refusedSince,
+      sent: this.flow.sent,
+      acked: this.flow.acked,
+      slow: this.flow.slow,
     }
     this.socket.serializeAttachment(attachment)
   }
@@ -116,7 +165,12 @@ export class SocketConnection implements Connection {
   }
 
   /** Asking the socket first whether it is open would cost as much as sending. */
-  #sendFrame(frame: string | Uint8Array): void {
+  #sendFrame(frame: string | Uint8Array, copyOf?: Multicast): void {
+    // Of 0.x nobody acknowledges.
+    if (this.major !== 0) {
+      const bytes = typeof frame !== "string" ? frame.length : (copyOf ?? Envelope).utf8Length(frame)
+      if (this.flow.count(bytes)) this.save()
+    }
     try {
       this.socket.send(frame)
     } catch {

@@ -10,8 +10,10 @@ import { errorEnvelope } from "../protocol/HubEnvelope.ts"
 import type { HubErrorCode } from "../protocol/HubError.ts"
 import { DEFAULT_LIMITS, type Limits } from "../protocol/Limits.ts"
 import type { Connection } from "../session/Connection.ts"
+import { NO_FLOW } from "../session/Flow.ts"
+import { fullBucket } from "../session/RateBucket.ts"
 import { readAttachment } from "./Attachment.ts"
-import { SocketConnection } from "./SocketConnection.ts"
+import { type ConnectionLimits, SocketConnection } from "./SocketConnection.ts"
 import { chosenSubprotocol } from "./Subprotocol.ts"
 
 /** Told what happens on the sockets. Called synchronously, one event at a time. */
@@ -26,11 +28,14 @@ export interface BridgeHandler {
   readonly closed: (connection: Connection, cause: string) => void
   /** The handler threw. The envelope was answered `internal_error`; what memory holds is in doubt. */
   readonly failed: (error: unknown, connection: Connection) => void
-  /** The connection sent what is no envelope again and again: the bridge closes it after this. */
-  readonly violated: (connection: Connection) => void
+  /**
+   * The bridge closes the connection after this, with the code: it sent what it may not again and again,
+   * or left too much unread.
+   */
+  readonly violated: (connection: Connection, code: CloseCode, cause: string) => void
 }
 
-export type BridgeLimits = Pick<Limits, "maxMessageSize" | "maxStrikes" | "heartbeatInterval">
+export type BridgeLimits = ConnectionLimits & Pick<Limits, "maxStrikes">
 
 export class WebSocketBridge {
   readonly #ctx: DurableObjectState
@@ -76,8 +81,11 @@ export class WebSocketBridge {
           failures: 0,
           heardAt: now,
           claims,
+          ...fullBucket(this.#limits, now),
+          ...NO_FLOW,
         },
         this.#ctx,
+        this.#limits,
         this.#markDirty,
       ),
     )
@@ -101,17 +109,25 @@ export class WebSocketBridge {
       connection.state === "disconnected"
     )
       return
-    connection.heard(now, this.#limits.heartbeatInterval / 5)
-    if (frame === PING) return socket.send(PONG)
-    if (frame === BRIDGE_PING) return socket.send(bridgePong(now))
+    connection.heard(now)
+    if (frame === PING) socket.send(PONG)
+    else if (frame === BRIDGE_PING) {
+      if (this.#admits(connection, undefined, now)) socket.send(bridgePong(now))
+    } else this.#take(connection, frame, now)
+    this.flush()
+    connection.noted(now)
+  }
+
+  #take(connection: SocketConnection, frame: string | ArrayBuffer, now: number): void {
     const { maxMessageSize } = this.#limits
     const size = frameBytes(frame, maxMessageSize)
-    if (size > maxMessageSize) {
+    if (size <= maxMessageSize) {
+      this.#read(connection, typeof frame === "string" ? frame : new Uint8Array(frame), now)
+    } else if (this.#admits(connection, undefined, now)) {
       const message = `the frame has ${size} bytes; at most ${maxMessageSize} are taken`
       const sizes = { messageSize: size, actualSize: size, maxSize: maxMessageSize }
       this.#refuse(connection, "message_too_large", message, null, now, sizes)
-    } else this.#read(connection, typeof frame === "string" ? frame : new Uint8Array(frame), now)
-    this.flush()
+    }
   }
 
   /** A socket closed. Call it from the object's `webSocketClose`. */
@@ -166,7 +182,12 @@ export class WebSocketBridge {
     while (this.#dirty.length > 0) {
       const dirty = this.#dirty
       this.#dirty = []
-      for (const connection of dirty) connection.flush(this.#limits.maxMessageSize)
+      for (const connection of dirty) {
+        connection.flush()
+        if (connection.flow.isLost && connection.major === 1 && connection.state === "connected") {
+          this.#violated(connection, CloseCode.SlowConsumer, "slow_consumer")
+        }
+      }
     }
   }
 
@@ -185,11 +206,12 @@ export class WebSocketBridge {
       values = connection.codec.decode(frame)
     } catch (error) {
       if (!(error instanceof UndecodableFrame)) throw error
-      this.#strike(connection, error.message, null, now)
+      if (this.#admits(connection, undefined, now)) this.#strike(connection, error.message, null, now)
       return
     }
     for (const value of values) {
       if (connection.state === "disconnecting" || connection.state === "disconnected") return
+      if (!this.#admits(connection, value, now)) continue
       const envelope = Envelope.check(value)
       if (envelope instanceof Envelope.Malformed) this.#strike(connection, envelope.reason, envelope.id, now)
       else this.#receive(connection, envelope, now)
@@ -210,14 +232,33 @@ export class WebSocketBridge {
     }
   }
 
+  /**
+   * Whether this, an envelope or what should be one, is within what its connection may send. Asked before
+   * anything is done with it. Who goes on regardless is closed.
+   */
+  #admits(connection: SocketConnection, value: unknown, now: number): boolean {
+    if (connection.rate.take()) return true
+    const { retryAfterMs, tooMany } = connection.rate.refuse(now)
+    const limit = this.#limits.maxEnvelopesPerSecond
+    const message = `more than ${limit} envelopes a second`
+    const details = { retryAfter: retryAfterMs, retryAfterMs, limit }
+    this.#refuse(connection, "rate_limited", message, Envelope.idOf(value), now, details)
+    if (tooMany) this.#violated(connection, CloseCode.RateLimited, "rate_limited")
+    return false
+  }
+
+  #violated(connection: SocketConnection, code: CloseCode, cause: string): void {
+    this.#handler.violated(connection, code, cause)
+    connection.close(code, cause)
+  }
+
   /** What is no envelope is told so; too many in a row close the connection. */
   #strike(connection: SocketConnection, reason: string, id: string | null, now: number): void {
     this.#refuse(connection, "invalid_message", reason, id, now)
     connection.strikes++
     connection.save()
     if (connection.strikes < this.#limits.maxStrikes) return
-    this.#handler.violated(connection)
-    connection.close(CloseCode.ProtocolViolation, "invalid_message")
+    this.#violated(connection, CloseCode.ProtocolViolation, "invalid_message")
   }
 
   #refuse(
@@ -246,7 +287,7 @@ export class WebSocketBridge {
     const attachment = readAttachment(socket)
     return attachment === undefined
       ? undefined
-      : this.#track(new SocketConnection(socket, attachment, this.#ctx, this.#markDirty))
+      : this.#track(new SocketConnection(socket, attachment, this.#ctx, this.#limits, this.#markDirty))
   }
 
   #track(connection: SocketConnection): SocketConnection {

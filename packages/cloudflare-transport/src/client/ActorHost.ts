@@ -3,6 +3,7 @@
  * asked, as most of what it needs is needed by nothing else.
  */
 import {
+  ActorStream,
   ActorSystem,
   TransportError,
   type Address,
@@ -15,11 +16,21 @@ import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import type { Core } from "./Core.ts"
 import { makeHubTransport } from "./HubTransport.ts"
-import type { ServeOptions } from "./Actors.ts"
+import type { ServeOptions, StreamOptions } from "./Actors.ts"
 
 /** An actor system over a core. */
 export interface ActorHost {
   readonly system: ActorSystem.ActorSystem
+  /** Asks for a stream, with the first `next`. */
+  readonly stream: <P extends Protocol.Any, N extends Protocol.StreamName<P>>(
+    protocol: P,
+    address: Address.Address,
+    name: N,
+    payload: Protocol.Payload<P, N>,
+    options: StreamOptions | undefined,
+  ) => AsyncIterableIterator<Protocol.Success<P, N>>
+  /** Resolves when what was last sent to the address has left. */
+  readonly left: (address: Address.Address) => Promise<void> | undefined
   /** Serves until the result is called. */
   readonly serve: <P extends Protocol.Any, H extends Handlers<P>>(
     protocol: P,
@@ -52,6 +63,12 @@ export const makeActorHost = async (core: Core, scope: Scope.Scope): Promise<Act
   )
   return {
     system,
+    stream: (protocol, address, name, payload, options) =>
+      ActorStream.iterate(system.ref(protocol, address), name, payload, options),
+    left: (address) => {
+      const waiting = core.channel.waitingFor(address)
+      return waiting && new Promise((resolve) => (waiting.left = resolve))
+    },
     serve: async (protocol, handlers, options) => {
       const state = core.connection.state()
       const address = options?.address ?? (state.status === "connected" ? state.session.actorIdentity : null)

@@ -1,5 +1,5 @@
 /** Actors in the Promise API: what is typed by their protocol, served here or asked elsewhere. */
-import type { Address, AskError, Envelope, Protocol } from "@signal-hub/actor-core"
+import type { ActorStream, Address, AskError, Envelope, Protocol } from "@signal-hub/actor-core"
 import * as Effect from "effect/Effect"
 import type { RegisterFields } from "./Requests.ts"
 import type { ActorHost } from "./ActorHost.ts"
@@ -19,7 +19,10 @@ export interface ServedActor extends AsyncDisposable {
 /** An actor elsewhere, or here, as its protocol types it. */
 export interface ActorHandle<P extends Protocol.Any> {
   readonly address: Address.Address
-  /** Sends and forgets, in order. Never rejects: what is not delivered is nobody's to hear. */
+  /**
+   * Sends, in order; resolves when the message has left, as `Hub.tell` does. Never rejects: what is not
+   * delivered is nobody's to hear.
+   */
   readonly tell: <N extends Protocol.TellName<P>>(
     name: N,
     payload: Protocol.Payload<P, N>,
@@ -40,6 +43,23 @@ export interface ActorHandle<P extends Protocol.Any> {
       readonly signal?: AbortSignal
     },
   ) => Promise<Protocol.Success<P, N>>
+  /**
+   * Asks for a stream, with the first `next`: elements to iterate, once. Throws the message's typed error
+   * or an `AskError`. Leaving the loop ends it there too; so does aborting, also while an element is
+   * waited for.
+   */
+  readonly stream: <N extends Protocol.StreamName<P>>(
+    name: N,
+    payload: Protocol.Payload<P, N>,
+    options?: StreamOptions,
+  ) => AsyncIterableIterator<Protocol.Success<P, N>>
+}
+
+/** What may be said of a stream that is asked for. */
+export interface StreamOptions extends Omit<ActorStream.Options, "timeout"> {
+  /** Milliseconds to wait for each next element; 30,000 by default. `Infinity`: it may be quiet. */
+  readonly timeout?: number
+  readonly signal?: AbortSignal
 }
 
 /** How an ask of an `ActorHandle` may reject. */
@@ -55,8 +75,9 @@ export const actorHandle = <P extends Protocol.Any>(
 ): ActorHandle<P> => ({
   address,
   tell: async (name, payload, options) => {
-    const { system } = await host()
+    const { system, left } = await host()
     system.ref(protocol, address).tell(name, payload, options)
+    await left(address)
   },
   ask: async (name, payload, { signal, ...options } = {}) => {
     const { system } = await host()
@@ -67,5 +88,8 @@ export const actorHandle = <P extends Protocol.Any>(
     ).catch((error: unknown) => {
       throw signal?.aborted === true ? signal.reason : error
     })
+  },
+  stream: async function* (name, payload, options) {
+    yield* (await host()).stream(protocol, address, name, payload, options)
   },
 })

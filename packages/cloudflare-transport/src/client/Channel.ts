@@ -4,27 +4,28 @@
  * `Connection`.
  */
 import { AskError, TransportError, type Address, type Envelope } from "@signal-hub/actor-core/vocabulary"
-import { HUB_ADDRESS } from "../protocol/HubMessage.ts"
-import { DEFAULT_MAX_MESSAGE_SIZE } from "../protocol/Limits.ts"
+import { type Connected, HUB_ADDRESS } from "../protocol/HubMessage.ts"
+import { DEFAULT_MAX_MESSAGE_SIZE, DEFAULT_RESUME_THRESHOLD } from "../protocol/Limits.ts"
 import type { RequestError } from "./ClientError.ts"
 import { Emitter } from "./Emitter.ts"
 import { FRAME_OVERHEAD, type FrameCodec, type Part } from "./FrameCodec.ts"
 import { Inbox } from "./Inbox.ts"
 import { message } from "./Message.ts"
 import { Outgoing } from "./Outgoing.ts"
+import { Pace } from "./Pace.ts"
 import { PendingAsks } from "./PendingAsks.ts"
-import { SendQueue } from "./SendQueue.ts"
+import { SendQueue, type Waiting } from "./SendQueue.ts"
 import type { SocketLike } from "./Socket.ts"
 import type { Timers } from "./Timers.ts"
 import { Wanted, type Outcome, type Refused } from "./Wanted.ts"
 
-/** Queued envelopes that leave at once on a new connection: well within the burst that a hub allows. */
-const DRAIN_BURST = 256
+/** Milliseconds after which more of what waits for the hub's rate leaves. */
+export const DRAIN_INTERVAL = 100
 
 export interface ChannelOptions {
   readonly timers: Timers
   readonly frames: FrameCodec
-  /** Envelopes that may wait while offline. */
+  /** Envelopes that may wait. */
   readonly queueLimit: number
   /** Milliseconds that a request to the hub may take. */
   readonly requestTimeout: number
@@ -42,10 +43,17 @@ export class Channel {
   readonly subprotocol: string
   readonly #options: ChannelOptions
   readonly #queue: SendQueue
+  readonly #pace = new Pace()
   #out: Outgoing | undefined
   #live = false
-  /** Queued envelopes, of the time before the connection, that leave at the hub's rate. */
-  #backlog = 0
+  /** Whether something waits for the hub's rate, or the network's. */
+  #behind = false
+  #disarm = (): void => {}
+  /** What is wanted, on a new connection, before it leaves. */
+  #first: Array<Waiting> = []
+  /** Bytes received on this socket that are acknowledged, and those after which more are. */
+  #acked = 0
+  #ackEvery = Infinity
   #maxFrame = DEFAULT_MAX_MESSAGE_SIZE
   #refusal: string | undefined
 
@@ -69,7 +77,8 @@ export class Channel {
             transmitted: true,
             settle: judged(settle),
           })
-          this.#out?.push(options.frames.encode(envelope))
+          const part = options.frames.encode(envelope)
+          this.#first.push({ envelope, part, since: this.#now(), passing: true })
         },
         forget: (id) => void this.abandon(id),
       },
@@ -81,11 +90,17 @@ export class Channel {
       },
       (refused) => this.refusals.emit(refused),
     )
-    this.inbox = new Inbox(options.frames.codec, this.pending, this.wanted)
+    this.inbox = new Inbox(options.frames.codec, this.pending, this.wanted, () => this.#drain())
   }
 
-  /** Sends it, or queues it while there is no connection; or says why neither. */
+  /** Sends it, or queues it; or says why neither. */
   send(envelope: Envelope.Envelope): TransportError | undefined {
+    const taken = this.offer(envelope)
+    return taken instanceof TransportError ? taken : undefined
+  }
+
+  /** As `send`; gives what it is while it waits for anything but a connection. */
+  offer(envelope: Envelope.Envelope): TransportError | Waiting | undefined {
     if (this.#refusal !== undefined) {
       return new TransportError({ reason: "closed", message: this.#refusal })
     }
@@ -106,23 +121,41 @@ export class Channel {
         message: `the message is larger than the hub's limit of ${this.#maxFrame} bytes: send it in parts`,
       })
     }
+    const now = this.#now()
     const out = this.#out
-    if (this.#live && out !== undefined && out.open && this.#queue.size === 0) {
-      if (out.full) {
-        return new TransportError({
-          reason: "queue_full",
-          message: "the network takes less than is sent: wait, then send again",
-        })
-      }
+    const paused = this.inbox.paused.has(envelope.to)
+    const live = this.#live && out?.open === true
+    if (live && !paused && !this.#behind && !out.full && this.#pace.take(now)) {
       out.push(part)
       this.pending.transmitted(envelope.id)
       return undefined
     }
-    if (this.#queue.push({ envelope, part, since: this.#now() })) return undefined
-    return new TransportError({
-      reason: "queue_full",
-      message: `${this.#queue.limit} messages wait for the connection: wait for "connected", then send again`,
-    })
+    const waiting: Waiting = { envelope, part, since: now }
+    if (!this.#queue.push(waiting)) {
+      return new TransportError({
+        reason: "queue_full",
+        message: `${this.#queue.limit} messages, or 16 MiB, wait already: wait for each tell, then send again`,
+      })
+    }
+    if (live && !paused && !this.#behind) this.#fallBehind()
+    return live ? waiting : undefined
+  }
+
+  /** The last message to this address that waits for anything but a connection. */
+  waitingFor(address: Address.Address): Waiting | undefined {
+    return this.#live ? this.#queue.lastFor(address) : undefined
+  }
+
+  /** Takes a data frame, and acknowledges it where enough has come: after what it led to was sent. */
+  receive(data: unknown): void {
+    const { inbox } = this
+    inbox.receive(data)
+    if (inbox.bytes - this.#acked < this.#ackEvery) return
+    this.#acked = inbox.bytes
+    const payload = { through: 0, bytes: inbox.bytes }
+    const now = this.#now()
+    this.#pace.take(now)
+    this.#out?.push(this.#options.frames.encode(message("tell", HUB_ADDRESS, "hub:ack", payload, now)))
   }
 
   /** Sends an ask and keeps it until it ends; `settle` is called once, unless this returns an error. */
@@ -150,10 +183,10 @@ export class Channel {
     return envelope.id
   }
 
-  /** Forgets the ask; whether it had been sent already. */
+  /** Forgets the ask, or the message that waits; whether it was an ask that had been sent already. */
   abandon(id: string): boolean {
     const ask = this.pending.delete(id)
-    if (ask === undefined || ask.transmitted) return ask !== undefined
+    if (ask?.transmitted) return true
     this.#queue.remove(id)
     return false
   }
@@ -167,7 +200,9 @@ export class Channel {
     const out = new Outgoing(socket, this.#options.frames, this.#maxFrame)
     const hello = this.#toHub("hub:connect", null, metadata)
     this.#out = out
-    this.inbox.retryAfterMs = undefined
+    this.#acked = 0
+    this.#ackEvery = Infinity
+    this.inbox.attach()
     this.pending.add(hello.id, {
       deadline: Infinity,
       transmitted: true,
@@ -181,41 +216,65 @@ export class Channel {
   }
 
   /** The hub accepted: what is wanted goes first, then what waited, then what is sent from now on. */
-  establish(maxMessageSize: number): void {
+  establish({ maxMessageSize, capabilities, limits }: Connected): void {
     this.#maxFrame = maxMessageSize
     if (this.#out !== undefined) this.#out.maxFrame = maxMessageSize
+    this.#pace.allow(limits)
+    // So that what stays unacknowledged never keeps its senders from being told to resume.
+    if (capabilities?.supportsBackpressure) {
+      this.#ackEvery = (limits?.resumeThreshold ?? DEFAULT_RESUME_THRESHOLD) / 2
+    }
     this.#live = true
     this.wanted.replay()
-    this.#backlog = this.#queue.size
-    this.drain(DRAIN_BURST)
+    this.#queue.unshift(this.#first.splice(0))
+    this.#drain()
   }
 
-  /** Whether some of what waited for the connection has not left yet. */
+  /** Whether something that may leave has not yet. */
   get draining(): boolean {
-    return this.#backlog > 0
+    return this.#behind
   }
 
-  /** Sends at most this many of what waited for the connection; with the last, all that came since. */
-  drain(count: number): void {
-    if (!this.#live || this.#out?.open !== true) return
+  /** Sends what waits, as far as it may leave now. */
+  #drain(): void {
+    const out = this.#out
+    if (!this.#live || out?.open !== true) return
     const now = this.#now()
-    this.#backlog -= count
-    for (const { envelope, part, since } of this.#queue.take(this.#backlog > 0 ? count : Infinity)) {
-      if (envelope.ttl === null) this.#out.push(part)
+    const { paused } = this.inbox
+    const isPaused = ({ envelope }: Waiting): boolean => paused.has(envelope.to)
+    this.#disarm()
+    const taken = this.#queue.take((waiting) => !isPaused(waiting) && !out.full && this.#pace.take(now))
+    for (const { envelope, part, since } of taken) {
+      if (envelope.ttl === null) out.push(part)
       else {
         // The hub counts from when it receives: what was waited here is taken off.
         const ttl = envelope.ttl - (now - since)
         if (ttl <= 0) continue
-        this.#out.push(this.#options.frames.encode({ ...envelope, ttl }))
+        out.push(this.#options.frames.encode({ ...envelope, ttl }))
       }
       this.pending.transmitted(envelope.id)
     }
+    this.#behind = false
+    if (this.#queue.some((waiting) => !isPaused(waiting))) this.#fallBehind()
+    // Last, as who hears of it may send at once.
+    for (const { left } of taken) left?.()
+  }
+
+  #fallBehind(): void {
+    this.#behind = true
+    this.#disarm = this.#options.timers.after(DRAIN_INTERVAL, () => this.#drain())
   }
 
   /** The connection is gone: asks that went out on it end; what is sent from now on waits. */
   detach(code: number, cause: string): void {
     this.#live = false
     this.#out = undefined
+    this.#behind = false
+    this.#disarm()
+    this.#queue.take((waiting) => {
+      waiting.left?.()
+      return waiting.passing === true
+    })
     this.pending.lose(code, cause)
   }
 
@@ -227,9 +286,11 @@ export class Channel {
   /** Takes nothing more, for good. The result is what was never sent, without the asks, which fail. */
   stop(why: string): ReadonlyArray<Envelope.Envelope> {
     this.#refusal = why
-    const unsent = this.#queue.take(this.#queue.size).map(({ envelope }) => envelope)
+    const unsent = this.#queue.take(() => true).map(({ envelope }) => envelope)
     const tells = unsent.filter((envelope) => !this.pending.has(envelope.id))
-    this.pending.end(() => new TransportError({ reason: "closed", message: why }))
+    const error = new TransportError({ reason: "closed", message: why })
+    this.pending.end(() => error)
+    this.wanted.end(error)
     return tells
   }
 

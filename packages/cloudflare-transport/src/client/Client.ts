@@ -1,11 +1,15 @@
 /** The client as Effects: the connection lives in a `Scope`, what comes is a `Stream`. */
-import type { Address, Envelope, Transport } from "@signal-hub/actor-core/vocabulary"
-import type { TransportError } from "@signal-hub/actor-core/vocabulary"
+import {
+  TransportError,
+  type Address,
+  type Envelope,
+  type Transport,
+} from "@signal-hub/actor-core/vocabulary"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
+import type * as Stream from "effect/Stream"
 import type {
   ActorList,
   BroadcastAck,
@@ -48,8 +52,10 @@ export interface HubClientService {
   /** What the hub says unasked: pauses, presence, ends of watched actors, errors about tells. */
   readonly events: Stream.Stream<HubEvent, TransportError>
   /**
-   * Sends and forgets; waits in the bounded queue while offline. Fails `queue_full`, `too_large`, or
-   * `closed` where it is not taken. The payload is encoded at once.
+   * Sends. Succeeds when the message has left, or is queued as there is no connection; waits while its
+   * receiver reads slower than it is sent to, or this client sends faster than the hub allows. Interrupted
+   * while it waits, it is not sent. Fails `queue_full`, `too_large`, or `closed` where it is not taken. The
+   * payload is encoded at once.
    */
   readonly tell: (
     to: Address.Address,
@@ -138,17 +144,21 @@ export const fromCore = (core: Core): HubClientService => {
     error === undefined ? Effect.void : Effect.fail(error)
   return {
     state: Effect.sync(connection.state),
-    states: Stream.suspend(() =>
-      Stream.concat(Stream.succeed(connection.state()), toStream(core.source(connection.states))),
-    ),
+    states: toStream(core.source(connection.states), connection.state),
     health: Effect.sync(connection.health),
-    healths: Stream.suspend(() =>
-      Stream.concat(Stream.succeed(connection.health()), toStream(core.source(connection.healths))),
-    ),
+    healths: toStream(core.source(connection.healths), connection.health),
     ready: connection.ready(false),
     messages: toStream(core.source(channel.inbox.messages)),
     events: toStream(core.source(channel.inbox.events)),
-    tell: (to, type, payload, options) => Effect.suspend(() => taken(core.tell(to, type, payload, options))),
+    tell: (to, type, payload, options) =>
+      Effect.suspend(() => {
+        const waiting = core.tell(to, type, payload, options)
+        if (waiting === undefined || waiting instanceof TransportError) return taken(waiting)
+        return Effect.callback((resume) => {
+          waiting.left = () => resume(Effect.void)
+          return Effect.sync(() => void channel.abandon(waiting.envelope.id))
+        })
+      }),
     ask: (to, type, payload, options) =>
       Effect.callback((resume) => {
         const giveUp = core.ask(to, type, payload, options, (outcome) =>

@@ -3,13 +3,13 @@
  * their ends say. One fiber, so that nothing can open a second socket beside the first.
  */
 import type { Envelope } from "@signal-hub/actor-core/vocabulary"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as Latch from "effect/Latch"
 import type * as Scope from "effect/Scope"
 import { CloseCode, verdictOf } from "../protocol/CloseCode.ts"
 import { runAttempt } from "./Attempt.ts"
-import type { Channel } from "./Channel.ts"
+import { type Channel, DRAIN_INTERVAL } from "./Channel.ts"
 import { ConnectFailed } from "./ClientError.ts"
 import { Emitter } from "./Emitter.ts"
 import type { Heartbeat } from "./Heartbeat.ts"
@@ -36,7 +36,7 @@ export interface Connection {
   readonly ready: (first: boolean) => Effect.Effect<HubSession, ConnectFailed>
   /** After 4409: takes the identity back, putting the other connection out. Else nothing. */
   readonly reclaim: () => void
-  /** Says goodbye, waits for the answer at most a second, and ends for good. */
+  /** Sends what may leave, says goodbye, waits for the answer at most a second, and ends for good. */
   readonly close: Effect.Effect<void>
 }
 
@@ -128,11 +128,11 @@ export const makeConnection = (
         }
         if (verdict === "stay-away") return finish(code, cause)
         if (verdict === "superseded") {
-          const reclaimed = Latch.makeUnsafe()
-          reclaim = () => void reclaimed.openUnsafe()
+          const reclaimed = Deferred.makeUnsafe<void>()
+          reclaim = () => void Deferred.doneUnsafe(reclaimed, Effect.void)
           channel.refuse("superseded by another connection of this identity: reclaim() takes it back")
           enter({ status: "superseded", attempts: backoff.attempts(), code, cause })
-          yield* reclaimed.await
+          yield* Deferred.await(reclaimed)
           channel.refuse(undefined)
           reclaiming = true
           backoff.reset()
@@ -143,12 +143,12 @@ export const makeConnection = (
         if (delay === undefined) return finish(code, `the retry schedule has ended; last: ${cause}`)
         const floor = verdict === "retry-after" ? (ended.retryAfterMs ?? 1_000) : 0
         const attempts = backoff.attempts()
-        const woken = Latch.makeUnsafe()
-        wake = () => void woken.openUnsafe()
+        const woken = Deferred.makeUnsafe<void>()
+        wake = () => void Deferred.doneUnsafe(woken, Effect.void)
         enter({ status: "reconnecting", attempts, retryInMs: floor + delay, code, cause })
         yield* Effect.sleep(floor)
         const wokenLateEnough = Effect.andThen(
-          woken.await,
+          Deferred.await(woken),
           Effect.suspend(() => Effect.sleep(Math.max(0, startedAt + WAKE_SPACING - timers.now()))),
         )
         yield* Effect.raceFirst(wokenLateEnough, Effect.sleep(delay))
@@ -165,9 +165,9 @@ export const makeConnection = (
     })
     const fiber = yield* Effect.forkScoped(loop, { startImmediately: true })
 
-    const goodbye = Effect.suspend(() => {
+    const goodbye: Effect.Effect<unknown> = Effect.suspend(() => {
       if (state.status !== "connected") return Effect.void
-      channel.drain(Infinity)
+      if (channel.draining) return Effect.andThen(Effect.sleep(DRAIN_INTERVAL), goodbye)
       channel.request("hub:disconnect", {}, () => {})
       return Effect.timeoutOption(Fiber.await(fiber), CLOSE_TIMEOUT)
     })

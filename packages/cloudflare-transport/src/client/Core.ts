@@ -7,6 +7,7 @@ import { AskError } from "@signal-hub/actor-core/vocabulary"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import { HUB_ADDRESS, type HubRequests, type HubRequestType } from "../protocol/HubMessage.ts"
+import { DEFAULT_ASK_TIMEOUT } from "../protocol/Limits.ts"
 import { Channel, outcomeOf } from "./Channel.ts"
 import type { RequestError } from "./ClientError.ts"
 import { makeConnection, type Connection } from "./Connection.ts"
@@ -36,8 +37,9 @@ export class Core {
     this.#askTimeout = askTimeout
   }
 
+  /** Sends, or says why not; gives what it is while its receiver is slow, or the hub's rate spent. */
   tell(to: Address.Address, type: string, payload: unknown, options?: MessageOptions) {
-    return this.channel.send(message("tell", to, type, payload, this.timers.now(), options))
+    return this.channel.offer(message("tell", to, type, payload, this.timers.now(), options))
   }
 
   /** The answer to an ask that came. From the address that was asked, which may be a further one. */
@@ -166,8 +168,6 @@ const toEffect = <Out>(outcome: Outcome): Effect.Effect<Out, RequestError> =>
   // The hub's answers are what the protocol says of them.
   "error" in outcome ? Effect.fail(outcome.error) : Effect.succeed(outcome.payload as Out)
 
-/** Milliseconds that an ask may take by default. */
-const ASK_TIMEOUT = 30_000
 /** Envelopes that may wait while offline by default. */
 const QUEUE_LIMIT = 1_000
 
@@ -176,7 +176,7 @@ export const makeCore = (options: ClientOptions): Effect.Effect<Core, never, Sco
   Effect.gen(function* () {
     const timers = yield* makeTimers
     const frames = yield* loadFrameCodec(options.codec ?? "json")
-    const askTimeout = options.askTimeout ?? ASK_TIMEOUT
+    const askTimeout = options.askTimeout ?? DEFAULT_ASK_TIMEOUT
     const channel = new Channel({
       timers,
       frames,

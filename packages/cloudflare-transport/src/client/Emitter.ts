@@ -1,7 +1,6 @@
 /** Listeners, and the bounded ways to pull what they hear: a `Stream`, an async iterable. */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { TransportError } from "@signal-hub/actor-core/vocabulary"
@@ -65,34 +64,72 @@ const overrun = (): TransportError =>
     message: `the reader fell ${READER_LIMIT} items behind: read faster, or listen instead`,
   })
 
+/** What came of a source and is not read yet, in order, and how it ended. */
+interface Backlog<A, E> {
+  readonly kept: Array<A>
+  /** Set once there will be no more than what is kept: with the failure, where it is one. */
+  end: { readonly failure: E | TransportError | undefined } | undefined
+  /** Called when there is more to read, or the end. */
+  wake: () => void
+  /** Listens no more. */
+  readonly stop: (failure?: E | TransportError) => void
+}
+
+/** Listens from now on. Ends with the source, or `queue_full` where nobody reads; `onEnd` is called then. */
+const gather = <A, E>(source: Source<A, E>, onEnd = (): void => {}): Backlog<A, E> => {
+  const backlog: Backlog<A, E> = {
+    kept: [],
+    end: undefined,
+    wake: () => {},
+    stop: (failure) => {
+      if (backlog.end !== undefined) return
+      backlog.end = { failure }
+      off()
+      offEnd()
+      onEnd()
+      backlog.wake()
+    },
+  }
+  const off = source.on((value) => {
+    if (backlog.kept.push(value) > READER_LIMIT) {
+      backlog.kept.pop()
+      backlog.stop(overrun())
+    } else backlog.wake()
+  })
+  const offEnd = source.onEnd(backlog.stop)
+  return backlog
+}
+
 /**
- * The source as a stream that listens from now on, until the scope closes. It ends as the source does,
- * and fails `queue_full` when its reader falls too far behind.
+ * The source as a stream that listens from now on, until the scope closes; where there is `first`, that
+ * comes first. It ends as the source does, and fails `queue_full` when its reader falls too far behind.
  */
 export const collect = <A, E>(
   source: Source<A, E>,
+  first?: () => A,
 ): Effect.Effect<Stream.Stream<A, E | TransportError>, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const queue = yield* Queue.bounded<A, E | TransportError | Cause.Done>(READER_LIMIT)
-    const fail = (failure: E | TransportError): void => void Queue.failCauseUnsafe(queue, Cause.fail(failure))
-    const stops = [
-      source.on((value) => {
-        if (!Queue.offerUnsafe(queue, value)) fail(overrun())
-      }),
-      source.onEnd((failure) => (failure === undefined ? void Queue.endUnsafe(queue) : fail(failure))),
-    ]
-    yield* Effect.addFinalizer(() =>
-      Effect.sync(() => {
-        for (const stop of stops) stop()
-        Queue.endUnsafe(queue)
-      }),
-    )
-    return Stream.fromQueue(queue)
+    const backlog = gather(source)
+    if (first !== undefined) backlog.kept.push(first())
+    yield* Effect.addFinalizer(() => Effect.sync(() => backlog.stop()))
+    const pull = Effect.callback<readonly [A, ...Array<A>], E | TransportError | Cause.Done>((resume) => {
+      backlog.wake = () => {
+        const { end, kept } = backlog
+        if (kept.length > 0) resume(Effect.succeed(kept.splice(0) as [A, ...Array<A>]))
+        else if (end !== undefined)
+          resume(end.failure === undefined ? Cause.done() : Effect.fail(end.failure))
+        else return
+        backlog.wake = () => {}
+      }
+      backlog.wake()
+      return Effect.sync(() => (backlog.wake = () => {}))
+    })
+    return Stream.fromPull(Effect.succeed(pull))
   })
 
-/** The source as a stream that listens while it runs. */
-export const toStream = <A, E>(source: Source<A, E>): Stream.Stream<A, E | TransportError> =>
-  Stream.unwrap(collect(source))
+/** `collect` as a stream that listens while it runs. */
+export const toStream = <A, E>(source: Source<A, E>, first?: () => A): Stream.Stream<A, E | TransportError> =>
+  Stream.unwrap(collect(source, first))
 
 /**
  * The source as an async iterable, listening from this call on: what comes before the first `next` is
@@ -102,52 +139,35 @@ export const toAsyncIterable = <A, E>(
   source: Source<A, E>,
   onReturn: () => void,
 ): AsyncIterableIterator<A> => {
-  const kept: Array<A> = []
-  let waiting: Array<PromiseWithResolvers<IteratorResult<A>>> = []
-  let failure: E | TransportError | undefined
-  let ended = false
-  const end = (why?: E | TransportError): void => {
-    if (ended) return
-    ended = true
-    failure = why
-    off()
-    offEnd()
-    onReturn()
-    const readers = waiting
-    waiting = []
-    for (const reader of readers) {
-      if (failure === undefined) reader.resolve({ done: true, value: undefined })
-      else reader.reject(failure)
+  const backlog = gather(source, onReturn)
+  const { kept } = backlog
+  const waiting: Array<PromiseWithResolvers<IteratorResult<A>>> = []
+  backlog.wake = () => {
+    while (waiting.length > 0 && (kept.length > 0 || backlog.end !== undefined)) {
+      const reader = waiting.shift()!
+      const failure = backlog.end?.failure
+      if (kept.length > 0) reader.resolve({ done: false, value: kept.shift()! })
+      else if (failure === undefined) reader.resolve({ done: true, value: undefined })
+      else {
+        // Told once: to who comes later, it has ended.
+        backlog.end = { failure: undefined }
+        reader.reject(failure)
+      }
     }
-    // Told to those who wait; else to who comes next.
-    if (readers.length > 0) failure = undefined
   }
-  const off = source.on((value) => {
-    const reader = waiting.shift()
-    if (reader !== undefined) reader.resolve({ done: false, value })
-    else if (kept.length < READER_LIMIT) kept.push(value)
-    else end(overrun())
-  })
-  const offEnd = source.onEnd(end)
   return {
     [Symbol.asyncIterator]() {
       return this
     },
     next: () => {
-      if (kept.length > 0) return Promise.resolve({ done: false, value: kept.shift()! })
-      if (failure !== undefined) {
-        const thrown = failure
-        failure = undefined
-        return Promise.reject(thrown)
-      }
-      if (ended) return Promise.resolve({ done: true, value: undefined })
       const reader = Promise.withResolvers<IteratorResult<A>>()
       waiting.push(reader)
+      backlog.wake()
       return reader.promise
     },
     return: () => {
       kept.length = 0
-      end()
+      backlog.stop()
       return Promise.resolve({ done: true, value: undefined })
     },
   }

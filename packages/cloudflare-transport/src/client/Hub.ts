@@ -1,5 +1,6 @@
 /** A connected hub, for the Promise API. What it does is done in the modules that it names. */
 import type { Address, Envelope, Handlers, NoOthers, Protocol, Transport } from "@signal-hub/actor-core"
+import { TransportError } from "@signal-hub/actor-core/vocabulary"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
@@ -22,6 +23,9 @@ import {
 } from "./Requests.ts"
 import type { ConnectionState, Health, HubSession } from "./State.ts"
 import { listen, subscribe, type Listening, type ListenOptions, type Subscription } from "./Subscription.ts"
+
+/** What most tells resolve by, without an allocation. */
+const LEFT = Promise.resolve()
 
 /** A connected hub. Made by `connect`; ends by `close`, or as its `await using` block does. */
 export class Hub implements AsyncDisposable {
@@ -92,12 +96,19 @@ export class Hub implements AsyncDisposable {
   }
 
   /**
-   * Sends and forgets; waits in the bounded queue while offline. Throws a `TransportError`: `queue_full`,
-   * `too_large`, or `closed`. The payload is encoded at once.
+   * Sends. Resolves when the message has left, or is queued as there is no connection: not while its
+   * receiver reads slower than it is sent to, or this client sends faster than the hub allows. Await it,
+   * and what waits stays small; who does not finds the bounded queue full at last. Never rejects, but
+   * throws a `TransportError` at once: `queue_full`, `too_large`, or `closed`. The payload is encoded at
+   * once.
    */
-  tell(to: Address.Address, type: string, payload?: unknown, options?: MessageOptions): void {
-    const error = this.#core.tell(to, type, payload, options)
-    if (error !== undefined) throw error
+  tell(to: Address.Address, type: string, payload?: unknown, options?: MessageOptions): Promise<void> {
+    const waiting = this.#core.tell(to, type, payload, options)
+    if (waiting === undefined) return LEFT
+    if (waiting instanceof TransportError) throw waiting
+    return new Promise((resolve) => {
+      waiting.left = resolve
+    })
   }
 
   /** Asks an actor; resolves with the payload of its answer, rejects with a `RequestError`. Aborting cancels it there too. */

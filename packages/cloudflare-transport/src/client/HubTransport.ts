@@ -4,13 +4,13 @@
  */
 import {
   AskError,
+  AnswerStream,
   TransportError,
   type Address,
   type Envelope,
   type Transport,
 } from "@signal-hub/actor-core/vocabulary"
 import * as Effect from "effect/Effect"
-import { isMoreToCome } from "../protocol/AnswerStream.ts"
 import { HUB_ADDRESS } from "../protocol/HubMessage.ts"
 import { DEFAULT_ASK_TIMEOUT } from "../protocol/Limits.ts"
 import { watchActor } from "./ActorWatch.ts"
@@ -43,6 +43,8 @@ export const makeHubTransport = (core: Core): Transport => {
       const known = channel.pending.has(envelope.correlationId)
       if (!channel.abandon(envelope.correlationId) && known) return undefined
     }
+    // A stream may be quiet for longer than an ask.
+    if (envelope.type === "actor:demand") channel.pending.keep(envelope.correlationId)
     // A forwarded ask is its asker's: who passes it on awaits no answer.
     if (envelope.pattern !== "ask" || envelope.metadata.forwardOf !== undefined) return channel.send(envelope)
     return channel.ask(envelope, envelope.ttl ?? DEFAULT_ASK_TIMEOUT, (outcome) => {
@@ -51,7 +53,7 @@ export const makeHubTransport = (core: Core): Transport => {
         return false
       }
       receiver?.(outcome)
-      return isMoreToCome(outcome)
+      return AnswerStream.isMoreToCome(outcome)
     })
   }
 

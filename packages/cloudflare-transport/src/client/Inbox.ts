@@ -6,7 +6,7 @@ import { AskError, Envelope, type Codec } from "@signal-hub/actor-core/vocabular
 import { HUB_ADDRESS, type HubEvents } from "../protocol/HubMessage.ts"
 import { Emitter } from "./Emitter.ts"
 import type { PendingAsks } from "./PendingAsks.ts"
-import { retryAfter, type Wanted } from "./Wanted.ts"
+import type { Wanted } from "./Wanted.ts"
 
 /** What the hub says unasked. `correlationId` names the message that an error is about. */
 export type HubEvent = {
@@ -23,23 +23,39 @@ export class Inbox {
   readonly events = new Emitter<HubEvent>()
   /** Readers of publications, by topic. */
   readonly topics = new Map<string, Emitter<Envelope.Envelope>>()
+  /** Addresses whose readers are slow: what is for them waits. */
+  readonly paused = new Set<string>()
+  /** Of all data frames on this connection. */
+  bytes = 0
   /** Milliseconds that the hub last asked to wait, on this connection. */
   retryAfterMs: number | undefined
   readonly #codec: Codec
   readonly #pending: PendingAsks
   readonly #wanted: Wanted
+  readonly #onResume: () => void
 
-  constructor(codec: Codec, pending: PendingAsks, wanted: Wanted) {
+  /** `onResume` is called when an address is not paused any more. */
+  constructor(codec: Codec, pending: PendingAsks, wanted: Wanted, onResume: () => void) {
+    this.#onResume = onResume
     this.#codec = codec
     this.#pending = pending
     this.#wanted = wanted
   }
 
+  /** A new connection begins. */
+  attach(): void {
+    this.paused.clear()
+    this.bytes = 0
+    this.retryAfterMs = undefined
+  }
+
   /** Takes a data frame, text or bytes. What is no envelope is left out. */
   receive(data: unknown): void {
+    const frame = typeof data === "string" ? data : bytesOf(data as Bytes)
+    this.bytes += typeof frame === "string" ? Envelope.utf8Length(frame) : frame.length
     let values: ReadonlyArray<unknown>
     try {
-      values = this.#codec.decode(typeof data === "string" ? data : bytesOf(data as Bytes))
+      values = this.#codec.decode(frame)
     } catch {
       return
     }
@@ -70,6 +86,8 @@ export class Inbox {
   #onHub({ type, payload, correlationId }: Envelope.Envelope): void {
     const { actorAddress } = (payload ?? {}) as { readonly actorAddress?: string }
     if (type === "hub:terminated") this.#wanted.drop("hub:watch", String(actorAddress))
+    if (type === "hub:pause") this.paused.add(String(actorAddress))
+    if (type === "hub:resume" && this.paused.delete(String(actorAddress))) this.#onResume()
     // With a correlation id it is the late answer to an unregister of ours.
     if (type === "hub:unregistered" && correlationId === null) {
       this.#wanted.drop("hub:register", String(actorAddress))
@@ -80,7 +98,7 @@ export class Inbox {
   #noteRetryAfter(envelope: Envelope.Envelope): void {
     const refusal = AskError.fromEnvelope(envelope)
     if (refusal instanceof AskError.AskRefused && refusal.code === "rate_limited") {
-      this.retryAfterMs = retryAfter(refusal)
+      this.retryAfterMs = refusal.retryAfterMs
     }
   }
 }

@@ -44,6 +44,12 @@ export class PendingAsks {
     if (ask !== undefined) ask.transmitted = true
   }
 
+  /** The ask has no deadline any more: who asked minds the time. */
+  keep(id: string | null): void {
+    const ask = this.#asks.get(id!)
+    if (ask !== undefined) ask.deadline = Infinity
+  }
+
   /** Gives the answer to its ask; `false` where none waits for it. */
   answer(correlationId: string, answer: Envelope.Envelope): boolean {
     const ask = this.#asks.get(correlationId)

@@ -19,9 +19,6 @@ import { presentToken, type FetchToken } from "./Token.ts"
 
 /** Milliseconds from opening the socket to `hub:connected`. */
 export const CONNECT_TIMEOUT = 5_000
-/** What waited beyond the first burst leaves so many at a time, so often: below the 200/s of a hub. */
-const DRAIN_SLICE = 90
-const DRAIN_INTERVAL = 500
 
 /** A token is replaced when three quarters of its time are over, at most so many milliseconds before its end. */
 const EARLIEST_REFRESH = 60_000
@@ -78,8 +75,8 @@ export class SocketLife {
   readonly #socket: SocketLike
   readonly #heartbeat: Heartbeat
   readonly #stops: ReadonlyArray<() => void>
-  /** Cancels what waits: for `hub:connected`, then for the next slice of the backlog. */
-  #disarm: () => void
+  /** Cancels the wait for `hub:connected`. */
+  readonly #disarm: () => void
   #disarmRefresh: () => void = () => {}
   #session: HubSession | undefined
   #connectedAt: number | undefined
@@ -115,7 +112,7 @@ export class SocketLife {
       on("message", ({ data }) => {
         options.onHeard()
         if (data === PONG) this.#heartbeat.pong()
-        else channel.inbox.receive(data)
+        else channel.receive(data)
       }),
       on("close", ({ code = CloseCode.NoStatus, reason }) =>
         this.end(this.#goodbye?.code ?? code, this.#goodbye?.cause ?? (reason || meaningOf(code))),
@@ -188,12 +185,11 @@ export class SocketLife {
       tokenExpiresAt: tokenExpiresAt ?? null,
     }
     this.#connectedAt = this.#options.timers.now()
-    this.#options.channel.establish(this.#session.maxMessageSize)
+    this.#options.channel.establish(this.#session)
     this.#options.onConnected(this.#session, this.#heartbeat)
     // Its end may have been what was done on hearing of it.
     if (this.#ended !== undefined) return
     this.#disarm()
-    this.#drain()
     this.#keepToken(this.#session.tokenExpiresAt, answer.timestamp)
     this.#heartbeat.start(this.#session.heartbeatInterval, () =>
       this.end(CloseCode.Abnormal, `a ping was not answered within ${PONG_TIMEOUT} ms`),
@@ -220,16 +216,6 @@ export class SocketLife {
         if ("_tag" in outcome || outcome.type !== "hub:token_refreshed") again()
         else this.#keepToken((outcome.payload as TokenRefreshed).expiresAt, outcome.timestamp)
       })
-    })
-  }
-
-  /** Sends what still waits from before the connection, a slice at a time. */
-  #drain(): void {
-    const { channel, timers } = this.#options
-    if (!channel.draining) return
-    this.#disarm = timers.after(DRAIN_INTERVAL, () => {
-      channel.drain(DRAIN_SLICE)
-      this.#drain()
     })
   }
 }

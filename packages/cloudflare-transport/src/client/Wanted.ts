@@ -28,6 +28,9 @@ export interface WantedPort {
   readonly forget: (id: string) => void
 }
 
+/** Milliseconds until a refused want is asked for again, where the hub does not say. */
+const RETRY = 1_000
+
 interface Entry {
   readonly type: WantedType
   /** The field that names it, for the undo. */
@@ -51,6 +54,7 @@ export class Wanted {
   readonly #port: WantedPort
   readonly #timers: Timers
   readonly #onRefused: (refused: Refused) => void
+  #ended: { readonly error: RequestError } | undefined
   readonly #onAnswer: (type: WantedType, name: string, payload: unknown) => void
 
   /** `onAnswer` hears each answer of the hub to a want, `onRefused` each that had been granted before. */
@@ -76,6 +80,10 @@ export class Wanted {
     fields: { readonly [field: string]: unknown },
     waiter: (outcome: Outcome) => void,
   ): () => void {
+    if (this.#ended !== undefined) {
+      waiter(this.#ended)
+      return () => {}
+    }
     const key = keyOf(type, name)
     const undo = this.#undone.get(key)
     if (undo !== undefined) this.#port.forget(undo)
@@ -112,6 +120,13 @@ export class Wanted {
     this.#entries.delete(`${type} ${name}`)
   }
 
+  /** The client ended: who waits for an answer hears why, and whoever wants something later. */
+  end(error: RequestError): void {
+    this.#ended = { error }
+    for (const entry of this.#entries.values()) this.#tell(entry, this.#ended)
+    this.#entries.clear()
+  }
+
   /** Asks for everything again, on a new connection, in the order in which it was first wanted. */
   replay(): void {
     for (const [key, entry] of this.#entries) this.#ask(key, entry, this.#port.requestFirst)
@@ -141,7 +156,7 @@ export class Wanted {
       // Lost with its connection: the next one asks again.
       if (error instanceof ConnectionLost) return
       if (error instanceof AskError.AskRefused && error.code === "rate_limited") {
-        this.#timers.after(retryAfter(error), () => {
+        this.#timers.after(error.retryAfterMs ?? RETRY, () => {
           if (this.#port.live() && this.#entries.get(key) === entry) this.#ask(key, entry, this.#port.request)
         })
         return
@@ -162,9 +177,3 @@ export class Wanted {
 
 const keyOf = (type: WantedType, name: { readonly [field: string]: string }): string =>
   `${type} ${Object.values(name)[0]}`
-
-/** Milliseconds that a refusal asks to wait; 1 s where it does not say. */
-export const retryAfter = (error: AskError.AskRefused): number => {
-  const details = error.details as { readonly retryAfterMs?: unknown } | undefined
-  return typeof details?.retryAfterMs === "number" ? details.retryAfterMs : 1_000
-}

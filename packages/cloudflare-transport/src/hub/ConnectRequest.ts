@@ -173,7 +173,7 @@ const connectedEnvelope = (
     heartbeatInterval: limits.heartbeatInterval,
     capabilities: {
       maxActorsPerInstance: limits.maxAddressesPerSession,
-      supportsBackpressure: false,
+      supportsBackpressure: true,
       supportedContentTypes: ["application/json", "application/msgpack"],
     },
     limits: advertised(limits),
@@ -198,6 +198,10 @@ const advertised = (limits: Limits): AdvertisedLimits => ({
   maxTtlSeconds: limits.maxTtlSeconds,
   maxSessionExpirySeconds: limits.maxSessionExpirySeconds,
   maxMetadataSize: limits.maxMetadataSize,
+  maxEnvelopesPerSecond: limits.maxEnvelopesPerSecond,
+  envelopeBurst: limits.envelopeBurst,
+  pauseThreshold: limits.pauseThreshold,
+  resumeThreshold: limits.resumeThreshold,
 })
 
 /** Tells why; the last failure allowed is also the end of the connection. */

@@ -3,6 +3,7 @@ import type { Address, Envelope } from "@signal-hub/actor-core"
 import { mayBroadcast, maySend } from "../auth/Authorization.ts"
 import { messageId } from "../protocol/MessageId.ts"
 import { type BroadcastAck, type DeliveryAck, HUB_ADDRESS } from "../protocol/HubMessage.ts"
+import { admits, deliverCopy } from "./Backpressure.ts"
 import { unmarked } from "./Marks.ts"
 import * as Fields from "./Fields.ts"
 import { literalPrefix, type Registration } from "./Registry.ts"
@@ -53,6 +54,7 @@ export const send = (request: Request): Answer | undefined => {
     else hub.deadLetter(copy, "unknown_actor", now)
     return undefined
   }
+  if (!admits(hub, target, to, session, from, envelope.id, now)) return undefined
   if (!hub.deliver(target, copy, now)) {
     if (envelope.pattern === "tell") return undefined
     throw new Refusal("actor_terminated", `${to} has lost its connection`)
@@ -94,7 +96,7 @@ export const broadcast = (request: Request): Answer | undefined => {
       // A session that was found to be gone at its first address is not there at its second.
       const receiver = hub.sessions.byId(sessionId)
       const copy = copyFor(address, request, type, payload, metadata)
-      if (receiver !== undefined && hub.deliver(receiver, copy, now)) deliveredCount++
+      if (receiver !== undefined && deliverCopy(hub, receiver, copy, now)) deliveredCount++
       else failedCount++
     }
     if (next !== undefined) {

@@ -71,6 +71,14 @@ export const optionalFlag = (value: unknown, field: string): boolean => {
   return value
 }
 
+/** A whole number from 0. */
+export const count = (value: unknown, field: string): number => {
+  if (!Number.isSafeInteger(value) || (value as number) < 0) {
+    throw malformed(`"${field}" must be a whole number from 0`)
+  }
+  return value as number
+}
+
 /** A whole number from `min`, at most `max`: what is above is brought down to it. */
 export const optionalCount = (
   value: unknown,

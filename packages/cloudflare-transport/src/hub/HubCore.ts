@@ -4,7 +4,6 @@
  * and in a simulation.
  */
 import type { Address, Envelope } from "@signal-hub/actor-core"
-import type { Claims } from "../auth/Claims.ts"
 import { CloseCode } from "../protocol/CloseCode.ts"
 import { errorEnvelope } from "../protocol/HubEnvelope.ts"
 import { provisionalAddress } from "../protocol/HubMessage.ts"
@@ -23,10 +22,23 @@ import {
   expireToken,
   loseConnection,
 } from "./Lifecycle.ts"
-import type { Refusal } from "./Refusal.ts"
 import { handleRequest } from "./Requests.ts"
 import { isExpired, route } from "./Router.ts"
 import { authenticateConnect } from "./TokenRequests.ts"
+
+/** Who has less than this part of its burst left writes rows together with others. */
+const BUSY = 0.9
+
+/** Requests that write rows. */
+const WRITES: ReadonlySet<string> = new Set([
+  "hub:register",
+  "hub:unregister",
+  "hub:renew",
+  "hub:subscribe",
+  "hub:unsubscribe",
+  "hub:watch",
+  "hub:unwatch",
+])
 
 export class HubCore {
   readonly state: HubState
@@ -34,11 +46,13 @@ export class HubCore {
   /** Connections without a session, oldest first. */
   readonly #unconnected = new Set<Connection>()
   /** Each `hub:connect` that waits to be judged. */
-  #connects: Array<{
+  #writes: Array<{
     readonly connection: Connection
     readonly envelope: Envelope.Envelope
-    readonly claims: Claims | Refusal | null
+    readonly write: (now: number) => void
   }> = []
+  /** Whether they are written now. */
+  #together = false
   #cancelConnectTimer: (() => void) | undefined
   #sweptAt = 0
 
@@ -92,10 +106,14 @@ export class HubCore {
     return session === undefined ? provisionalAddress(connection.id) : addressOf(session)
   }
 
-  /** The connection sent what is no envelope again and again. */
-  violated(connection: Connection): void {
-    closeConnection(this.state, connection, CloseCode.ProtocolViolation, "invalid_message")
-    connectionLost(this.state, connection, "invalid_message", this.#host.now())
+  /** The connection sent what it may not again and again, or left too much unread. */
+  violated(connection: Connection, code: CloseCode, cause: string): void {
+    const now = this.#host.now()
+    if (code === CloseCode.SlowConsumer) {
+      const message = "too much of what was sent is not acknowledged"
+      disconnect(this.state, connection, "slow_consumer", code, message, now)
+    } else closeConnection(this.state, connection, code, cause)
+    connectionLost(this.state, connection, cause, now)
   }
 
   /** The alarm came: does what is due and arms it for what comes next. */
@@ -147,6 +165,9 @@ export class HubCore {
   #handle(connection: Connection, envelope: Envelope.Envelope, receivedAt: number, now: number): void {
     // Sent before the close was seen: nothing of it may have an effect.
     if (connection.state === "disconnecting" || connection.state === "disconnected") return
+    if (this.#mayWait(connection) && WRITES.has(envelope.type)) {
+      return this.#gather(connection, envelope, (at) => this.#handle(connection, envelope, receivedAt, at))
+    }
     const { state } = this
     state.metrics.messagesReceived++
     if (connection.sessionId === null) return this.#beforeConnect(connection, envelope, now)
@@ -180,22 +201,45 @@ export class HubCore {
       return
     }
     connection.parked = []
-    authenticateConnect(this.state, connection, envelope.metadata, (claims) => {
-      this.#connects.push({ connection, envelope, claims })
-      if (this.#connects.length === 1) this.#host.soon(() => this.#connectAll())
-    })
+    authenticateConnect(this.state, connection, envelope.metadata, (claims) =>
+      this.#gather(connection, envelope, (at) => {
+        if (connection.state === "connecting") connect(this.state, connection, envelope, claims, at)
+        if (connection.state !== "connecting") this.#settled(connection)
+      }),
+    )
   }
 
-  /** What came in together is written together: a commit costs more than all else that a connect does. */
-  #connectAll(): void {
+  /** Whether it sends so much that it may wait for what others send. */
+  #mayWait({ rate, sessionId }: Connection): boolean {
+    return rate.tokens < this.#host.limits.envelopeBurst * BUSY && sessionId !== null && !this.#together
+  }
+
+  /** What writes rows waits for what comes in together with it; so does what its connection sends next. */
+  #gather(connection: Connection, envelope: Envelope.Envelope, write: (now: number) => void): void {
+    connection.parked ??= []
+    this.#writes.push({ connection, envelope, write })
+    if (this.#writes.length === 1) this.#host.soon(() => this.#writeAll())
+  }
+
+  /** What came in together is written together: a commit costs more than all else that a request does. */
+  #writeAll(): void {
     const now = this.#host.now()
-    const connects = this.#connects
-    this.#connects = []
-    for (const { connection, envelope, claims } of connects) {
-      if (connection.state === "connecting") connect(this.state, connection, envelope, claims, now)
-      if (connection.state !== "connecting") this.#settled(connection)
+    const writes = this.#writes
+    this.#writes = []
+    this.#together = true
+    for (const { connection, envelope, write } of writes) {
+      try {
+        write(now)
+      } catch (error) {
+        const to = provisionalAddress(connection.id)
+        const message = "the hub failed on this message"
+        connection.send(errorEnvelope(connection.major, to, "internal_error", message, now, envelope.id))
+        if (connection.parked?.length === 0) connection.parked = null
+        throw error
+      }
       this.#unpark(connection)
     }
+    this.#together = false
   }
 
   #unpark(connection: Connection): void {

@@ -13,11 +13,13 @@ import type { Multicast } from "../session/Multicast.ts"
 import { type Outbox, volatileOutbox } from "../session/Outbox.ts"
 import { addressOf, type Session, tokenUntil } from "../session/Session.ts"
 import { Sessions } from "../session/Sessions.ts"
+import { SpentRates } from "../session/SpentRates.ts"
 import { Alarm } from "./Alarm.ts"
 import { Asks } from "./Asks.ts"
 import { type DeadLetterReason, DeadLetters } from "./DeadLetters.ts"
 import type { HubHost, LogFields, LogLevel } from "./HubHost.ts"
 import { Metrics } from "./Metrics.ts"
+import { Pauses } from "./Pauses.ts"
 import { diffFor, Presence } from "./Presence.ts"
 import { Registry } from "./Registry.ts"
 import { Topics } from "./Topics.ts"
@@ -41,6 +43,8 @@ export class HubState {
   readonly presence: Presence
   readonly watches: Watches
   readonly asks: Asks
+  readonly pauses: Pauses
+  readonly spentRates = new SpentRates()
   readonly alarm: Alarm
   readonly metrics: Metrics
   readonly deadLetters: DeadLetters
@@ -60,6 +64,7 @@ export class HubState {
     )
     this.watches = new Watches(host.sql)
     this.asks = new Asks(host.sql, host.limits.askVolatileFor, (id) => this.sessions.byId(id))
+    this.pauses = new Pauses(host.sql)
     this.alarm = new Alarm(host, armedAt)
     this.metrics = new Metrics(host.now())
     this.deadLetters = new DeadLetters(host.limits.maxDeadLetters)

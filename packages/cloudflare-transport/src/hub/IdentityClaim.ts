@@ -7,9 +7,10 @@ import { maySubscribe } from "../auth/Authorization.ts"
 import { CloseCode } from "../protocol/CloseCode.ts"
 import { hubEnvelope } from "../protocol/HubEnvelope.ts"
 import { addressOf, type Session } from "../session/Session.ts"
-import { planTakeover } from "../session/Takeover.ts"
+import { countTakeover, planTakeover } from "../session/Takeover.ts"
 import type { HubState } from "./HubState.ts"
-import { disconnect, endAddress, endAsks, logEnd } from "./Lifecycle.ts"
+import { disconnect, endAddress, endAsks, logEnd, releaseConnection } from "./Lifecycle.ts"
+import { Refusal } from "./Refusal.ts"
 import type { Registration } from "./Registry.ts"
 import { joinPresence, leavePresence } from "./TopicRequests.ts"
 
@@ -26,12 +27,14 @@ export const claimIdentity = (
   const { sessions } = hub
   hub.atomically(() => {
     const provisional = addressOf(session)
-    const { holder, epoch } = sessions.claimOf(identity)
+    const { holder, epoch, takeovers } = sessions.claimOf(identity)
     const plan = planTakeover(session, holder, epoch)
     const { superseded } = plan
+    const counted = superseded === undefined ? takeovers : countTakeover(takeovers, hub.host.limits, now)
+    if ("retryAfterMs" in counted) throw tooManyTakeovers(hub, counted.retryAfterMs)
     if (superseded === undefined) takeRegistration(hub, session, identity, now)
     else supersede(hub, superseded, session, identity, plan.registrationsPass, now)
-    sessions.setIdentity(session, identity, plan.epoch)
+    sessions.setIdentity(session, identity, plan.epoch, counted)
     // A session that begins with its identity had no time to subscribe or watch without it.
     const moved = session.subscriptions === 0 ? [] : hub.topics.move(provisional, identity)
     if (session.watches !== 0) hub.watches.move(provisional, identity)
@@ -39,12 +42,23 @@ export const claimIdentity = (
     session.subscriptions = undefined
     session.watches = undefined
     hub.announce(() => {
+      // Who connects anew has no more to spend for it.
+      const spent = hub.spentRates.take(identity)
+      if (spent !== undefined) sessions.connectionOf(session)?.rate.inherit(spent, now)
       for (const topic of moved) leavePresence(hub, topic, session, provisional)
       for (const topic of [...moved, ...revived]) {
         if (maySubscribe(session.claims, topic)) joinPresence(hub, topic, session)
       }
     })
   })
+}
+
+/** Two programs that fight for an identity wear the hub out, and one another: both are slowed down. */
+const tooManyTakeovers = (hub: HubState, retryAfterMs: number): Refusal => {
+  const { maxTakeovers, abuseWindow } = hub.host.limits
+  const message = `the identity was taken over ${maxTakeovers} times within ${abuseWindow / 1_000} s`
+  const details = { retryAfter: retryAfterMs, retryAfterMs, limit: maxTakeovers }
+  return new Refusal("rate_limited", message, details, CloseCode.RateLimited)
 }
 
 /** The loser's registrations pass or end, then the loser itself ends. */
@@ -58,6 +72,7 @@ const supersede = (
 ): void => {
   const connection = hub.sessions.connectionOf(loser)
   if (connection !== undefined) connection.session = loser
+  releaseConnection(hub, loser, now)
   const held = hub.registry.heldBy(loser)
   const passes = ({ address }: Registration): boolean => registrationsPass || address === identity
   for (const registration of held) {

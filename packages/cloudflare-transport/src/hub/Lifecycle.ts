@@ -10,6 +10,7 @@ import type { Connection } from "../session/Connection.ts"
 import { lastHeard, leaseUntil } from "../session/Liveness.ts"
 import { addressOf, type Session } from "../session/Session.ts"
 import type { Ask } from "./Asks.ts"
+import { resumeSenders } from "./Backpressure.ts"
 import type { HubState } from "./HubState.ts"
 import type { Registration } from "./Registry.ts"
 import { leavePresence } from "./TopicRequests.ts"
@@ -61,6 +62,15 @@ export const expireToken = (hub: HubState, session: Session, now: number): void 
   connectionLost(hub, connection, "token_expired", now)
 }
 
+/** The session's connection carries it no more: nobody pauses for it, and what it has spent stays spent. */
+export const releaseConnection = (hub: HubState, session: Session, now: number): void => {
+  const { connection, connectionId, identity } = session
+  if (connectionId === null) return
+  // Of a connection that went unnoticed it is not known whether its reader was slow.
+  if (connection?.flow.slow !== false) resumeSenders(hub, session, now)
+  if (connection !== undefined && identity !== null) hub.spentRates.put(identity, connection.rate, now)
+}
+
 /** A session without a connection waits for another for its grace period, or ends. */
 export const loseConnection = (
   hub: HubState,
@@ -73,6 +83,7 @@ export const loseConnection = (
   if (session.expirySeconds === 0) return endSession(hub, session, now)
   const graceUntil = now + session.expirySeconds * 1_000
   hub.atomically(() => {
+    releaseConnection(hub, session, now)
     hub.sessions.detach(session, heardAt, graceUntil)
     hub.registry.armLeases(session)
   })
@@ -94,6 +105,7 @@ export const endSession = (hub: HubState, session: Session, now: number): void =
     }
     const subscriptions = hub.topics.release(session, now)
     hub.watches.release(address)
+    releaseConnection(hub, session, now)
     hub.sessions.remove(session)
     hub.announce(() => {
       for (const { topic } of subscriptions) leavePresence(hub, topic, session, address)

@@ -7,6 +7,8 @@ export class Metrics {
   connectionsOpened = 0
   connectionsClosed = 0
   deadLetters = 0
+  /** Copies that slow readers missed; dead letters too. */
+  dropped = 0
 
   constructor(since: number) {
     this.#since = since
@@ -20,6 +22,7 @@ export class Metrics {
       connections_opened: this.connectionsOpened,
       connections_closed: this.connectionsClosed,
       dead_letters: this.deadLetters,
+      dropped: this.dropped,
       windowStart: this.#since,
       timestamp: now,
     }

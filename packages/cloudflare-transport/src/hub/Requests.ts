@@ -11,7 +11,8 @@ import { broadcast, send } from "./DeliveryRequests.ts"
 import type { HubState } from "./HubState.ts"
 import { Refusal } from "./Refusal.ts"
 import { discover, listActors, register, renew, unregister } from "./RegistryRequests.ts"
-import { disconnectRequest, heartbeat, metrics, queueStats } from "./SessionRequests.ts"
+import { closeConnection, connectionLost } from "./Lifecycle.ts"
+import { ack, disconnectRequest, heartbeat, metrics, queueStats } from "./SessionRequests.ts"
 import { presence, publish, subscribe, unsubscribe } from "./TopicRequests.ts"
 import { refreshToken } from "./TokenRequests.ts"
 import { unwatch, watch } from "./WatchRequests.ts"
@@ -34,7 +35,8 @@ export interface Answer {
 }
 export type Handler = (request: Request) => Answer | undefined
 
-const HANDLERS: { readonly [type in Exclude<HubRequestType, "hub:connect">]: Handler } = {
+const HANDLERS: { readonly [type in Exclude<HubRequestType, "hub:connect"> | "hub:ack"]: Handler } = {
+  "hub:ack": ack,
   "hub:heartbeat": heartbeat,
   "hub:disconnect": disconnectRequest,
   "hub:register": register,
@@ -78,7 +80,7 @@ export const handleRequest = (request: Request): void => {
 
 /** Answers with what the handler gives, or with the refusal that it throws. */
 export const respond = (request: Request, handler: Handler): void => {
-  const { hub, session, from, envelope, now } = request
+  const { hub, connection, session, from, envelope, now } = request
   const { id, type } = envelope
   try {
     const answer = handler(request)
@@ -88,6 +90,9 @@ export const respond = (request: Request, handler: Handler): void => {
   } catch (error) {
     if (!(error instanceof Refusal)) throw error
     hub.refuse(session, from, error.code, error.message, id, now, error.details)
+    if (error.close === undefined) return
+    closeConnection(hub, connection, error.close, error.code)
+    connectionLost(hub, connection, error.code, now)
   }
 }
 

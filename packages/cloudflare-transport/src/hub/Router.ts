@@ -2,13 +2,13 @@
  * Routes direct envelopes: whatever is not `hub:*` goes to `to` as it is, with only `from` enforced.
  * Opens asks, lets each answer through once, and only from where it may come. The hot path of a hub.
  */
-import type { Address, Envelope } from "@signal-hub/actor-core"
+import { type Address, AnswerStream, type Envelope } from "@signal-hub/actor-core/vocabulary"
 import { maySend } from "../auth/Authorization.ts"
 import { hubEnvelope } from "../protocol/HubEnvelope.ts"
-import { isMoreToCome } from "../protocol/AnswerStream.ts"
 import { HUB_ADDRESS } from "../protocol/HubMessage.ts"
 import type { Session } from "../session/Session.ts"
 import type { Ask } from "./Asks.ts"
+import { admits } from "./Backpressure.ts"
 import { unmarked } from "./Marks.ts"
 import type { HubState } from "./HubState.ts"
 
@@ -43,7 +43,9 @@ export const route = (
   } else {
     const target = hub.resolve(envelope.to, now)
     if (target === undefined) hub.deadLetter(envelope, "unknown_actor", now)
-    else hub.deliver(target, withFrom(envelope, from), now)
+    else if (admits(hub, target, envelope.to, sender, from, envelope.id, now)) {
+      hub.deliver(target, withFrom(envelope, from), now)
+    }
   }
 }
 
@@ -76,7 +78,7 @@ const ask = (
 ): void => {
   const { id, to, metadata } = envelope
   const held = metadata.forwardOf === id ? heldAsk(hub, sender, envelope) : undefined
-  if (held !== undefined) return forward(hub, held, envelope, now)
+  if (held !== undefined) return forward(hub, held, sender, from, envelope, now)
   if (hub.asks.get(from, id) !== undefined) {
     return hub.refuse(sender, from, "invalid_message", `"id" is that of an ask that is still open`, id, now)
   }
@@ -86,6 +88,7 @@ const ask = (
   }
   const target = hub.resolve(to, now)
   if (target === undefined) return unknownActor(hub, sender, from, envelope, now)
+  if (!admits(hub, target, to, sender, from, id, now)) return
   if (!hub.deliver(target, withFrom(envelope, from), now)) {
     return hub.refuse(sender, from, "actor_terminated", `${to} has lost its connection`, id, now)
   }
@@ -120,8 +123,17 @@ const heldAsk = (hub: HubState, holder: Session, { from, id }: Envelope.Envelope
 }
 
 /** The actor that holds the ask gives it to another, which may answer in its place. */
-const forward = (hub: HubState, open: Ask, envelope: Envelope.Envelope, now: number): void => {
+const forward = (
+  hub: HubState,
+  open: Ask,
+  holder: Session,
+  from: Address.Address,
+  envelope: Envelope.Envelope,
+  now: number,
+): void => {
   const target = hub.resolve(envelope.to, now)
+  // Refused, it stays with its holder.
+  if (target !== undefined && !admits(hub, target, envelope.to, holder, from, envelope.id, now)) return
   if (target !== undefined && hub.deliver(target, withFrom(envelope, open.asker), now)) {
     hub.asks.forward(open, envelope.to, target)
     return
@@ -146,17 +158,24 @@ const correlated = (
   if (envelope.type === "actor:cancel" || envelope.type === "actor:demand") {
     const open = hub.asks.get(from, askId)
     if (open === undefined) return hub.deadLetter(envelope, "no_such_ask", now)
+    const target = hub.sessions.byId(open.targetSession)
+    // Refused, it changes nothing: it may be sent again.
+    if (target !== undefined && !admits(hub, target, envelope.to, sender, from, envelope.id, now)) return
     if (envelope.type === "actor:cancel") hub.asks.close(open)
+    // Who demands still waits: the next answer may take as long again.
+    else hub.asks.extend(open, now)
     // Who asked need not know that the ask was forwarded, and to whom.
-    toSession(hub, open.targetSession, { ...withFrom(envelope, from), to: open.target }, now)
+    toSession(hub, target, { ...withFrom(envelope, from), to: open.target }, now)
     return
   }
   const open = hub.asks.get(envelope.to, askId)
   const answerer = open?.targetSession === sender.id ? answersFrom(open, envelope, from) : undefined
   if (open === undefined || answerer === undefined) return hub.deadLetter(envelope, "no_such_ask", now)
-  if (isMoreToCome(envelope)) hub.asks.extend(open, now)
+  const asker = hub.sessions.byId(open.askerSession)
+  if (asker !== undefined && !admits(hub, asker, envelope.to, sender, from, envelope.id, now)) return
+  if (AnswerStream.isMoreToCome(envelope)) hub.asks.extend(open, now)
   else hub.asks.close(open)
-  toSession(hub, open.askerSession, withFrom(envelope, answerer), now)
+  toSession(hub, asker, withFrom(envelope, answerer), now)
 }
 
 /**
@@ -169,8 +188,12 @@ const answersFrom = (
   from: Address.Address,
 ): Address.Address | undefined => (written === from && from !== open.target ? undefined : open.target)
 
-const toSession = (hub: HubState, id: string, envelope: Envelope.Envelope, now: number): void => {
-  const session = hub.sessions.byId(id)
+const toSession = (
+  hub: HubState,
+  session: Session | undefined,
+  envelope: Envelope.Envelope,
+  now: number,
+): void => {
   if (session === undefined) hub.deadLetter(envelope, "disconnected", now)
   else hub.deliver(session, envelope, now)
 }

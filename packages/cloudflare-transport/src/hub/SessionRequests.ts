@@ -2,6 +2,7 @@
 import { mayReadMetrics } from "../auth/Authorization.ts"
 import { CloseCode } from "../protocol/CloseCode.ts"
 import type { QueueStats } from "../protocol/HubMessage.ts"
+import { resumeSenders } from "./Backpressure.ts"
 import * as Fields from "./Fields.ts"
 import { closeConnection, endSession } from "./Lifecycle.ts"
 import { malformed, Refusal } from "./Refusal.ts"
@@ -23,18 +24,25 @@ export const disconnectRequest = (request: Request): undefined => {
   return undefined
 }
 
-/** Bytes that a reader may leave unacknowledged before its senders are told to pause, and to resume. */
-const PAUSE_THRESHOLD = 1_048_576
-const RESUME_THRESHOLD = 262_144
+/** What the client has received, in all: so much less waits for it. Not answered. */
+export const ack = ({ hub, connection, session, envelope, now }: Request): undefined => {
+  const bytes = Fields.count(Fields.fieldsOf(envelope.payload).bytes, "bytes")
+  if (connection.flow.acknowledge(bytes)) {
+    connection.save()
+    resumeSenders(hub, session, now)
+  }
+  return undefined
+}
 
-export const queueStats = ({ connection, session, now }: Request): Answer => {
+export const queueStats = ({ hub, connection, session, now }: Request): Answer => {
+  const { pauseThreshold, resumeThreshold } = hub.host.limits
   const seconds = Math.max(now - session.receivedSince, 1_000) / 1_000
   const payload: QueueStats = {
     queueDepth: connection.outgoing.length,
-    queueBytes: 0,
+    queueBytes: session.major === 1 ? connection.flow.unacknowledged : 0,
     processingRate: session.received / seconds,
-    pauseThreshold: PAUSE_THRESHOLD,
-    resumeThreshold: RESUME_THRESHOLD,
+    pauseThreshold,
+    resumeThreshold,
   }
   return { payload }
 }

@@ -38,7 +38,7 @@ export class SignalHub extends DurableObject<HubEnv> {
         received: (connection, envelope, receivedAt) => this.#core.received(connection, envelope, receivedAt),
         addressOf: (connection) => this.#core.addressOf(connection),
         closed: (connection, cause) => this.#core.closed(connection, cause),
-        violated: (connection) => this.#core.violated(connection),
+        violated: (connection, code, cause) => this.#core.violated(connection, code, cause),
         failed: (error, connection) => this.#failed(error, connection.id),
       },
       limits,

@@ -5,6 +5,7 @@ import { messageId } from "../protocol/MessageId.ts"
 import { HUB_ADDRESS, type PresenceMember, type PresenceState } from "../protocol/HubMessage.ts"
 import { Multicast } from "../session/Multicast.ts"
 import { addressOf, type Session } from "../session/Session.ts"
+import { deliverCopy } from "./Backpressure.ts"
 import { unmarked } from "./Marks.ts"
 import * as Fields from "./Fields.ts"
 import type { HubState } from "./HubState.ts"
@@ -70,7 +71,9 @@ export const publish = ({ hub, session: publisher, from, envelope, now }: Reques
   let subscriberCount = 0
   for (const { owner } of hub.topics.get(topic).values()) {
     const session = hub.owner(owner)
-    if (session !== undefined && hub.deliver(session, copies.copyFor(owner), now, copies)) subscriberCount++
+    if (session !== undefined && deliverCopy(hub, session, copies.copyFor(owner), now, copies)) {
+      subscriberCount++
+    }
   }
   return { payload: { topic, subscriberCount } }
 }

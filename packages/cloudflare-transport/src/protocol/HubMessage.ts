@@ -44,6 +44,10 @@ export type AdvertisedLimits = Pick<
   | "maxTtlSeconds"
   | "maxSessionExpirySeconds"
   | "maxMetadataSize"
+  | "maxEnvelopesPerSecond"
+  | "envelopeBurst"
+  | "pauseThreshold"
+  | "resumeThreshold"
 >
 
 export interface Connected {
@@ -151,7 +155,9 @@ export interface PresenceDiff {
   readonly left: ReadonlyArray<PresenceMember>
 }
 export interface QueueStats {
+  /** Envelopes in line in the hub's memory. */
   readonly queueDepth: number
+  /** Bytes that were sent on this connection and are not acknowledged. */
   readonly queueBytes: number
   /** Envelopes a second that the hub took from this session, over the last window. */
   readonly processingRate: number
@@ -161,6 +167,21 @@ export interface QueueStats {
 export interface TokenRefreshed {
   /** When the new token expires, epoch milliseconds; `null`: never. */
   readonly expiresAt: number | null
+}
+/** What a receiver has: cumulative. Not answered. */
+export interface Ack {
+  /** The last `seq` taken; 0 where there was none. */
+  readonly through: number
+  /** Bytes of all data frames received on this socket, text counted as UTF-8; no heartbeats. */
+  readonly bytes: number
+}
+export interface RateLimited {
+  readonly message: string
+  /** Milliseconds, as `retryAfterMs`. */
+  readonly retryAfter: number
+  readonly retryAfterMs: number
+  /** Envelopes a second, or takeovers in the window, that are allowed. */
+  readonly limit: number
 }
 export type DisconnectReason =
   | "duplicate_connection"
@@ -262,5 +283,6 @@ export interface HubEvents {
   "hub:pause": { readonly actorAddress: Address.Address; readonly reason: string }
   "hub:resume": { readonly actorAddress: Address.Address }
   "hub:error": HubErrorPayload
+  "hub:rate_limited": RateLimited
   "hub:unknown_actor": { readonly actorAddress: Address.Address; readonly message: string }
 }

@@ -13,6 +13,23 @@ export interface Limits {
   readonly maxConnectFailures: number
   /** Undecodable frames or malformed envelopes in a row after which a socket is closed. */
   readonly maxStrikes: number
+  /** Envelopes that a session may send: in a second, and at once after a quiet time. */
+  readonly maxEnvelopesPerSecond: number
+  readonly envelopeBurst: number
+  /** Envelopes refused `rate_limited` within `abuseWindow` after which a socket is closed. */
+  readonly maxRefusals: number
+  /** Takeovers of one identity within `abuseWindow`. */
+  readonly maxTakeovers: number
+  /** How long refusals and takeovers are counted together, in milliseconds. */
+  readonly abuseWindow: number
+  /** Unacknowledged bytes of a session above which its senders are told to pause. */
+  readonly pauseThreshold: number
+  /** Unacknowledged bytes below which they are told to resume. */
+  readonly resumeThreshold: number
+  /** Unacknowledged bytes above which a session's connection is closed. */
+  readonly maxUnacknowledged: number
+  /** Senders, by the address that they send to, that one slow reader's pause is told to. */
+  readonly maxPausesPerSession: number
   readonly maxSessions: number
   readonly maxUnconnectedSockets: number
   readonly maxRegistrations: number
@@ -57,6 +74,9 @@ export interface Limits {
 export const DEFAULT_MAX_MESSAGE_SIZE = 1_048_576
 export const DEFAULT_HEARTBEAT_INTERVAL = 25_000
 export const DEFAULT_ASK_TIMEOUT = 30_000
+export const DEFAULT_ENVELOPES_PER_SECOND = 200
+export const DEFAULT_ENVELOPE_BURST = 400
+export const DEFAULT_RESUME_THRESHOLD = 262_144
 
 export const DEFAULT_LIMITS: Limits = {
   maxMessageSize: DEFAULT_MAX_MESSAGE_SIZE,
@@ -65,6 +85,15 @@ export const DEFAULT_LIMITS: Limits = {
   connectTimeout: 5_000,
   maxConnectFailures: 3,
   maxStrikes: 10,
+  maxEnvelopesPerSecond: DEFAULT_ENVELOPES_PER_SECOND,
+  envelopeBurst: DEFAULT_ENVELOPE_BURST,
+  maxRefusals: 100,
+  maxTakeovers: 30,
+  abuseWindow: 10_000,
+  pauseThreshold: 1_048_576,
+  resumeThreshold: DEFAULT_RESUME_THRESHOLD,
+  maxUnacknowledged: 16 * 1_048_576,
+  maxPausesPerSession: 1_000,
   maxSessions: 10_000,
   maxUnconnectedSockets: 256,
   maxRegistrations: 50_000,

@@ -5,7 +5,9 @@
 import type { Envelope } from "@signal-hub/actor-core"
 import type { ProtocolMajor } from "../protocol/Version.ts"
 import type { ConnectionState } from "./ConnectionState.ts"
+import type { Flow } from "./Flow.ts"
 import type { Multicast } from "./Multicast.ts"
+import type { RateBucket } from "./RateBucket.ts"
 import type { Session } from "./Session.ts"
 
 export interface Connection {
@@ -23,6 +25,10 @@ export interface Connection {
   strikes: number
   /** Failed `hub:connect`s. */
   failures: number
+  /** What it may send. */
+  readonly rate: RateBucket
+  /** How far its reader is behind. */
+  readonly flow: Flow
   /** When a frame was last received, epoch milliseconds. The runtime knows of pings. */
   heardAt: number
   /** The claims that came with the upgrade, as text, until a session has them or the connection ends. */

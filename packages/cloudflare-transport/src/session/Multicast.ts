@@ -1,9 +1,12 @@
 /** One envelope for many receivers, whose copies differ in `to` alone: encoded once for each codec. */
-import type { Address, Codec, Envelope } from "@signal-hub/actor-core"
+import { type Address, type Codec, Envelope } from "@signal-hub/actor-core"
 
 export class Multicast {
   readonly #envelope: Envelope.Envelope
   readonly #encoders = new Map<Codec, (to: Address.Address) => string | Uint8Array>()
+
+  /** Bytes that a text frame has beyond its characters: addresses have none. */
+  #beyond: number | undefined
 
   constructor(envelope: Envelope.Envelope) {
     this.#envelope = envelope
@@ -19,5 +22,11 @@ export class Multicast {
     let encode = this.#encoders.get(codec)
     if (encode === undefined) this.#encoders.set(codec, (encode = codec.encodeFor(this.#envelope)))
     return encode(to)
+  }
+
+  /** The bytes of one of its text frames, counted once for all. */
+  utf8Length(frame: string): number {
+    this.#beyond ??= Envelope.utf8Length(frame) - frame.length
+    return frame.length + this.#beyond
   }
 }

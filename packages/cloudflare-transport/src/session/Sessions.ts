@@ -8,6 +8,24 @@ import type { ProtocolMajor } from "../protocol/Version.ts"
 import type { Sql } from "../storage/Sql.ts"
 import type { Connection } from "./Connection.ts"
 import type { Session } from "./Session.ts"
+import type { Takeovers } from "./Takeover.ts"
+
+interface IdentityRow {
+  readonly epoch: number
+  readonly session: string | null
+  readonly takeovers: number
+  readonly takeovers_since: number
+}
+
+/** What is known of an identity when it is claimed. */
+export interface IdentityState {
+  readonly holder: Session | undefined
+  /** The last epoch in which it was claimed; 0 where it never was. */
+  readonly epoch: number
+  readonly takeovers: Takeovers
+}
+
+const NO_TAKEOVERS: Takeovers = { count: 0, since: 0 }
 
 interface SessionRow {
   readonly id: string
@@ -102,24 +120,31 @@ export class Sessions {
     this.#byId.set(session.id, session)
   }
 
-  /** Who holds the identity, and the last epoch in which it was claimed; 0 where it never was. */
-  claimOf(identity: Address.Address): { readonly holder: Session | undefined; readonly epoch: number } {
-    const row = this.#storage.sql.all<{ epoch: number; session: string | null }>(
-      "SELECT epoch, session FROM identity WHERE address = ?",
+  /** What is known of an identity: who holds it, when it was last claimed. */
+  claimOf(identity: Address.Address): IdentityState {
+    const row = this.#storage.sql.all<IdentityRow>(
+      "SELECT epoch, session, takeovers, takeovers_since FROM identity WHERE address = ?",
       identity,
     )[0]
-    if (row === undefined) return { holder: undefined, epoch: 0 }
-    return { holder: row.session === null ? undefined : this.byId(row.session), epoch: row.epoch }
+    if (row === undefined) return { holder: undefined, epoch: 0, takeovers: NO_TAKEOVERS }
+    return {
+      holder: row.session === null ? undefined : this.byId(row.session),
+      epoch: row.epoch,
+      takeovers: { count: row.takeovers, since: row.takeovers_since },
+    }
   }
 
   /** Makes the session the one that speaks for the identity, from this epoch on. */
-  setIdentity(session: Session, identity: Address.Address, epoch: number): void {
+  setIdentity(session: Session, identity: Address.Address, epoch: number, takeovers: Takeovers): void {
     this.#storage.sql.run(
-      `INSERT INTO identity (address, epoch, session) VALUES (?1, ?2, ?3)
-       ON CONFLICT (address) DO UPDATE SET epoch = ?2, session = ?3, released_at = NULL`,
+      `INSERT INTO identity (address, epoch, session, takeovers, takeovers_since) VALUES (?1, ?2, ?3, ?4, ?5)
+       ON CONFLICT (address) DO UPDATE
+       SET epoch = ?2, session = ?3, takeovers = ?4, takeovers_since = ?5, released_at = NULL`,
       identity,
       epoch,
       session.id,
+      takeovers.count,
+      takeovers.since,
     )
     session.identity = identity
     session.epoch = epoch

@@ -4,6 +4,7 @@
  *
  * The last connection wins. Decided from stored state alone, never from the order of events.
  */
+import type { Limits } from "../protocol/Limits.ts"
 import type { Session } from "./Session.ts"
 
 export interface TakeoverPlan {
@@ -26,4 +27,21 @@ export const planTakeover = (
     superseded,
     registrationsPass: superseded !== undefined && superseded.expirySeconds > 0,
   }
+}
+
+/** How often an identity was taken over since then, epoch milliseconds. */
+export interface Takeovers {
+  readonly count: number
+  readonly since: number
+}
+
+/** One more takeover, counted, or the milliseconds until there may be one again. */
+export const countTakeover = (
+  before: Takeovers,
+  { abuseWindow, maxTakeovers }: Pick<Limits, "abuseWindow" | "maxTakeovers">,
+  now: number,
+): Takeovers | { readonly retryAfterMs: number } => {
+  if (now - before.since >= abuseWindow) return { count: 1, since: now }
+  if (before.count >= maxTakeovers) return { retryAfterMs: before.since + abuseWindow - now }
+  return { count: before.count + 1, since: before.since }
 }

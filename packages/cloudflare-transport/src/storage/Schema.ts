@@ -78,6 +78,16 @@ const STEPS: ReadonlyArray<ReadonlyArray<string>> = [
     `ALTER TABLE session ADD COLUMN token_until INTEGER`,
     `CREATE INDEX session_token ON session (token_until) WHERE token_until IS NOT NULL`,
   ],
+  [
+    "ALTER TABLE identity ADD COLUMN takeovers INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE identity ADD COLUMN takeovers_since INTEGER NOT NULL DEFAULT 0",
+    `CREATE TABLE pause (
+      reader TEXT NOT NULL,
+      sender TEXT NOT NULL,
+      address TEXT NOT NULL,
+      PRIMARY KEY (reader, sender, address)
+    ) WITHOUT ROWID`,
+  ],
 ]
 
 /** Brings the tables to the version of this code. */

@@ -215,12 +215,18 @@ describe("sending", () => {
     }),
   )
 
-  it.effect("a network that takes less than is sent is a typed error, not a growing buffer", () =>
+  it.effect("a network that takes less than is sent makes tell wait, and the queue is bounded", () =>
     Effect.gen(function* () {
-      const { client, network } = yield* start()
+      const { client, network } = yield* start({ queueLimit: 2 })
       network.last.bufferedAmount = 17 * 1_048_576
-      expect(yield* Effect.flip(client.tell(ADA, "n", 1))).toMatchObject({ reason: "queue_full" })
+      const telling = yield* run(client.tell(ADA, "n", 1))
+      yield* run(client.tell(ADA, "n", 2))
+      expect(yield* Effect.flip(client.tell(ADA, "n", 3))).toMatchObject({ reason: "queue_full" })
+      expect(outcome(telling)).toBe("waiting")
       network.last.bufferedAmount = 0
+      yield* pass(100)
+      expect(outcome(telling)).toBeUndefined()
+      expect(network.last.sent.slice(1).map(({ payload }) => payload)).toEqual([1, 2])
     }),
   )
 
@@ -329,6 +335,21 @@ describe("what is held", () => {
     }),
   )
 
+  it.effect(
+    "what waits to be registered or watched fails as soon as the client ends, and so does what comes later",
+    () =>
+      Effect.gen(function* () {
+        const { client } = yield* begin()
+        const requests = [Effect.asVoid(client.register("@(test/extra)")), Effect.asVoid(client.watch(ADA))]
+        const early = yield* Effect.forEach(requests, run)
+        yield* client.close
+        const late = yield* Effect.forEach(requests, run)
+        yield* settle
+        for (const one of [...early, ...late])
+          expect(outcome(one)).toMatchObject({ _tag: "TransportError", reason: "closed" })
+      }),
+  )
+
   it.effect("a rate-limited request for what is held is made again after the wait", () =>
     Effect.gen(function* () {
       const { client, network } = yield* start()
@@ -414,6 +435,25 @@ describe("the transport", () => {
       }
       network.last.say("other", "tell", { from: ADA })
       expect(heard).toEqual([1, 2, 3, "tell"])
+    }),
+  )
+
+  it.effect.each([
+    ["is given up after its time", [], ["hub:error"]],
+    ["may take longer where its asker demands: it is a stream", ["actor:demand"], []],
+  ] as const)("an ask without an answer %s", ([, says, hears]) =>
+    Effect.gen(function* () {
+      const { client, network } = yield* start()
+      const heard: Array<string> = []
+      yield* client.transport.receive(({ type }) => void heard.push(type))
+      const ask = message("ask", ADA, "work", 1, 0)
+      client.transport.send(ask)
+      for (const type of says) client.transport.send(message("tell", ADA, type, { n: 0 }, 0, {}, ask.id))
+      for (let i = 0; i < 4; i++) {
+        yield* pass(20_000)
+        network.last.emit("message", { data: '{"type":"pong"}' })
+      }
+      expect(heard).toEqual(hears)
     }),
   )
 

@@ -341,8 +341,8 @@ describe("reconnecting", () => {
         yield* pass(250)
         network.last.open()
         yield* settle
-        yield* client.tell(ADA, "newer", 1)
-        yield* pass(500)
+        yield* run(client.tell(ADA, "newer", 1))
+        yield* pass(1_000)
         yield* client.tell(ADA, "newest", 2)
         yield* settle
         const { sent } = network.last

@@ -64,7 +64,7 @@ describe("asks", () => {
     expect(a.take()).toEqual([])
   })
 
-  it("the id of an open ask is refused until it is over", () => {
+  it("fault 31: the id of an open ask is refused until it is over", () => {
     const { a, b } = two()
     a.send({ id: "same", to: "@(node/b)", pattern: "ask" })
     a.send({ id: "same", to: "@(node/b)", pattern: "ask" })
@@ -327,6 +327,20 @@ describe("giving up, forwarding, streams", () => {
     answer(3, true)
     answer(4, true)
     expect(a.take().map(({ payload }) => payload)).toEqual([1, 2, 3])
+  })
+
+  it("a stream whose asker demands, be it nothing, has as long again for its next answer", () => {
+    const { hub, a, b } = two()
+    const id = a.ask("@(node/b)", "question", null, 10_000)
+    const question = b.takeOne()
+    for (const n of [16, 0, 0]) {
+      hub.advance(9_000)
+      if (n === 0) hub.evict()
+      a.send({ to: "@(node/b)", type: "actor:demand", correlationId: id, payload: { n } })
+    }
+    hub.advance(9_000)
+    b.answer(question, 1, { metadata: { stream: { n: 1, done: true } } })
+    expect(a.take().map(({ payload }) => payload)).toEqual([1])
   })
 
   it("a stream that falls silent times out", () => {

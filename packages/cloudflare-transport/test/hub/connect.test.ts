@@ -223,7 +223,7 @@ describe("who breaks the protocol", () => {
     const hub = new TestHub()
     const client = hub.connect("@(node/a)")
     const other = hub.connect("@(node/b)")
-    hub.core.violated(hub.connection(client.socket.id)!)
+    hub.core.violated(hub.connection(client.socket.id)!, 4400, "invalid_message")
     hub.flush()
     expect(client.socket.close?.code).toBe(4400)
     other.ask("@(node/a)", "question")

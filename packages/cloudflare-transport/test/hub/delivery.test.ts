@@ -71,7 +71,7 @@ describe("direct envelopes", () => {
     expect(a.request("hub:metrics").payload.dead_letters).toBe(3)
   })
 
-  it("what expired is not delivered: an ask is told, a tell is a dead letter", () => {
+  it("fault 31: what expired is not delivered: an ask is told, a tell is a dead letter", () => {
     const hub = new TestHub()
     const a = hub.connect("@(node/a)")
     const b = hub.connect("@(node/b)")
@@ -274,6 +274,7 @@ describe("figures", () => {
       connections_opened: 2,
       connections_closed: 1,
       dead_letters: 0,
+      dropped: 0,
       sessions: 1,
       registrations: 0,
       windowStart: hub.now() - 1_000,

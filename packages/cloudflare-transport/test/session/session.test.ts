@@ -2,8 +2,10 @@ import { describe, expect, it } from "vitest"
 import { DEFAULT_LIMITS } from "../../src/protocol/Limits.ts"
 import type { Connection } from "../../src/session/Connection.ts"
 import { canGo, type ConnectionState } from "../../src/session/ConnectionState.ts"
+import { Flow, NO_FLOW } from "../../src/session/Flow.ts"
 import { isSilent, lastHeard, leaseUntil, sessionHeard } from "../../src/session/Liveness.ts"
 import { volatileOutbox } from "../../src/session/Outbox.ts"
+import { fullBucket, RateBucket } from "../../src/session/RateBucket.ts"
 import { addressOf, type Session } from "../../src/session/Session.ts"
 import { planTakeover } from "../../src/session/Takeover.ts"
 
@@ -39,6 +41,8 @@ const connection = (fields: Partial<Connection> = {}): Connection => ({
   major: 0,
   strikes: 0,
   failures: 0,
+  rate: new RateBucket(DEFAULT_LIMITS, fullBucket(DEFAULT_LIMITS, 0)),
+  flow: new Flow(DEFAULT_LIMITS, NO_FLOW),
   heardAt: 0,
   claims: null,
   outgoing: [],

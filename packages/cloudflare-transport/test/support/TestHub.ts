@@ -7,6 +7,7 @@ import { readClaims, type TokenPayload } from "../../src/auth/Claims.ts"
 import { TokenRefused } from "../../src/auth/TokenRefused.ts"
 import { HubCore } from "../../src/hub/HubCore.ts"
 import type { HubHost, LogFields, LogLevel } from "../../src/hub/HubHost.ts"
+import { CloseCode } from "../../src/protocol/CloseCode.ts"
 import { DEFAULT_LIMITS, type Limits } from "../../src/protocol/Limits.ts"
 import type { Connection } from "../../src/session/Connection.ts"
 import { migrate } from "../../src/storage/Schema.ts"
@@ -109,7 +110,7 @@ export class TestHub implements HubHost {
   /** Opens a socket, without connecting; with the claims of a token that came with the upgrade. */
   open(token: TokenPayload | null = null): TestClient {
     const claims = token === null ? null : readClaims(token).text
-    const socket = new TestSocket(`connection-${++this.#count}`, this.#now, claims)
+    const socket = new TestSocket(`connection-${++this.#count}`, this.limits, this.#now, claims)
     this.#sockets.set(socket.id, socket)
     this.core.opened(this.#connectionOf(socket))
     this.flush()
@@ -216,7 +217,13 @@ export class TestHub implements HubHost {
   }
 
   flush(): void {
-    for (const flush of this.#dirty.splice(0)) flush()
+    for (let dirty = this.#dirty.splice(0); dirty.length > 0; dirty = this.#dirty.splice(0)) {
+      for (const flush of dirty) flush()
+      for (const connection of this.#connections.values()) {
+        if (!connection.flow.isLost || connection.state !== "connected") continue
+        this.core.violated(connection, CloseCode.SlowConsumer, "slow_consumer")
+      }
+    }
   }
 
   #runSoon(): void {

@@ -111,7 +111,7 @@ describe("the bridge alone, in an object that is no hub", () => {
     ])
   })
 
-  it("a frame of just the size allowed is taken, one byte more is refused undecoded", async () => {
+  it("fault 30: a frame of just the size allowed is taken, one byte more is refused undecoded", async () => {
     const client = await SocketClient.open(echo())
     const frameOf = (bytes: number, filler: string) => {
       const envelope = { id: "x", to: "@(a/b)", type: "note", pattern: "tell", timestamp: 0, payload: "" }

@@ -4,6 +4,7 @@ declare namespace Cloudflare {
     readonly IMPATIENT_HUB: DurableObjectNamespace<import("./worker.ts").ImpatientHub>
     readonly TOKEN_HUB: DurableObjectNamespace<import("./worker.ts").TokenHub>
     readonly TICKET_HUB: DurableObjectNamespace<import("./worker.ts").TicketHub>
+    readonly STRICT_HUB: DurableObjectNamespace<import("./worker.ts").StrictHub>
     readonly ECHO: DurableObjectNamespace<import("./worker.ts").Echo>
     readonly HOST: DurableObjectNamespace<import("./worker.ts").Host>
     readonly ACCOUNT: DurableObjectNamespace<import("./worker.ts").AccountActor>

@@ -1,4 +1,4 @@
-/** The Worker under test: the hub as it is shipped, one whose times are short, and the bridge alone. */
+/** The Worker under test: the hub as it is shipped, one impatient, one strict, and the bridge alone. */
 import { SignalHub } from "../../src/hub/SignalHub.ts"
 import type { HubEnv } from "../../src/worker/HubEnv.ts"
 import { hubWorker } from "../../src/worker/HubWorker.ts"
@@ -28,6 +28,15 @@ export class TokenHub extends SignalHub {
 export class TicketHub extends tickets.SignalHub {
   constructor(ctx: DurableObjectState, env: HubEnv) {
     super(ctx, { ...env, AUTH_MODE: "token" })
+  }
+}
+
+/** Gives each connection a few envelopes and no more in a test's time, and small buffers. */
+export class StrictHub extends SignalHub {
+  constructor(ctx: DurableObjectState, env: HubEnv) {
+    const rate = { maxEnvelopesPerSecond: 0.001, envelopeBurst: 20, maxRefusals: 5 }
+    const flow = { pauseThreshold: 8_000, resumeThreshold: 2_000, maxUnacknowledged: 40_000 }
+    super(ctx, { ...env, LIMITS: { ...rate, ...flow, maxMessageSize: 100_000 } })
   }
 }
 

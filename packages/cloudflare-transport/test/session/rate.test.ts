@@ -1,0 +1,121 @@
+import * as fc from "fast-check"
+import { describe, expect, it } from "vitest"
+import { DEFAULT_LIMITS } from "../../src/protocol/Limits.ts"
+import { fullBucket, RateBucket } from "../../src/session/RateBucket.ts"
+import { SpentRates } from "../../src/session/SpentRates.ts"
+
+const bucket = (limits = {}) => {
+  const all = { ...DEFAULT_LIMITS, ...limits }
+  return new RateBucket(all, fullBucket(all, 0))
+}
+const takeAll = (one: RateBucket): number => {
+  let taken = 0
+  while (one.take()) taken++
+  return taken
+}
+
+describe("RateBucket", () => {
+  it("lets the burst pass at once, and not one more", () => {
+    const one = bucket()
+    expect(takeAll(one)).toBe(400)
+    one.refill(4)
+    expect(one.take()).toBe(false)
+    one.refill(5)
+    expect(one.take()).toBe(true)
+  })
+
+  it("never lets more pass in any time than the burst and the rate", () => {
+    const steps = fc.array(fc.record({ wait: fc.nat(3_000), want: fc.nat(500) }), { maxLength: 40 })
+    fc.assert(
+      fc.property(steps, (all) => {
+        const one = bucket()
+        const passed: Array<readonly [at: number, count: number]> = []
+        let now = 0
+        for (const { wait, want } of all) {
+          now += wait
+          one.refill(now)
+          let count = 0
+          while (count < want && one.take()) count++
+          passed.push([now, count])
+        }
+        for (let from = 0; from < passed.length; from++) {
+          let sum = 0
+          for (const [at, count] of passed.slice(from)) {
+            sum += count
+            expect(sum).toBeLessThanOrEqual(400 + ((at - passed[from]![0]) * 200) / 1_000 + 1e-6)
+          }
+        }
+      }),
+    )
+  })
+
+  it("a clock that goes back gives nothing and takes nothing", () => {
+    const one = bucket()
+    takeAll(one)
+    one.refill(1_000)
+    one.refill(500)
+    expect(takeAll(one)).toBe(200)
+  })
+
+  it("fault 38: says in milliseconds when the next may come, which may", () => {
+    const one = bucket()
+    takeAll(one)
+    one.refill(2)
+    const { retryAfterMs } = one.refuse(2)
+    expect(retryAfterMs).toBe(3)
+    one.refill(2 + retryAfterMs)
+    expect(one.take()).toBe(true)
+  })
+
+  it("100 refusals within 10 s are too many: then until it is full again; older ones don't count", () => {
+    const one = bucket()
+    takeAll(one)
+    for (let n = 1; n < 100; n++) expect(one.refuse(9_999).tooMany).toBe(false)
+    expect(one.refuse(9_999)).toEqual({ retryAfterMs: 2_000, tooMany: true })
+    const other = bucket()
+    takeAll(other)
+    for (let n = 1; n < 100; n++) other.refuse(0)
+    expect(other.refuse(10_000).tooMany).toBe(false)
+  })
+
+  it("who goes on from another's has no more than that had, refusals included", () => {
+    const old = bucket()
+    takeAll(old)
+    for (let n = 1; n < 100; n++) old.refuse(0)
+    const fresh = bucket()
+    fresh.inherit(old, 1_000)
+    expect(takeAll(fresh)).toBe(200)
+    expect(fresh.refuse(1_000).tooMany).toBe(true)
+  })
+})
+
+describe("SpentRates", () => {
+  it("keeps what was spent until it would be full, and gives it once", () => {
+    const rates = new SpentRates()
+    const spent = bucket()
+    takeAll(spent)
+    rates.put("@(node/a)", spent, 0)
+    rates.put("@(node/full)", bucket(), 0)
+    expect(rates.take("@(node/full)")).toBeUndefined()
+    expect(rates.take("@(node/a)")).toBe(spent)
+    expect(rates.take("@(node/a)")).toBeUndefined()
+  })
+
+  it("is bounded, and forgets what time has filled", () => {
+    const rates = new SpentRates()
+    for (let n = 0; n < 10_001; n++) {
+      const spent = bucket()
+      takeAll(spent)
+      rates.put(`@(node/${n})`, spent, 0)
+    }
+    expect(rates.take("@(node/0)")).toBeUndefined()
+    expect(rates.take("@(node/1)")).toBeDefined()
+    const late = bucket()
+    takeAll(late)
+    late.refill(5_000)
+    takeAll(late)
+    rates.put("@(node/late)", late, 5_000)
+    expect(rates.take("@(node/2)")).toBeUndefined()
+    expect(rates.take("@(node/late)")).toBe(late)
+  })
+})
