@@ -25,6 +25,7 @@ const project = (
  * - `fuzz`: seeded hostile frames; `FUZZ_CASES`, `FUZZ_SEED`.
  * - `client`: our client against workerd, crashes included.
  * - `browser`: our client in Chromium.
+ * - `examples`: those that run by themselves.
  */
 export default defineConfig({
   test: {
@@ -43,6 +44,7 @@ export default defineConfig({
       project("fuzz", "fuzz/**/*.test.ts", { timeout: 180_000 }),
       project("client", "client/**/*.test.ts"),
       project("browser", "browser/**/*.test.ts", { timeout: 90_000 }),
+      project("examples", "examples/**/*.test.ts", { timeout: 120_000 }),
     ],
   },
 })

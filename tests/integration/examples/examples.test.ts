@@ -1,0 +1,46 @@
+/** The examples run by themselves, and tell what they are to tell. */
+import { execFile } from "node:child_process"
+import { join } from "node:path"
+import { promisify } from "node:util"
+import { expect, test } from "vitest"
+import { ROOT } from "../support/hub.ts"
+
+/** The lines that the example prints. Rejects, with all that it said, where it does not exit with 0. */
+const run = async (name: string): Promise<ReadonlyArray<string>> => {
+  const main = join(ROOT, "../../examples", name, "main.ts")
+  const { stdout } = await promisify(execFile)(process.execPath, [main])
+  return stdout.split("\n").map((line) => line.trim().replace(/ {2,}/, ": "))
+}
+
+const count = (lines: ReadonlyArray<string>, text: string): number =>
+  lines.filter((line) => line.includes(text)).length
+
+test("the demo ends by itself", async () => {
+  const lines = await run("demo")
+  expect(lines).toContain('visitor: asks the page and hears "hello Linus, says @(browser/page)"')
+})
+
+test("the lobby ends by itself; who plays on notices what it should, once", async () => {
+  const lines = await run("lobby")
+
+  // The room that failed has kept its players; each hears of the new round.
+  expect(count(lines, "@(lobby/main/blue) failed: Error: nobody has thought of zero")).toBe(1)
+  expect(lines).toContain('linus: guesses 0 and hears "actor_failed", and no word of why')
+  expect(count(lines, "hears: a new round begins")).toBe(3)
+  expect(lines).toContain("linus: guesses 101: lower")
+
+  // The profile was passivated in between.
+  expect(lines).toContain("script: asks @(profile/ada) and hears that she has 1")
+
+  // Of each who went away for good the room heard once; of the page that was reloaded, never.
+  expect(count(lines, "ada: hears: linus has left (disconnected)")).toBe(1)
+  expect(count(lines, "ada: hears: grace has left (disconnected)")).toBe(1)
+  expect(count(lines, "ada has left")).toBe(0)
+
+  // Children stop before their parent, and nobody else had to.
+  expect(lines.filter((line) => line.endsWith("is stopped"))).toEqual([
+    "lobby: @(lobby/main/blue) is stopped",
+    "lobby: @(lobby/main/red) is stopped",
+    "lobby: @(lobby/main) is stopped",
+  ])
+})
