@@ -1,27 +1,26 @@
 /**
  * Checks what the documentation says against what is there: links and anchors resolve, scripts and tests exist,
- * programs compile against the built packages, example envelopes are envelopes, and the lists of error
- * codes, close codes and log events are complete. Prints each problem, `file:line: what`, and exits 1.
+ * programs compile against the built packages and print what the page says, example envelopes are envelopes,
+ * and the lists of error codes, close codes and log events are complete. Prints each problem,
+ * `file:line: what`, and exits 1.
  *
  * A block ```ts is a whole program. It may name itself in its first line, `// file: name.ts` or
- * `// name.ts`: blocks of one page can import one another by that name.
+ * `// name.ts`: blocks of one page can import one another by that name. It is run, unless it imports what is
+ * for a hub or a Worker, and must end well. A block ```text output is what the program above it prints.
  */
-import { execFileSync } from "node:child_process"
+import { execFile, execFileSync } from "node:child_process"
 import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { createRequire } from "node:module"
 import { dirname, join, relative, resolve } from "node:path"
+import { promisify } from "node:util"
 
 const root = resolve(import.meta.dirname, "..")
 const cache = join(root, "node_modules/.cache/docs")
 const problems: Array<string> = []
-/** Pages whose programs are run, not only compiled. */
-const RUN: ReadonlySet<string> = new Set([
-  "docs/actor-design/actors.md",
-  "docs/actor-design/testing-actors.md",
-])
-
 interface Block {
   readonly language: string
+  /** The word after the language. */
+  readonly note: string
   readonly line: number
   readonly text: string
 }
@@ -64,14 +63,15 @@ const anchorsOf = (prose: ReadonlyArray<string>): ReadonlySet<string> => {
 const readPage = (path: string): Page => {
   const prose: Array<string> = []
   const blocks: Array<Block> = []
-  let open: { readonly language: string; readonly line: number; readonly text: Array<string> } | undefined
+  let open: (Omit<Block, "text"> & { readonly text: Array<string> }) | undefined
   const lines = readFileSync(join(root, path), "utf8").split("\n")
   lines.forEach((line, index) => {
-    const fence = /^\s*```(\S*)/.exec(line)
+    const fence = /^\s*```(\S*)\s*(\S*)/.exec(line)
     if (fence !== null) {
       prose.push("")
-      if (open === undefined) open = { language: fence[1] ?? "", line: index + 1, text: [] }
-      else {
+      if (open === undefined) {
+        open = { language: fence[1] ?? "", note: fence[2] ?? "", line: index + 1, text: [] }
+      } else {
         blocks.push({ ...open, text: open.text.join("\n") })
         open = undefined
       }
@@ -143,17 +143,30 @@ const checkFrames = async (page: Page): Promise<void> => {
   }
 }
 
-/** Each page's programs in a folder of their own, compiled together. */
-const checkPrograms = (pages: Iterable<Page>): void => {
+interface Program {
+  readonly page: Page
+  readonly block: Block
+  /** What it prints, where the page says it. */
+  output?: Block
+}
+
+/** Each page's programs in a folder of their own, compiled together; then they are run. */
+const checkPrograms = async (pages: Iterable<Page>): Promise<void> => {
   rmSync(cache, { recursive: true, force: true })
-  const sources = new Map<string, { readonly page: Page; readonly block: Block }>()
+  const sources = new Map<string, Program>()
   for (const page of pages) {
+    let last: Program | undefined
     for (const block of page.blocks) {
+      if (block.note === "output") {
+        if (last === undefined) report(page.path, block.line, "there is no program above this output")
+        else last.output = block
+      }
       if (block.language !== "ts") continue
       const named = /^\/\/ (?:file: )?([\w./-]+\.ts)\s*$/m.exec(block.text.split("\n", 1)[0] ?? "")?.[1]
       const path = join(page.path.replaceAll(/[/.]/g, "_"), named ?? `line-${block.line}.ts`)
       if (sources.has(path)) report(page.path, block.line, `two programs of this page are named ${named}`)
-      sources.set(path, { page, block })
+      last = { page, block }
+      sources.set(path, last)
       mkdirSync(dirname(join(cache, path)), { recursive: true })
       // Each is a module, with or without imports of its own.
       writeFileSync(join(cache, path), `${block.text}\nexport {}\n`)
@@ -179,9 +192,6 @@ const checkPrograms = (pages: Iterable<Page>): void => {
       encoding: "utf8",
       stdio: "pipe",
     })
-    for (const [path, { block, page }] of sources) {
-      if (RUN.has(page.path)) run(join("out", path.replace(/ts$/, "js")), page, block)
-    }
   } catch (error) {
     const { stdout = "" } = error as { readonly stdout?: string }
     for (const line of stdout.trim().split("\n")) {
@@ -190,17 +200,35 @@ const checkPrograms = (pages: Iterable<Page>): void => {
       if (source === undefined) problems.push(line)
       else report(source.page.path, source.block.line + Number(at), what)
     }
+    return
   }
+  const waiting = [...sources].filter(([path]) => runsAlone(path, sources))
+  const work = async (): Promise<void> => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) await run(...next)
+  }
+  await Promise.all([work(), work()])
 }
 
-/** Runs a program; it must end, and not by a failure. */
-const run = (path: string, page: Page, block: Block): void => {
+/** Whether neither it nor what it imports of its page needs a hub or a Worker. */
+const runsAlone = (path: string, sources: ReadonlyMap<string, Program>): boolean => {
+  const imports = sources.get(path)?.block.text.matchAll(/from "([^"]+)"/g) ?? []
+  return [...imports].every(
+    ([, from = ""]) =>
+      !/^(@signal-hub\/cloudflare-transport|cloudflare:)/.test(from) &&
+      (!from.startsWith(".") || runsAlone(join(dirname(path), from), sources)),
+  )
+}
+
+/** Runs a compiled program: it ends well within 30 s, and prints what its page says. */
+const run = async (path: string, { block, output, page }: Program): Promise<void> => {
+  const compiled = join(cache, "out", path.replace(/\.ts$/, ".js"))
   try {
-    execFileSync(process.execPath, [path], { cwd: cache, encoding: "utf8", stdio: "pipe", timeout: 30_000 })
+    const { stdout } = await promisify(execFile)(process.execPath, [compiled], { timeout: 30_000 })
+    if (output !== undefined && stdout.trim() !== output.text.trim()) {
+      report(page.path, output.line, `the program above prints something else:\n${stdout.trim()}`)
+    }
   } catch (error) {
-    const { stderr = "" } = error as { readonly stderr?: string }
-    const reason = stderr.split("\n").find((line) => line.includes("Error")) ?? String(error)
-    report(page.path, block.line, `the program fails: ${reason}`)
+    report(page.path, block.line, `the program fails: ${String(error)}`)
   }
 }
 
@@ -243,7 +271,7 @@ for (const page of pages.values()) {
   checkScripts(page, scripts)
   await checkFrames(page)
 }
-checkPrograms(pages.values())
+await checkPrograms(pages.values())
 await checkLists(pages)
 
 if (problems.length > 0) {
