@@ -115,9 +115,14 @@ export class Cast implements AsyncDisposable {
   }
 }
 
+/** Asks the process to end, and waits until it has; 5 s, then it is killed. */
 const end = (child: ChildProcess): Promise<void> =>
   new Promise((ended) => {
     if (child.exitCode !== null || child.signalCode !== null) return ended()
-    child.once("exit", () => ended())
-    child.send("end")
+    const impatience = setTimeout(() => child.kill("SIGKILL"), 5_000)
+    child.once("exit", () => {
+      clearTimeout(impatience)
+      ended()
+    })
+    if (child.connected) child.send("end")
   })

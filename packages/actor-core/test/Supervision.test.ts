@@ -236,6 +236,28 @@ describe("supervision", () => {
     ),
   )
 
+  it.effect("too many restarts end the actor alone where it is to stop then; else its parent decides", () =>
+    silently(
+      Effect.gen(function* () {
+        const intensity = { restarts: 1, within: "1 second" } as const
+        for (const [exhausted, starts, stopped] of [
+          ["stop", 1, ["@(local/parent/b)"]],
+          ["escalate", 2, ["@(local/parent/c)", "@(local/parent/b)", "@(local/parent/a)"]],
+        ] as const) {
+          const { children, parent, system } = yield* family(Supervision.restart({ intensity, exhausted }))
+          const ends: Array<string> = []
+          system.events.subscribe("ActorStopped", ({ address }) => void ends.push(address))
+          const [, second] = children
+          second!.tell("add", BOOM)
+          second!.tell("add", BOOM)
+          yield* settled
+          expect(yield* parent.ask("get", undefined)).toBe(starts)
+          expect(ends).toEqual(stopped)
+        }
+      }),
+    ),
+  )
+
   it.effect("restarts go on for ever where they keep to the intensity", () =>
     silently(
       Effect.gen(function* () {
