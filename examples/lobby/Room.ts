@@ -11,8 +11,10 @@ export const room = (seats: number): Behavior.Behavior<typeof Room> => {
   // What is inside begins anew with each: the round.
   return Behavior.setup(Room, (context) => {
     let secret = Math.ceil(Math.random() * 100)
+    const readers = new Set<(news: typeof News.Type) => void>()
     const tellAll = (news: typeof News.Type): void => {
       for (const player of players) context.ref(Player, player).tell("news", news)
+      for (const read of readers) read(news)
     }
     for (const address of players) context.watch({ address })
 
@@ -36,6 +38,12 @@ export const room = (seats: number): Behavior.Behavior<typeof Room> => {
           secret = Math.ceil(Math.random() * 100)
           return "right" as const
         }).pipe(Effect.orDie) // Without its profile a win is the room's failure.
+      },
+      feed: () => async (emit, over) => {
+        const read = (news: typeof News.Type): void => void emit(news)
+        readers.add(read)
+        await over // Its reader had enough, or is gone; or the room is restarted.
+        readers.delete(read)
       },
 
       // Over the hub: when the player's connection did not come back within the grace period.

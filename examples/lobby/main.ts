@@ -4,10 +4,12 @@
  * reloaded, a process is killed; it ends by itself.
  */
 import { join } from "node:path"
+import type { Address } from "@signal-hub/actor-core"
 import { connect } from "@signal-hub/cloudflare-transport/client"
 import { createTestHarness } from "wrangler"
 import { Cast } from "../Cast.ts"
-import { Player, Profile } from "./protocols.ts"
+import { told } from "./player.ts"
+import { Player, Profile, Room } from "./protocols.ts"
 
 // Wrangler would ask the internet where it is; nobody here wants to know.
 process.env.CLOUDFLARE_CF_FETCH_ENABLED = "false"
@@ -41,7 +43,16 @@ const profile = hub.actor(Profile, "@(profile/ada)")
 const blue = "@(lobby/main/blue)"
 const allHear = (text: string) => Promise.all(["ada", "grace", "linus"].map((who) => cast.heard(who, text)))
 
-cast.step("They sit down in the blue room, and Ada guesses its number")
+/** Reads a room's feed, a stream, until somebody has won. */
+const lookOn = async (room: Address.Address): Promise<void> => {
+  for await (const news of hub.actor(Room, room).stream("feed", undefined)) {
+    cast.say("script", `reads: ${told(news)}`)
+    if (news._tag === "Won") break
+  }
+}
+
+cast.step("They sit down in the blue room, and Ada guesses its number. The script looks on")
+const lookingOn = lookOn(blue)
 for (const player of [ada, grace, linus]) await player.ask("sit", blue)
 await Promise.all([cast.heard("ada", "linus sits"), cast.heard("grace", "linus sits")])
 let [low, high] = [1, 100]
@@ -54,6 +65,7 @@ while (hint !== "right") {
 }
 await cast.heard("ada", ": right")
 await allHear("ada got it")
+await lookingOn
 // The room told her profile, which is a virtual actor: nobody needs it any more.
 await cast.heard("lobby", "@(profile/ada) is passivated")
 

@@ -37,7 +37,8 @@ export const play = async (url: string, name: string, say: (line: string) => voi
   return hub
 }
 
-const told = (news: typeof News.Type): string => {
+/** The news in words. */
+export const told = (news: typeof News.Type): string => {
   switch (news._tag) {
     case "SatDown":
       return `${nameOf(news.player)} sits down`

@@ -18,19 +18,21 @@ export class NotSeated extends Schema.TaggedError<NotSeated>()("NotSeated", {}) 
 /** Where the secret number is, seen from a guess. */
 export const Hint = Schema.Literals(["higher", "lower", "right"])
 
-/** A room: who sits in it guesses its secret number, from 1 to 100. */
-export const Room = Protocol.make("room", {
-  /** Takes a seat; again, it keeps it. Answers with all who sit there. */
-  join: Protocol.ask({ success: Schema.Array(AddressSchema), error: RoomFull }),
-  guess: Protocol.ask({ payload: Schema.Number, success: Hint, error: NotSeated }),
-})
-
 /** What a room tells all who sit in it. */
 export const News = Schema.TaggedUnion({
   SatDown: { player: AddressSchema },
   Left: { player: AddressSchema, reason: Schema.String },
   RoundBegan: {},
   Won: { player: AddressSchema, secret: Schema.Number, points: Schema.Number },
+})
+
+/** A room: who sits in it guesses its secret number, from 1 to 100. */
+export const Room = Protocol.make("room", {
+  /** Takes a seat; again, it keeps it. Answers with all who sit there. */
+  join: Protocol.ask({ success: Schema.Array(AddressSchema), error: RoomFull }),
+  guess: Protocol.ask({ payload: Schema.Number, success: Hint, error: NotSeated }),
+  /** What is news in the room from now on, for who looks on. */
+  feed: Protocol.stream({ success: News }),
 })
 
 /** A player: hears the news of its room, and does what the person before the screen says. */

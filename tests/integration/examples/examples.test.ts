@@ -29,6 +29,9 @@ test("the lobby ends by itself; who plays on notices what it should, once", asyn
   expect(count(lines, "hears: a new round begins")).toBe(3)
   expect(lines).toContain("linus: guesses 101: lower")
 
+  // Who only looks on has read the same, as a stream.
+  expect(count(lines, "script: reads: ada got it")).toBe(1)
+
   // The profile was passivated in between.
   expect(lines).toContain("script: asks @(profile/ada) and hears that she has 1")
 
