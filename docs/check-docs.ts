@@ -17,6 +17,7 @@ import { promisify } from "node:util"
 const root = resolve(import.meta.dirname, "..")
 const cache = join(root, "node_modules/.cache/docs")
 const problems: Array<string> = []
+
 interface Block {
   readonly language: string
   /** The word after the language. */
