@@ -5,7 +5,6 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Scheduler from "effect/Scheduler"
@@ -51,17 +50,16 @@ export interface LocalOptions {
   readonly tracing?: MakeTracing
 }
 
-/** An actor system of this process alone, until the scope closes. */
+/**
+ * An actor system of this process alone, until the scope closes. As a layer it is
+ * `Layer.effect(ActorSystem.ActorSystem, LocalSystem.make())`: who has no use for layers does not load them.
+ */
 export const make = (options: LocalOptions = {}): Effect.Effect<ActorSystem, never, Scope.Scope> =>
   Effect.gen(function* () {
     const runtime = yield* makeRuntime(options)
     yield* endWithScope(runtime, options)
     return runtime.system
   })
-
-/** `make` as a layer. */
-export const layer = (options?: LocalOptions): Layer.Layer<ActorSystem> =>
-  Layer.effect(ActorSystem, make(options))
 
 /** The runtime of a system, without a way to other processes. */
 export const makeRuntime = (options: LocalOptions) =>
