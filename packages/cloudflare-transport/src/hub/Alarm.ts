@@ -15,10 +15,13 @@ const EARLIEST = `SELECT min(at) AS at FROM (
 
 export class Alarm {
   readonly #host: HubHost
+  readonly #elsewhere: () => number | undefined
   #armedAt: number | null
 
-  constructor(host: HubHost, armedAt: number | null) {
+  /** `elsewhere`: when it must come for what is not in these rows. */
+  constructor(host: HubHost, armedAt: number | null, elsewhere: () => number | undefined) {
     this.#host = host
+    this.#elsewhere = elsewhere
     this.#armedAt = armedAt
   }
 
@@ -35,7 +38,8 @@ export class Alarm {
       EARLIEST,
       this.#host.limits.durableSubscriptionFor,
     )[0]!.at
-    const at = Math.min(stored ?? Number.POSITIVE_INFINITY, nextSweep ?? Number.POSITIVE_INFINITY)
+    const never = Number.POSITIVE_INFINITY
+    const at = Math.min(stored ?? never, nextSweep ?? never, this.#elsewhere() ?? never)
     this.#armedAt = at === Number.POSITIVE_INFINITY ? null : at
     this.#host.setAlarm(this.#armedAt)
   }

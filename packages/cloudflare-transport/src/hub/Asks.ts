@@ -1,8 +1,10 @@
 /**
- * Open asks: who asked whom, and until when. An ask begins in memory and becomes a row when it is a
+ * Open asks: who asked whom, and until when. Either side may be elsewhere; then in place of its session's
+ * id stands the address of the object where it is. An ask begins in memory and becomes a row when it is a
  * second old, so that quick ones cost no row and slow ones outlive eviction. Ends exactly once.
  */
 import type { Address } from "@signal-hub/actor-core"
+import { isElsewhere } from "./Elsewhere.ts"
 import type { Session } from "../session/Session.ts"
 import type { Sql } from "../storage/Sql.ts"
 
@@ -10,6 +12,7 @@ export interface Ask {
   /** The address that asks, as answers must name it in `to`. */
   readonly asker: Address.Address
   readonly id: string
+  /** Id of the session that asks, or the address of the object where the asker is. */
   readonly askerSession: string
   target: Address.Address
   targetSession: string
@@ -47,7 +50,7 @@ export class Asks {
   constructor(sql: Sql, volatileFor: number, session: (id: string) => Session | undefined) {
     this.#sql = sql
     this.#volatileFor = volatileFor
-    this.#session = session
+    this.#session = (id) => (isElsewhere(id) ? undefined : session(id))
     this.#stored = sql.all<{ n: number }>("SELECT count(*) AS n FROM ask")[0]!.n
   }
 
@@ -59,11 +62,11 @@ export class Asks {
   }
 
   open(
-    asker: Session,
+    askerSession: string,
     from: Address.Address,
     id: string,
     target: Address.Address,
-    to: Session,
+    targetSession: string,
     timeout: number,
     now: number,
   ): Ask {
@@ -71,9 +74,9 @@ export class Asks {
     return this.#remember({
       asker: from,
       id,
-      askerSession: asker.id,
+      askerSession,
       target,
-      targetSession: to.id,
+      targetSession,
       timeout,
       deadline: now + timeout,
       storeAt: now + this.#volatileFor,
@@ -102,12 +105,12 @@ export class Asks {
   }
 
   /** Another actor may answer in the target's place. */
-  forward(ask: Ask, target: Address.Address, to: Session): void {
+  forward(ask: Ask, target: Address.Address, targetSession: string): void {
     const key = keyOf(ask.asker, ask.id)
     this.#session(ask.targetSession)?.answering.delete(key)
     ask.target = target
-    ask.targetSession = to.id
-    to.answering.add(key)
+    ask.targetSession = targetSession
+    this.#session(targetSession)?.answering.add(key)
     if (ask.storeAt === 0) this.#write(ask)
   }
 

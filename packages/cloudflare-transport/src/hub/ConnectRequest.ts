@@ -16,6 +16,7 @@ import type { Connection } from "../session/Connection.ts"
 import { addressOf, type Session } from "../session/Session.ts"
 import * as Fields from "./Fields.ts"
 import { endWhatIsForbidden } from "./ClaimsChange.ts"
+import type { HubHost } from "./HubHost.ts"
 import type { HubState } from "./HubState.ts"
 import { claimIdentity } from "./IdentityClaim.ts"
 import { closeConnection } from "./Lifecycle.ts"
@@ -43,14 +44,15 @@ export const connect = (
       const close = connection.claims === null ? undefined : CloseCode.Unauthorized
       throw new Refusal("token_expired", "the token has expired", {}, close)
     }
-    accept(hub, connection, envelope, readClaim(envelope.metadata, claims, hub.host.limits), now)
+    accept(hub, connection, envelope, readClaim(envelope.metadata, claims, hub.host), now)
   } catch (error) {
     if (!(error instanceof Refusal)) throw error
     refuse(hub, connection, envelope, error, now)
   }
 }
 
-const readClaim = (metadata: Fields.Fields, claims: Claims | null, limits: Limits): Claim => {
+const readClaim = (metadata: Fields.Fields, claims: Claims | null, host: HubHost): Claim => {
+  const { limits } = host
   const major = negotiate(metadata.protocolVersion)
   if (major === "malformed") throw malformed('"metadata.protocolVersion" must be a version, as "1.0.0"')
   if (major === "unsupported") {
@@ -66,20 +68,23 @@ const readClaim = (metadata: Fields.Fields, claims: Claims | null, limits: Limit
   Fields.tags(metadata.capabilities, "metadata.capabilities", limits)
   return {
     major,
-    identity: readIdentity(metadata.actorIdentity, claims),
+    identity: readIdentity(metadata.actorIdentity, host.identity ?? claims?.identity),
     claims,
     metadata: Fields.metadata(metadata.clientMetadata, "metadata.clientMetadata", limits),
     expirySeconds: sessionExpiry(metadata.sessionExpirySeconds, major, limits),
   }
 }
 
-/** The identity is the token's; in open mode, the one that the client names. */
-const readIdentity = (named: unknown, claims: Claims | null): Address.Address | undefined => {
+/** The identity that is known already, by the object or by the token; else the one that the client names. */
+const readIdentity = (
+  named: unknown,
+  known: Address.Address | undefined,
+): Address.Address | undefined => {
   const identity =
     named === undefined || named === null ? undefined : Fields.claimable(named, "metadata.actorIdentity")
-  if (claims === null) return identity
-  if (identity === undefined || identity === claims.identity) return claims.identity
-  throw new Refusal("forbidden", '"metadata.actorIdentity" is not the identity of the token')
+  if (known === undefined) return identity
+  if (identity === undefined || identity === known) return known
+  throw new Refusal("forbidden", '"metadata.actorIdentity" is not the identity of this connection')
 }
 
 const sessionExpiry = (value: unknown, major: ProtocolMajor, limits: Limits): number => {
@@ -156,13 +161,13 @@ const connected = (
   if (expiresAt !== null) hub.alarm.atLatest(expiresAt)
   hub.transition(connection, "connected", "hub:connect")
   connection.save()
-  hub.deliver(session, connectedEnvelope(session, correlationId, hub.host.limits, now), now)
+  hub.deliver(session, connectedEnvelope(session, correlationId, hub, now), now)
 }
 
 const connectedEnvelope = (
   session: Session,
   correlationId: string,
-  limits: Limits,
+  { elsewhere, host: { limits } }: HubState,
   now: number,
 ): Envelope.Envelope => {
   const payload: Connected = {
@@ -177,7 +182,7 @@ const connectedEnvelope = (
       supportedContentTypes: ["application/json", "application/msgpack"],
     },
     limits: advertised(limits),
-    topology: "hub",
+    topology: elsewhere === undefined ? "hub" : "gateway",
   }
   const tokenExpiresAt = session.claims?.expiresAt
   const metadata = {

@@ -11,8 +11,9 @@ import type { Connection } from "../session/Connection.ts"
 import { isSilent } from "../session/Liveness.ts"
 import { addressOf, tokenUntil } from "../session/Session.ts"
 import { connect } from "./ConnectRequest.ts"
+import type { Elsewhere } from "./Elsewhere.ts"
 import type { HubHost } from "./HubHost.ts"
-import { HubState } from "./HubState.ts"
+import { type HubEvents, HubState } from "./HubState.ts"
 import {
   closeConnection,
   connectionLost,
@@ -56,14 +57,18 @@ export class HubCore {
   #cancelConnectTimer: (() => void) | undefined
   #sweptAt = 0
 
-  /** `armedAt`: for when the alarm is armed already, epoch milliseconds. */
-  constructor(host: HubHost, armedAt: number | null) {
+  /**
+   * `armedAt`: for when the alarm is armed already, epoch milliseconds. `elsewhere`: what there is beside
+   * this object.
+   */
+  constructor(host: HubHost, armedAt: number | null, elsewhere?: (hub: HubState) => Elsewhere) {
     this.#host = host
-    this.state = new HubState(host, armedAt, {
+    const on: HubEvents = {
       unpark: (connection) => this.#unpark(connection),
       socketGone: (session, now) => loseConnection(this.state, session, now, "socket_gone", now),
       tokenExpired: (session, now) => expireToken(this.state, session, now),
-    })
+    }
+    this.state = new HubState(host, armedAt, on, elsewhere)
   }
 
   /** A socket was accepted. */
@@ -127,6 +132,7 @@ export class HubCore {
       endAddress(state, registration, "expired", now)
     }
     state.endOverdueAsks(now)
+    state.elsewhere?.alarm(now)
     state.topics.forgetUnused(now - limits.durableSubscriptionFor)
     state.sessions.forgetIdentities(now - limits.durableSubscriptionFor)
     const sockets = now - this.#sweptAt >= limits.sweepInterval ? this.#sweep(now) : this.#hasSockets()

@@ -2,6 +2,7 @@
  * What the core of a hub needs from whoever runs it: storage, the open connections, one alarm, timers
  * that may be lost, a log. Everything else it is told: envelopes, closes and the clock's reading.
  */
+import type { Address } from "@signal-hub/actor-core"
 import type { Claims } from "../auth/Claims.ts"
 import type { TokenRefused } from "../auth/TokenRefused.ts"
 import type { Limits } from "../protocol/Limits.ts"
@@ -36,6 +37,8 @@ export interface HubHost {
   readonly authenticate: ((token: string, done: (claims: Claims | TokenRefused) => void) => void) | null
   /** The hub's name, as tokens know it. */
   readonly name: string
+  /** The one identity that connections to this object speak for; `undefined`: each names its own. */
+  readonly identity?: Address.Address
   readonly now: () => number
   readonly log: (level: LogLevel, event: string, fields: LogFields) => void
 }

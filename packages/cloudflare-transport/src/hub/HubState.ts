@@ -17,11 +17,14 @@ import { SpentRates } from "../session/SpentRates.ts"
 import { Alarm } from "./Alarm.ts"
 import { Asks } from "./Asks.ts"
 import { type DeadLetterReason, DeadLetters } from "./DeadLetters.ts"
+import type { Ask } from "./Asks.ts"
+import { type Elsewhere, isElsewhere } from "./Elsewhere.ts"
 import type { HubHost, LogFields, LogLevel } from "./HubHost.ts"
 import { Metrics } from "./Metrics.ts"
 import { Pauses } from "./Pauses.ts"
 import { diffFor, Presence } from "./Presence.ts"
 import { Registry } from "./Registry.ts"
+import { Replies } from "./Replies.ts"
 import { Topics } from "./Topics.ts"
 import { Watches } from "./Watches.ts"
 
@@ -49,11 +52,19 @@ export class HubState {
   readonly metrics: Metrics
   readonly deadLetters: DeadLetters
   readonly outbox: Outbox
+  readonly replies = new Replies()
   readonly on: HubEvents
+  /** `undefined` in a hub, which is all there is. */
+  readonly elsewhere: Elsewhere | undefined
   #announcements: Array<() => void> | undefined
   #askTimer: { readonly at: number; readonly cancel: () => void } | undefined
 
-  constructor(host: HubHost, armedAt: number | null, on: HubEvents) {
+  constructor(
+    host: HubHost,
+    armedAt: number | null,
+    on: HubEvents,
+    elsewhere?: (hub: HubState) => Elsewhere,
+  ) {
     this.host = host
     this.on = on
     this.sessions = new Sessions(host)
@@ -65,10 +76,11 @@ export class HubState {
     this.watches = new Watches(host.sql)
     this.asks = new Asks(host.sql, host.limits.askVolatileFor, (id) => this.sessions.byId(id))
     this.pauses = new Pauses(host.sql)
-    this.alarm = new Alarm(host, armedAt)
+    this.alarm = new Alarm(host, armedAt, () => this.elsewhere?.dueAt())
     this.metrics = new Metrics(host.now())
     this.deadLetters = new DeadLetters(host.limits.maxDeadLetters)
     this.outbox = volatileOutbox((session) => this.sessions.connectionOf(session))
+    this.elsewhere = elsewhere?.(this)
   }
 
   /**
@@ -147,14 +159,56 @@ export class HubState {
   terminated(address: Address.Address, reason: TerminatedReason, now: number): void {
     for (const watcher of this.watches.take(address)) {
       const session = this.owner(watcher)
-      if (session === undefined) continue
-      session.watches = undefined
-      this.deliver(
-        session,
-        hubEnvelope("hub:terminated", watcher, { actorAddress: address, reason }, now),
-        now,
-      )
+      if (session !== undefined) this.tellTerminated(session, watcher, address, reason, now)
+      else this.elsewhere?.terminated(watcher, address, reason)
     }
+  }
+
+  /** What the session watched has ended, and its watch with it. */
+  tellTerminated(
+    session: Session,
+    watcher: Address.Address,
+    address: Address.Address,
+    reason: TerminatedReason,
+    now: number,
+  ): void {
+    session.watches = undefined
+    this.tell(session, hubEnvelope("hub:terminated", watcher, { actorAddress: address, reason }, now))
+  }
+
+  /** Tells the session of something, after the answers that it waits for. */
+  tell(session: Session, envelope: Envelope.Envelope): void {
+    this.replies.inOrder(this.sessions.connectionOf(session), () => {
+      this.deliver(session, envelope, this.host.now())
+    })
+  }
+
+  /** The session of this id, where it is here. */
+  sessionOf(id: string): Session | undefined {
+    return isElsewhere(id) ? undefined : this.sessions.byId(id)
+  }
+
+  /** The ask is over without an answer: its asker hears why. */
+  failAsk(
+    ask: Ask,
+    code: "unknown_actor" | HubErrorCode,
+    target: Address.Address,
+    now: number,
+    message: string = code === "unknown_actor"
+      ? `there is no actor at ${target}`
+      : `${target} went away before it answered`,
+  ): void {
+    this.asks.close(ask)
+    const { asker, askerSession, id } = ask
+    const session = this.sessionOf(askerSession)
+    if (session === undefined && !isElsewhere(askerSession)) return
+    this.metrics.errors++
+    const envelope =
+      code === "unknown_actor"
+        ? hubEnvelope("hub:unknown_actor", asker, { actorAddress: target, message }, now, id)
+        : errorEnvelope(session?.major ?? null, asker, code, message, now, id)
+    if (session !== undefined) this.deliver(session, envelope, now)
+    else this.elsewhere!.send(envelope, now, askerSession as Address.Address)
   }
 
   /** The session that an owner of subscriptions or watches stands for. */
@@ -182,11 +236,12 @@ export class HubState {
   /** Ends the asks whose time is over; their askers hear `timeout`. */
   endOverdueAsks(now: number): void {
     for (const ask of this.asks.overdue(now)) {
-      this.asks.close(ask)
-      const asker = this.sessions.byId(ask.askerSession)
-      if (asker === undefined) continue
-      const message = `${ask.target} did not answer within ${ask.timeout} ms`
-      this.refuse(asker, ask.asker, "timeout", message, ask.id, now)
+      // Where the asker is elsewhere, it is told there: the same time runs out.
+      if (isElsewhere(ask.askerSession)) this.asks.close(ask)
+      else {
+        const message = `${ask.target} did not answer within ${ask.timeout} ms`
+        this.failAsk(ask, "timeout", ask.target, now, message)
+      }
     }
   }
 

@@ -35,6 +35,7 @@ export const claimIdentity = (
     if (superseded === undefined) takeRegistration(hub, session, identity, now)
     else supersede(hub, superseded, session, identity, plan.registrationsPass, now)
     sessions.setIdentity(session, identity, plan.epoch, counted)
+    if (superseded === undefined) hub.elsewhere?.claimed(identity, now)
     // A session that begins with its identity had no time to subscribe or watch without it.
     const moved = session.subscriptions === 0 ? [] : hub.topics.move(provisional, identity)
     if (session.watches !== 0) hub.watches.move(provisional, identity)
@@ -76,8 +77,10 @@ const supersede = (
   const held = hub.registry.heldBy(loser)
   const passes = ({ address }: Registration): boolean => registrationsPass || address === identity
   for (const registration of held) {
-    if (passes(registration)) hub.registry.pass(registration, winner)
-    else endAddress(hub, registration, "superseded", now)
+    if (passes(registration)) {
+      hub.registry.pass(registration, winner)
+      hub.elsewhere?.registered(registration, now)
+    } else endAddress(hub, registration, "superseded", now)
   }
   hub.sessions.remove(loser)
   hub.announce(() => {
@@ -106,7 +109,5 @@ export const moveAway = (hub: HubState, registration: Registration, now: number)
   endAddress(hub, registration, isLive ? "superseded" : "expired", now)
   if (holder === undefined) return
   const payload = { actorAddress: address, reason: "superseded" }
-  hub.announce(() => {
-    hub.deliver(holder, hubEnvelope("hub:unregistered", addressOf(holder), payload, now), now)
-  })
+  hub.announce(() => hub.tell(holder, hubEnvelope("hub:unregistered", addressOf(holder), payload, now)))
 }

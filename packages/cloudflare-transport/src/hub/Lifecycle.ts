@@ -104,6 +104,7 @@ export const endSession = (hub: HubState, session: Session, now: number): void =
       endAddress(hub, registration, expired ? "expired" : "disconnected", now)
     }
     const subscriptions = hub.topics.release(session, now)
+    hub.elsewhere?.unwatched(hub.watches.targetsOf(address))
     hub.watches.release(address)
     releaseConnection(hub, session, now)
     hub.sessions.remove(session)
@@ -128,6 +129,7 @@ export const endAddress = (
   const { address, sessionId } = registration
   const holder = hub.sessions.byId(sessionId)
   hub.registry.remove(registration, holder)
+  hub.elsewhere?.unregistered(address, reason, now)
   hub.announce(() => {
     hub.terminated(address, reason, now)
     const actorIdentity = holder?.identity ?? null
@@ -146,10 +148,8 @@ export const endAsks = (hub: HubState, session: Session, now: number): void => {
 }
 
 const endAsk = (hub: HubState, ask: Ask, now: number): void => {
-  hub.asks.close(ask)
-  const asker = hub.sessions.byId(ask.askerSession)
-  if (asker === undefined) return
-  hub.refuse(asker, ask.asker, "actor_terminated", `${ask.target} went away before it answered`, ask.id, now)
+  // One that it asked itself is over with it: nobody is left to tell.
+  hub.failAsk(ask, "actor_terminated", ask.target, now)
 }
 
 export const logEnd = (

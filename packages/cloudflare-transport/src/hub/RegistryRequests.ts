@@ -45,6 +45,7 @@ export const register = ({ hub, session, envelope, now }: Request): Answer => {
       renewalToken: newRenewalToken(address),
     }
     hub.registry.put(written, session)
+    hub.elsewhere?.registered(written, now)
     return written
   })
   hub.logSession("actor_registered", session, { actorAddress: address, version: registration.version })

@@ -33,7 +33,20 @@ export interface Answer {
   readonly payload: unknown
   readonly metadata?: Envelope.Metadata
 }
-export type Handler = (request: Request) => Answer | undefined
+
+/** An answer that comes later. What follows it is served meanwhile, and answered after it. */
+export class Later {
+  /** Begins what takes time; `settle` is told once, later, what then gives the answer. */
+  readonly begin: (settle: (answer: Handler) => void) => void
+  /** Whether all else of the connection waits until then. */
+  readonly parks: boolean
+
+  constructor(begin: (settle: (answer: Handler) => void) => void, parks = false) {
+    this.begin = begin
+    this.parks = parks
+  }
+}
+export type Handler = (request: Request) => Answer | Later | undefined
 
 const HANDLERS: { readonly [type in Exclude<HubRequestType, "hub:connect"> | "hub:ack"]: Handler } = {
   "hub:ack": ack,
@@ -66,34 +79,63 @@ const ASK_ONLY: ReadonlySet<string> = new Set([
 ])
 
 export const handleRequest = (request: Request): void => {
-  const { hub, session, from, envelope, now } = request
-  const { type } = envelope
-  const handler = Object.hasOwn(HANDLERS, type) ? HANDLERS[type as keyof typeof HANDLERS] : undefined
+  const { hub } = request
+  const { type } = request.envelope
+  const handler = Object.hasOwn(HANDLERS, type)
+    ? (hub.elsewhere?.handlers[type as HubRequestType] ?? HANDLERS[type as keyof typeof HANDLERS])
+    : undefined
   if (handler === undefined) {
     const known = type === "hub:connect" ? "invalid_message" : "unknown_type"
     const message =
       known === "unknown_type" ? `the hub has no request "${type}"` : "the session is connected already"
-    return hub.refuse(session, from, known, message, envelope.id, now)
+    const refused = new Refusal(known, message)
+    return hub.replies.inOrder(request.connection, () => refuse(request, refused))
   }
   respond(request, handler)
 }
 
 /** Answers with what the handler gives, or with the refusal that it throws. */
 export const respond = (request: Request, handler: Handler): void => {
-  const { hub, connection, session, from, envelope, now } = request
-  const { id, type } = envelope
+  const { connection, hub } = request
+  const outcome = tried(handler, request)
+  if (!(outcome instanceof Later)) {
+    return hub.replies.inOrder(connection, () => conclude(request, outcome))
+  }
+  const slot = hub.replies.hold(connection)
+  if (outcome.parks) connection.parked = []
+  outcome.begin((answer) => {
+    const later = { ...request, now: hub.host.now() }
+    const settled = tried(answer, later)
+    if (settled instanceof Later) throw new Error("an answer may be put off once")
+    // Superseded or closed meanwhile: nobody is there to answer.
+    const isThere = hub.sessions.of(connection) === request.session
+    slot.fill(() => isThere && conclude(later, settled))
+    if (outcome.parks) hub.on.unpark(connection)
+  })
+}
+
+const tried = (handler: Handler, request: Request): Answer | Later | Refusal | undefined => {
   try {
-    const answer = handler(request)
-    if (answer !== undefined && (envelope.pattern === "ask" || !ASK_ONLY.has(type))) {
-      reply(request, answer)
-    }
+    return handler(request)
   } catch (error) {
     if (!(error instanceof Refusal)) throw error
-    hub.refuse(session, from, error.code, error.message, id, now, error.details)
-    if (error.close === undefined) return
-    closeConnection(hub, connection, error.close, error.code)
-    connectionLost(hub, connection, error.code, now)
+    return error
   }
+}
+
+const conclude = (request: Request, outcome: Answer | Refusal | undefined): void => {
+  if (outcome instanceof Refusal) return refuse(request, outcome)
+  const { pattern, type } = request.envelope
+  if (outcome !== undefined && (pattern === "ask" || !ASK_ONLY.has(type))) reply(request, outcome)
+}
+
+const refuse = (request: Request, refusal: Refusal): void => {
+  const { hub, connection, session, from, envelope, now } = request
+  const { close, code, details, message } = refusal
+  hub.refuse(session, from, code, message, envelope.id, now, details)
+  if (close === undefined) return
+  closeConnection(hub, connection, close, code)
+  connectionLost(hub, connection, code, now)
 }
 
 /** Answers a request. The asker may have got its identity from it. */

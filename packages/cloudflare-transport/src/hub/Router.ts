@@ -6,6 +6,7 @@ import { type Address, AnswerStream, type Envelope } from "@signal-hub/actor-cor
 import { maySend } from "../auth/Authorization.ts"
 import { hubEnvelope } from "../protocol/HubEnvelope.ts"
 import { HUB_ADDRESS } from "../protocol/HubMessage.ts"
+import { isElsewhere } from "./Elsewhere.ts"
 import type { Session } from "../session/Session.ts"
 import type { Ask } from "./Asks.ts"
 import { admits } from "./Backpressure.ts"
@@ -42,8 +43,10 @@ export const route = (
     ask(hub, sender, from, envelope, now)
   } else {
     const target = hub.resolve(envelope.to, now)
-    if (target === undefined) hub.deadLetter(envelope, "unknown_actor", now)
-    else if (admits(hub, target, envelope.to, sender, from, envelope.id, now)) {
+    if (target === undefined) {
+      if (hub.elsewhere === undefined) hub.deadLetter(envelope, "unknown_actor", now)
+      else hub.elsewhere.send(withFrom(envelope, from), now)
+    } else if (admits(hub, target, envelope.to, sender, from, envelope.id, now)) {
       hub.deliver(target, withFrom(envelope, from), now)
     }
   }
@@ -87,13 +90,16 @@ const ask = (
     return hub.refuse(sender, from, "too_many_asks", `${maxAsksPerSession} asks are open`, id, now)
   }
   const target = hub.resolve(to, now)
-  if (target === undefined) return unknownActor(hub, sender, from, envelope, now)
-  if (!admits(hub, target, to, sender, from, id, now)) return
-  if (!hub.deliver(target, withFrom(envelope, from), now)) {
+  const timeout = Math.min(envelope.ttl ?? defaultAskTimeout, maxAskTimeout)
+  if (target === undefined) {
+    if (hub.elsewhere === undefined) return unknownActor(hub, sender, from, envelope, now)
+    hub.elsewhere.ask(withFrom(envelope, from), timeout, now)
+  } else if (!admits(hub, target, to, sender, from, id, now)) {
+    return
+  } else if (!hub.deliver(target, withFrom(envelope, from), now)) {
     return hub.refuse(sender, from, "actor_terminated", `${to} has lost its connection`, id, now)
   }
-  const timeout = Math.min(envelope.ttl ?? defaultAskTimeout, maxAskTimeout)
-  const opened = hub.asks.open(sender, from, id, to, target, timeout, now)
+  const opened = hub.asks.open(sender.id, from, id, to, target?.id ?? to, timeout, now)
   hub.watchAsks(Math.min(opened.storeAt, opened.deadline))
 }
 
@@ -132,18 +138,17 @@ const forward = (
   now: number,
 ): void => {
   const target = hub.resolve(envelope.to, now)
+  if (target === undefined && hub.elsewhere !== undefined) {
+    return hub.elsewhere.forward(open, withFrom(envelope, open.asker), now)
+  }
   // Refused, it stays with its holder.
   if (target !== undefined && !admits(hub, target, envelope.to, holder, from, envelope.id, now)) return
   if (target !== undefined && hub.deliver(target, withFrom(envelope, open.asker), now)) {
-    hub.asks.forward(open, envelope.to, target)
-    return
+    hub.asks.forward(open, envelope.to, target.id)
+  } else {
+    const code = target === undefined ? "unknown_actor" : "actor_terminated"
+    hub.failAsk(open, code, envelope.to, now)
   }
-  hub.asks.close(open)
-  const asker = hub.sessions.byId(open.askerSession)
-  if (asker === undefined) return
-  if (target === undefined) unknownActor(hub, asker, open.asker, envelope, now)
-  else
-    hub.refuse(asker, open.asker, "actor_terminated", `${envelope.to} has lost its connection`, open.id, now)
 }
 
 /** An envelope about an ask: its answer, or, from the asker, a cancel or more demand. */
@@ -158,24 +163,24 @@ const correlated = (
   if (envelope.type === "actor:cancel" || envelope.type === "actor:demand") {
     const open = hub.asks.get(from, askId)
     if (open === undefined) return hub.deadLetter(envelope, "no_such_ask", now)
-    const target = hub.sessions.byId(open.targetSession)
+    const target = hub.sessionOf(open.targetSession)
     // Refused, it changes nothing: it may be sent again.
     if (target !== undefined && !admits(hub, target, envelope.to, sender, from, envelope.id, now)) return
     if (envelope.type === "actor:cancel") hub.asks.close(open)
     // Who demands still waits: the next answer may take as long again.
     else hub.asks.extend(open, now)
     // Who asked need not know that the ask was forwarded, and to whom.
-    toSession(hub, target, { ...withFrom(envelope, from), to: open.target }, now)
+    toSession(hub, open.targetSession, target, { ...withFrom(envelope, from), to: open.target }, now)
     return
   }
   const open = hub.asks.get(envelope.to, askId)
   const answerer = open?.targetSession === sender.id ? answersFrom(open, envelope, from) : undefined
   if (open === undefined || answerer === undefined) return hub.deadLetter(envelope, "no_such_ask", now)
-  const asker = hub.sessions.byId(open.askerSession)
+  const asker = hub.sessionOf(open.askerSession)
   if (asker !== undefined && !admits(hub, asker, envelope.to, sender, from, envelope.id, now)) return
   if (AnswerStream.isMoreToCome(envelope)) hub.asks.extend(open, now)
   else hub.asks.close(open)
-  toSession(hub, asker, withFrom(envelope, answerer), now)
+  toSession(hub, open.askerSession, asker, withFrom(envelope, answerer), now)
 }
 
 /**
@@ -188,12 +193,15 @@ const answersFrom = (
   from: Address.Address,
 ): Address.Address | undefined => (written === from && from !== open.target ? undefined : open.target)
 
+/** To the session, or where it is elsewhere to the object of that address. */
 const toSession = (
   hub: HubState,
+  id: string,
   session: Session | undefined,
   envelope: Envelope.Envelope,
   now: number,
 ): void => {
+  if (isElsewhere(id)) return hub.elsewhere!.send(envelope, now, id)
   if (session === undefined) hub.deadLetter(envelope, "disconnected", now)
   else hub.deliver(session, envelope, now)
 }

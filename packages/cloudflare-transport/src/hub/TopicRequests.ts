@@ -1,5 +1,5 @@
 /** Requests about topics: subscribe, unsubscribe, publish, presence. */
-import type { Address } from "@signal-hub/actor-core"
+import type { Address, Envelope } from "@signal-hub/actor-core"
 import { mayPublish, maySeePresence, maySubscribe } from "../auth/Authorization.ts"
 import { messageId } from "../protocol/MessageId.ts"
 import { HUB_ADDRESS, type PresenceMember, type PresenceState } from "../protocol/HubMessage.ts"
@@ -28,6 +28,7 @@ export const subscribe = ({ hub, session, envelope }: Request): Answer => {
   const id = before?.id ?? crypto.randomUUID()
   hub.topics.put({ id, topic, owner, durable, presence }, session)
   if (before === undefined) joinPresence(hub, topic, session)
+  else hub.elsewhere?.joined(topic, session)
   hub.logSession("subscription_added", session, { topic, owner, subscriptionId: id, durable })
   return { payload: { topic, subscriptionId: id } }
 }
@@ -49,13 +50,28 @@ export const unsubscribe = ({ hub, session, envelope }: Request): Answer => {
 }
 
 /** A copy for each subscriber; a slow or absent one holds up nobody and is not waited for. */
-export const publish = ({ hub, session: publisher, from, envelope, now }: Request): Answer => {
+export const publish = (request: Request): Answer => {
+  const { hub, now } = request
+  const { topic, publication } = readPublication(request)
+  const copies = new Multicast(publication)
+  let subscriberCount = 0
+  for (const { owner } of hub.topics.get(topic).values()) {
+    const session = hub.owner(owner)
+    if (session !== undefined && deliverCopy(hub, session, copies.copyFor(owner), now, copies)) {
+      subscriberCount++
+    }
+  }
+  return { payload: { topic, subscriberCount } }
+}
+
+/** What is to be published, and where. The copies differ in `to` alone. */
+export const readPublication = ({ session: publisher, from, envelope }: Request) => {
   const fields = Fields.fieldsOf(envelope.payload)
   const topic = Fields.topic(fields.topic)
   const type = Fields.innerType(fields.type)
   if (!mayPublish(publisher.claims, topic)) throw forbidden(`publish on "${topic}"`)
   const metadata = { ...unmarked(envelope.metadata), topic, publication: true, via: HUB_ADDRESS }
-  const copies = new Multicast({
+  const publication: Envelope.Envelope = {
     id: messageId(),
     from,
     to: HUB_ADDRESS,
@@ -67,23 +83,15 @@ export const publish = ({ hub, session: publisher, from, envelope, now }: Reques
     metadata,
     ttl: envelope.ttl,
     signature: envelope.signature,
-  })
-  let subscriberCount = 0
-  for (const { owner } of hub.topics.get(topic).values()) {
-    const session = hub.owner(owner)
-    if (session !== undefined && deliverCopy(hub, session, copies.copyFor(owner), now, copies)) {
-      subscriberCount++
-    }
   }
-  return { payload: { topic, subscriberCount } }
+  return { topic, publication }
 }
 
-export const presence = ({ hub, session: asker, envelope }: Request): Answer => {
-  const fields = Fields.fieldsOf(envelope.payload)
-  const topic = Fields.topic(fields.topic)
-  if (!maySeePresence(asker.claims, topic)) throw forbidden(`see who is on "${topic}"`)
+export const presence = (request: Request): Answer => {
+  const { hub } = request
+  const { topic, cursor } = readPresence(request)
   const { maxPageSize } = hub.host.limits
-  const owners = hub.topics.page(topic, Fields.cursor(fields.cursor), maxPageSize + 1)
+  const owners = hub.topics.page(topic, cursor, maxPageSize + 1)
   const members = owners.slice(0, maxPageSize).flatMap((owner) => {
     const session = hub.owner(owner)
     return session === undefined ? [] : [memberOf(hub, session, owner)]
@@ -96,16 +104,25 @@ export const presence = ({ hub, session: asker, envelope }: Request): Answer => 
   return { payload }
 }
 
+/** Whose presence is asked for, and after which member. */
+export const readPresence = ({ session: asker, envelope }: Request) => {
+  const fields = Fields.fieldsOf(envelope.payload)
+  const topic = Fields.topic(fields.topic)
+  if (!maySeePresence(asker.claims, topic)) throw forbidden(`see who is on "${topic}"`)
+  return { topic, cursor: Fields.cursor(fields.cursor) }
+}
+
 const forbidden = (what: string): Refusal => new Refusal("forbidden", `the token does not allow to ${what}`)
 
 /** A member as others see it: with the metadata of its registration, else of its client. */
-const memberOf = (hub: HubState, session: Session, actorAddress: Address.Address): PresenceMember => ({
+export const memberOf = (hub: HubState, session: Session, actorAddress: Address.Address): PresenceMember => ({
   actorAddress,
   metadata: hub.registry.get(actorAddress)?.metadata ?? session.metadata,
 })
 
 /** Somebody joined: told to those who subscribed with presence. */
 export const joinPresence = (hub: HubState, topic: string, session: Session): void => {
+  hub.elsewhere?.joined(topic, session)
   if (!hub.topics.get(topic).hasListeners) return
   hub.presence.note(topic, "joined", memberOf(hub, session, addressOf(session)))
 }
@@ -116,6 +133,7 @@ export const leavePresence = (
   session: Session,
   address: Address.Address,
 ): void => {
+  hub.elsewhere?.left(topic, address)
   if (!hub.topics.get(topic).hasListeners) return
   hub.presence.note(topic, "left", memberOf(hub, session, address))
 }

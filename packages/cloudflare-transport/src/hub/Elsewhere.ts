@@ -1,0 +1,44 @@
+/**
+ * The rest of a system of which an object is one part: where envelopes go that are for nobody here, and
+ * who must hear of what ends here. A hub has none, as all there is, is in it; a gateway has.
+ */
+import type { Address, Envelope } from "@signal-hub/actor-core"
+import type { HubRequestType, TerminatedReason } from "../protocol/HubMessage.ts"
+import type { Session } from "../session/Session.ts"
+import type { Ask } from "./Asks.ts"
+import type { Registration } from "./Registry.ts"
+import type { Handler } from "./Requests.ts"
+
+/** Whether this stands for an object elsewhere, whose address it is, and not for a session here. */
+export const isElsewhere = (sessionOrAddress: string): sessionOrAddress is Address.Address =>
+  sessionOrAddress.startsWith("@(")
+
+export interface Elsewhere {
+  /** Requests that are answered otherwise than in a hub. */
+  readonly handlers: { readonly [type in HubRequestType]?: Handler }
+  /** Sends an envelope to its address; `at`: to the object there, which is known to serve it. */
+  readonly send: (envelope: Envelope.Envelope, now: number, at?: Address.Address) => void
+  /** Sends an ask of a session here, which is opened next. */
+  readonly ask: (envelope: Envelope.Envelope, timeout: number, now: number) => void
+  /** Hands on an ask that a session here held. */
+  readonly forward: (ask: Ask, envelope: Envelope.Envelope, now: number) => void
+
+  /** The identity is a session's here, and no other's. Part of a step. */
+  readonly claimed: (identity: Address.Address, now: number) => void
+  /** A registration is there, or has changed. Part of a step. */
+  readonly registered: (registration: Registration, now: number) => void
+  /** A registration is over. Part of a step. */
+  readonly unregistered: (address: Address.Address, reason: TerminatedReason, now: number) => void
+  /** Somebody elsewhere watched an address that has ended. Part of a step. */
+  readonly terminated: (watcher: Address.Address, address: Address.Address, reason: TerminatedReason) => void
+  /** A session here watches these no more. */
+  readonly unwatched: (targets: ReadonlyArray<Address.Address>) => void
+  /** A subscription is in use, or has changed. */
+  readonly joined: (topic: string, session: Session) => void
+  readonly left: (topic: string, owner: Address.Address) => void
+
+  /** The alarm came. */
+  readonly alarm: (now: number) => void
+  /** When it must come for what is to be done elsewhere, epoch milliseconds. */
+  readonly dueAt: () => number | undefined
+}
