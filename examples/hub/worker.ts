@@ -1,3 +1,3 @@
-/** A whole hub. `npm start` serves it. */
-export { SignalHub } from "@signal-hub/cloudflare-transport"
+/** A whole hub, and gateways beside it. `npm start` serves them. */
+export { Directory, SessionGateway, SignalHub, TopicHub } from "@signal-hub/cloudflare-transport"
 export { hubWorker as default } from "@signal-hub/cloudflare-transport"

@@ -1,2 +1,8 @@
 /** The Worker under test: a deployment as a newcomer's would be. */
-export { SignalHub, hubWorker as default } from "@signal-hub/cloudflare-transport"
+export {
+  Directory,
+  SessionGateway,
+  SignalHub,
+  TopicHub,
+  hubWorker as default,
+} from "@signal-hub/cloudflare-transport"

@@ -5,14 +5,29 @@ export { type TokenPayload } from "./auth/Claims.ts"
 export { TokenRefused } from "./auth/TokenRefused.ts"
 export { BridgeTransport } from "./bridge/BridgeTransport.ts"
 export { type BridgeHandler, type BridgeLimits, WebSocketBridge } from "./bridge/WebSocketBridge.ts"
-export type { ActorRpc, Answer, Batch, Caller, Delivery, Outcome, RefusalCode } from "./durable/ActorRpc.ts"
 export { DurableActor, DurableActorHost } from "./durable/DurableActor.ts"
 export { namespaces, type Reach } from "./durable/Reach.ts"
 export type { DurableActorOptions } from "./durable/DurableHost.ts"
+export { Directory } from "./gateway/Directory.ts"
+export type { GatewayEnv } from "./gateway/GatewayEnv.ts"
+export type { RoutedMessage, Route, RouteFunction, Routes } from "./gateway/RoutingTable.ts"
+export type {
+  ActorRpc,
+  Answer,
+  Batch,
+  Caller,
+  CallerClaims,
+  Delivery,
+  Outcome,
+  RefusalCode,
+} from "./gateway/Rpc.ts"
+export { SessionGateway } from "./gateway/SessionGateway.ts"
+export { TopicHub } from "./gateway/TopicHub.ts"
 export { SignalHub } from "./hub/SignalHub.ts"
 export { sqlitePersistence } from "./storage/SqlitePersistence.ts"
 export { durableObjectSql, type Sql } from "./storage/Sql.ts"
 export type { Connection } from "./session/Connection.ts"
 export { type HubEnv } from "./worker/HubEnv.ts"
 export { hubWorker } from "./worker/HubWorker.ts"
+export { type Gateway, type GatewaySetup, makeGateway } from "./worker/makeGateway.ts"
 export { type Hub, makeHub } from "./worker/makeHub.ts"

@@ -1,5 +1,5 @@
 /** Requests that have the hub deliver: `hub:send` to one address, `hub:broadcast` to all registered. */
-import type { Address, Envelope } from "@signal-hub/actor-core"
+import type { Address, AddressPattern, Envelope } from "@signal-hub/actor-core"
 import { mayBroadcast, maySend } from "../auth/Authorization.ts"
 import { messageId } from "../protocol/MessageId.ts"
 import { type BroadcastAck, type DeliveryAck, HUB_ADDRESS } from "../protocol/HubMessage.ts"
@@ -13,7 +13,7 @@ import { inSlices } from "./Slices.ts"
 import { unknownActor } from "./Router.ts"
 
 /** A copy of what the request carries, for one receiver. */
-const copyFor = (
+export const copyFor = (
   to: Address.Address,
   { from, envelope }: Request,
   type: string,
@@ -35,6 +35,30 @@ const copyFor = (
 
 export const send = (request: Request): Answer | undefined => {
   const { hub, session, from, envelope, now } = request
+  const copy = readSend(request)
+  const { to } = copy
+  const target = hub.resolve(to, now)
+  if (target === undefined) {
+    if (envelope.pattern === "ask") unknownActor(hub, session, from, envelope, now, to)
+    else hub.deadLetter(copy, "unknown_actor", now)
+    return undefined
+  }
+  if (!admits(hub, target, to, session, from, envelope.id, now)) return undefined
+  if (!hub.deliver(target, copy, now)) {
+    if (envelope.pattern === "tell") return undefined
+    throw new Refusal("actor_terminated", `${to} has lost its connection`)
+  }
+  return sent(request, now)
+}
+
+export const sent = ({ envelope }: Request, deliveredAt: number): Answer => {
+  const payload: DeliveryAck = { messageId: envelope.id, deliveredAt, status: "delivered" }
+  return { payload }
+}
+
+/** What is to be sent on behalf of the sender. */
+export const readSend = (request: Request): Envelope.Envelope => {
+  const { session, envelope } = request
   const fields = Fields.fieldsOf(envelope.payload)
   const type = Fields.innerType(fields.type)
   const to = fields.to === undefined || fields.to === null ? envelope.to : Fields.address(fields.to, "to")
@@ -47,45 +71,20 @@ export const send = (request: Request): Answer | undefined => {
     via: HUB_ADDRESS,
     originalMessageId: envelope.id,
   }
-  const copy = copyFor(to, request, type, fields.data ?? null, metadata)
-  const target = hub.resolve(to, now)
-  if (target === undefined) {
-    if (envelope.pattern === "ask") unknownActor(hub, session, from, envelope, now, to)
-    else hub.deadLetter(copy, "unknown_actor", now)
-    return undefined
-  }
-  if (!admits(hub, target, to, session, from, envelope.id, now)) return undefined
-  if (!hub.deliver(target, copy, now)) {
-    if (envelope.pattern === "tell") return undefined
-    throw new Refusal("actor_terminated", `${to} has lost its connection`)
-  }
-  const payload: DeliveryAck = { messageId: envelope.id, deliveredAt: now, status: "delivered" }
-  return { payload }
+  return copyFor(to, request, type, fields.data ?? null, metadata)
 }
 
 /** One copy for each registered address that is meant. */
 export const broadcast = (request: Request): Answer | undefined => {
   const { hub, session, envelope } = request
   const { claims } = session
-  if (!mayBroadcast(claims)) throw new Refusal("forbidden", 'broadcasting needs the right "broadcast"')
-  const fields = Fields.fieldsOf(envelope.payload)
-  const type = Fields.innerType(fields.type)
-  const excludeSelf = Fields.optionalFlag(fields.excludeSelf, "excludeSelf")
-  const { targetCapability, targetPattern } = envelope.metadata
-  const capability = Fields.optionalText(targetCapability, "metadata.targetCapability", 256)
-  const pattern =
-    targetPattern === undefined || targetPattern === null
-      ? undefined
-      : Fields.pattern(targetPattern, "metadata.targetPattern")
+  const { type, payload, metadata, excludeSelf, capability, pattern } = readBroadcast(request)
   const isMeant = ({ address, capabilities, sessionId }: Registration): boolean =>
     !(excludeSelf && sessionId === session.id) &&
     (capability === undefined || capabilities.includes(capability)) &&
     (pattern === undefined || pattern.matches(address)) &&
     maySend(claims, address)
   const prefix = pattern === undefined || pattern.matchesAll ? "" : literalPrefix(pattern)
-  const metadata = { ...unmarked(envelope.metadata), broadcast: true, via: HUB_ADDRESS }
-  const payload = fields.data ?? null
-
   let deliveredCount = 0
   let failedCount = 0
   let after = ""
@@ -106,4 +105,31 @@ export const broadcast = (request: Request): Answer | undefined => {
     const ack: BroadcastAck = { messageId: envelope.id, deliveredCount, failedCount, queuedCount: 0 }
     return { payload: ack }
   })
+}
+
+interface Broadcast {
+  readonly type: string
+  readonly payload: unknown
+  /** Of each copy. */
+  readonly metadata: Envelope.Metadata
+  readonly excludeSelf: boolean
+  readonly capability: string | undefined
+  readonly pattern: AddressPattern.AddressPattern | undefined
+}
+
+/** What is to be broadcast, and to whom. */
+export const readBroadcast = ({ session, envelope }: Request): Broadcast => {
+  if (!mayBroadcast(session.claims)) throw new Refusal("forbidden", 'broadcasting needs the right "broadcast"')
+  const fields = Fields.fieldsOf(envelope.payload)
+  const type = Fields.innerType(fields.type)
+  const excludeSelf = Fields.optionalFlag(fields.excludeSelf, "excludeSelf")
+  const { targetCapability, targetPattern } = envelope.metadata
+  const capability = Fields.optionalText(targetCapability, "metadata.targetCapability", 256)
+  const pattern =
+    targetPattern === undefined || targetPattern === null
+      ? undefined
+      : Fields.pattern(targetPattern, "metadata.targetPattern")
+  const metadata = { ...unmarked(envelope.metadata), broadcast: true, via: HUB_ADDRESS }
+  const payload = fields.data ?? null
+  return { type, payload, metadata, excludeSelf, capability, pattern }
 }

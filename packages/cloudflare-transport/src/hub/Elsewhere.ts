@@ -26,9 +26,9 @@ export interface Elsewhere {
   /** The identity is a session's here, and no other's. Part of a step. */
   readonly claimed: (identity: Address.Address, now: number) => void
   /** A registration is there, or has changed. Part of a step. */
-  readonly registered: (registration: Registration, now: number) => void
+  readonly registered: (registration: Registration, session: Session, now: number) => void
   /** A registration is over. Part of a step. */
-  readonly unregistered: (address: Address.Address, reason: TerminatedReason, now: number) => void
+  readonly unregistered: (address: Address.Address, reason: TerminatedReason) => void
   /** Somebody elsewhere watched an address that has ended. Part of a step. */
   readonly terminated: (watcher: Address.Address, address: Address.Address, reason: TerminatedReason) => void
   /** A session here watches these no more. */

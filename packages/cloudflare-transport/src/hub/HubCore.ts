@@ -66,6 +66,7 @@ export class HubCore {
     const on: HubEvents = {
       unpark: (connection) => this.#unpark(connection),
       socketGone: (session, now) => loseConnection(this.state, session, now, "socket_gone", now),
+      rearm: () => this.#rearm(),
       tokenExpired: (session, now) => expireToken(this.state, session, now),
     }
     this.state = new HubState(host, armedAt, on, elsewhere)
@@ -135,8 +136,13 @@ export class HubCore {
     state.elsewhere?.alarm(now)
     state.topics.forgetUnused(now - limits.durableSubscriptionFor)
     state.sessions.forgetIdentities(now - limits.durableSubscriptionFor)
-    const sockets = now - this.#sweptAt >= limits.sweepInterval ? this.#sweep(now) : this.#hasSockets()
-    state.alarm.rearm(sockets ? this.#sweptAt + limits.sweepInterval : undefined)
+    if (now - this.#sweptAt >= limits.sweepInterval) this.#sweep(now)
+    this.#rearm()
+  }
+
+  #rearm(): void {
+    const nextSweep = this.#sweptAt + this.#host.limits.sweepInterval
+    this.state.alarm.rearm(this.#hasSockets() ? nextSweep : undefined)
   }
 
   #hasSockets(): boolean {
@@ -144,14 +150,12 @@ export class HubCore {
     return false
   }
 
-  /** Looks for who is silent, and for sessions whose socket is gone. Gives whether sockets remain. */
-  #sweep(now: number): boolean {
+  /** Looks for who is silent, and for sessions whose socket is gone. */
+  #sweep(now: number): void {
     const { state } = this
     const { limits } = this.#host
     this.#sweptAt = now
-    let sockets = false
     for (const connection of this.#host.connections()) {
-      sockets = true
       if (connection.sessionId === null) {
         if (now - connection.openedAt >= limits.connectTimeout) this.#connectTimedOut(connection, now)
       } else if (isSilent(connection, limits, now)) {
@@ -165,7 +169,6 @@ export class HubCore {
         loseConnection(state, session, now, "socket_gone", now)
       }
     }
-    return sockets
   }
 
   #handle(connection: Connection, envelope: Envelope.Envelope, receivedAt: number, now: number): void {

@@ -34,6 +34,8 @@ export interface HubEvents {
   readonly unpark: (connection: Connection) => void
   /** The session's socket is not there any more, and no close was ever told. */
   readonly socketGone: (session: Session, now: number) => void
+  /** What the alarm was armed for may be done. */
+  readonly rearm: () => void
   /** The session's token has expired. */
   readonly tokenExpired: (session: Session, now: number) => void
 }

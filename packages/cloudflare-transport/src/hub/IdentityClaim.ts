@@ -79,7 +79,7 @@ const supersede = (
   for (const registration of held) {
     if (passes(registration)) {
       hub.registry.pass(registration, winner)
-      hub.elsewhere?.registered(registration, now)
+      hub.elsewhere?.registered(registration, winner, now)
     } else endAddress(hub, registration, "superseded", now)
   }
   hub.sessions.remove(loser)

@@ -129,7 +129,7 @@ export const endAddress = (
   const { address, sessionId } = registration
   const holder = hub.sessions.byId(sessionId)
   hub.registry.remove(registration, holder)
-  hub.elsewhere?.unregistered(address, reason, now)
+  hub.elsewhere?.unregistered(address, reason)
   hub.announce(() => {
     hub.terminated(address, reason, now)
     const actorIdentity = holder?.identity ?? null

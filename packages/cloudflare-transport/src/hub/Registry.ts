@@ -229,7 +229,11 @@ export class Registry {
 
   /** What others may see of a registration: no token, no session. */
   entry(registration: Registration, now: number): ActorEntry {
-    const session = this.#sessions.byId(registration.sessionId)!
+    return this.entryOf(registration, this.#sessions.byId(registration.sessionId)!, now)
+  }
+
+  /** The same, of a registration that this session holds. */
+  entryOf(registration: Registration, session: Session, now: number): ActorEntry {
     return {
       address: registration.address,
       actorAddress: registration.address,

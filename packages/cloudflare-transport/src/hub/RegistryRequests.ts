@@ -1,7 +1,7 @@
 /** Requests about registrations: register, renew, unregister, discover, list. */
-import type { Address } from "@signal-hub/actor-core"
-import { mayDiscover, mayDiscoverBy, mayList, mayRegister } from "../auth/Authorization.ts"
-import type { ActorList, Discovered, Registered } from "../protocol/HubMessage.ts"
+import type { Address, AddressPattern } from "@signal-hub/actor-core"
+import { mayDiscover, mayDiscoverBy, mayList, mayRegister, seesAll } from "../auth/Authorization.ts"
+import type { ActorEntry, ActorList, Discovered, Registered } from "../protocol/HubMessage.ts"
 import * as Fields from "./Fields.ts"
 import { claimIdentity, moveAway } from "./IdentityClaim.ts"
 import { endAddress } from "./Lifecycle.ts"
@@ -15,7 +15,17 @@ const ROWS_A_PAGE = 2_000
 
 const newRenewalToken = (address: Address.Address): string => `${btoa(address)}.${crypto.randomUUID()}`
 
-export const register = ({ hub, session, envelope, now }: Request): Answer => {
+export const register = (request: Request): Answer => putRegistration(request, readRegistration(request))
+
+/** What is to be registered, where it may be. */
+export interface RegistrationWanted {
+  readonly address: Address.Address
+  readonly capabilities: ReadonlyArray<string>
+  readonly metadata: Fields.Fields
+  readonly ttlSeconds: number
+}
+
+export const readRegistration = ({ hub, session, envelope }: Request): RegistrationWanted => {
   const fields = Fields.fieldsOf(envelope.payload)
   const { limits } = hub.host
   const address = Fields.claimable(fields.actorAddress, "actorAddress")
@@ -28,7 +38,15 @@ export const register = ({ hub, session, envelope, now }: Request): Answer => {
   refuseForeignIdentity(hub, session, address)
 
   refuseBeyondLimits(hub, session, hub.registry.get(address))
+  return { address, capabilities, metadata, ttlSeconds }
+}
 
+/** Registers. `least`: what its version must be at least, as others know of earlier ones. */
+export const putRegistration = (
+  { hub, session, now }: Request,
+  { address, capabilities, metadata, ttlSeconds }: RegistrationWanted,
+  least = 1,
+): Answer => {
   const registration = hub.atomically(() => {
     if (session.identity === null) claimIdentity(hub, session, address, now)
     const before = hub.registry.get(address)
@@ -41,11 +59,11 @@ export const register = ({ hub, session, envelope, now }: Request): Answer => {
       metadata,
       ttlSeconds,
       registeredAt: own?.registeredAt ?? now,
-      version: (before?.version ?? 0) + 1,
+      version: Math.max((before?.version ?? 0) + 1, least),
       renewalToken: newRenewalToken(address),
     }
     hub.registry.put(written, session)
-    hub.elsewhere?.registered(written, now)
+    hub.elsewhere?.registered(written, session, now)
     return written
   })
   hub.logSession("actor_registered", session, { actorAddress: address, version: registration.version })
@@ -100,6 +118,7 @@ export const renew = ({ hub, session, envelope, now }: Request): Answer => {
     newRenewalToken(registration.address),
     ttlSeconds ?? registration.ttlSeconds,
   )
+  hub.elsewhere?.registered(registration, session, now)
   const { payload } = registered(hub.registry.expiresAt(registration, session, now), registration)
   return { payload }
 }
@@ -117,7 +136,50 @@ export const unregister = ({ hub, session, from, envelope, now }: Request): Answ
 }
 
 export const discover = (request: Request): Answer | undefined => {
-  const { hub, session, envelope } = request
+  const { hub, session } = request
+  const { pattern, wanted, limit, after: first } = readDiscovery(request)
+  const prefix = pattern.matchesAll ? "" : literalPrefix(pattern)
+  const matches = ({ address, capabilities }: Registration): boolean =>
+    pattern.matches(address) &&
+    mayDiscover(session.claims, address) &&
+    wanted.every((capability) => capabilities.includes(capability))
+
+  const all: Array<Registration> = []
+  let after = first
+  return inSlices(request, (now) => {
+    const { found, next } = hub.registry.page(prefix, after, limit - all.length, ROWS_A_PAGE, now, matches)
+    all.push(...found)
+    // A cursor is an address. Who doesn't see all gets none but of what was found: the page is filled.
+    if (next !== undefined && all.length < limit && !seesAll(session.claims)) {
+      after = next
+      return undefined
+    }
+    return discovered(
+      all.map((registration) => hub.registry.entry(registration, now)),
+      next,
+    )
+  })
+}
+
+export const discovered = (actors: ReadonlyArray<ActorEntry>, next: string | undefined): Answer => {
+  const payload: Discovered =
+    next === undefined
+      ? { actors, hasMore: false }
+      : { actors, hasMore: true, cursor: Fields.encodeCursor(next) }
+  return { payload }
+}
+
+interface Discovery {
+  readonly pattern: AddressPattern.AddressPattern
+  /** Tags that an entry must have. */
+  readonly wanted: ReadonlyArray<string>
+  readonly limit: number
+  /** The address to begin after. */
+  readonly after: string
+}
+
+/** What is looked for. */
+export const readDiscovery = ({ hub, session, envelope }: Request): Discovery => {
   const fields = Fields.fieldsOf(envelope.payload)
   const { limits } = hub.host
   const pattern = Fields.pattern(fields.pattern, "pattern")
@@ -128,38 +190,12 @@ export const discover = (request: Request): Answer | undefined => {
   const one = Fields.optionalText(fields.capability, "capability", 256)
   if (one !== undefined) wanted.push(one)
   const limit = Fields.optionalCount(fields.limit, "limit", 1, limits.maxPageSize) ?? limits.maxPageSize
-  const prefix = pattern.matchesAll ? "" : literalPrefix(pattern)
-  const matches = ({ address, capabilities }: Registration): boolean =>
-    pattern.matches(address) &&
-    mayDiscover(session.claims, address) &&
-    wanted.every((capability) => capabilities.includes(capability))
-  const seesAll = session.claims === null || session.claims.send === null
-
-  const all: Array<Registration> = []
-  let after = Fields.cursor(fields.cursor)
-  return inSlices(request, (now) => {
-    const { found, next } = hub.registry.page(prefix, after, limit - all.length, ROWS_A_PAGE, now, matches)
-    all.push(...found)
-    // A cursor is an address. Who doesn't see all gets none but of what was found: the page is filled.
-    if (next !== undefined && all.length < limit && !seesAll) {
-      after = next
-      return undefined
-    }
-    const actors = all.map((registration) => hub.registry.entry(registration, now))
-    const payload: Discovered =
-      next === undefined
-        ? { actors, hasMore: false }
-        : { actors, hasMore: true, cursor: Fields.encodeCursor(next) }
-    return { payload }
-  })
+  return { pattern, wanted, limit, after: Fields.cursor(fields.cursor) }
 }
 
-export const listActors = ({ hub, session, envelope, now }: Request): Answer => {
-  if (!mayList(session.claims)) throw new Refusal("forbidden", 'listing needs the right "list"')
-  const fields = Fields.fieldsOf(envelope.payload)
-  const { maxPageSize } = hub.host.limits
-  const limit = Fields.optionalCount(fields.limit, "limit", 1, maxPageSize) ?? maxPageSize
-  const offset = Fields.optionalCount(fields.offset, "offset", 0, Number.MAX_SAFE_INTEGER) ?? 0
+export const listActors = (request: Request): Answer => {
+  const { hub, session, now } = request
+  const { limit, offset } = readListing(request)
   const total = hub.registry.count()
   const actors = hub.registry
     .slice(offset, limit, now)
@@ -167,4 +203,14 @@ export const listActors = ({ hub, session, envelope, now }: Request): Answer => 
     .map((registration) => hub.registry.entry(registration, now))
   const payload: ActorList = { actors, total, offset, limit, hasMore: offset + limit < total }
   return { payload }
+}
+
+/** Which part of the list is wanted. */
+export const readListing = ({ hub, session, envelope }: Request) => {
+  if (!mayList(session.claims)) throw new Refusal("forbidden", 'listing needs the right "list"')
+  const fields = Fields.fieldsOf(envelope.payload)
+  const { maxPageSize } = hub.host.limits
+  const limit = Fields.optionalCount(fields.limit, "limit", 1, maxPageSize) ?? maxPageSize
+  const offset = Fields.optionalCount(fields.offset, "offset", 0, Number.MAX_SAFE_INTEGER) ?? 0
+  return { limit, offset }
 }

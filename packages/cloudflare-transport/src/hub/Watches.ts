@@ -20,8 +20,23 @@ export class Watches {
   }
 
   add(target: Address.Address, session: Session): void {
-    this.#sql.run("INSERT OR IGNORE INTO watch (target, watcher) VALUES (?, ?)", target, addressOf(session))
+    this.addWatcher(target, addressOf(session))
     session.watches = undefined
+  }
+
+  /** A watcher who may be elsewhere. */
+  addWatcher(target: Address.Address, watcher: Address.Address): void {
+    this.#sql.run("INSERT OR IGNORE INTO watch (target, watcher) VALUES (?, ?)", target, watcher)
+  }
+
+  /** Ends a watch; gives whether there was one. */
+  removeWatcher(target: Address.Address, watcher: Address.Address): boolean {
+    const removed = this.#sql.all(
+      "DELETE FROM watch WHERE target = ? AND watcher = ? RETURNING target",
+      target,
+      watcher,
+    )
+    return removed.length > 0
   }
 
   remove(target: Address.Address, session: Session): void {

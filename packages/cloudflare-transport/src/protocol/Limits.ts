@@ -68,6 +68,12 @@ export interface Limits {
   readonly presenceWindow: number
   /** Dead letters that are kept to look into. */
   readonly maxDeadLetters: number
+  /** How long a call from one object to another may take, in milliseconds. */
+  readonly callTimeout: number
+  /** Messages that may wait in a gateway for one address. */
+  readonly maxLane: number
+  /** Subscribers that one object of a topic has itself; of further objects below it, the same number. */
+  readonly topicNodeSize: number
 }
 
 // Those that a client goes by until its hub has told it others: by themselves, as a page downloads them.
@@ -118,6 +124,9 @@ export const DEFAULT_LIMITS: Limits = {
   durableSubscriptionFor: 7 * 24 * 3_600_000,
   presenceWindow: 50,
   maxDeadLetters: 1_000,
+  callTimeout: 10_000,
+  maxLane: 1_000,
+  topicNodeSize: 100,
 }
 
 /** Intervals of silence after which a session is dead. */

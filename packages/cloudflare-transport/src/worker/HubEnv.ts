@@ -1,10 +1,17 @@
 /** The bindings and variables of a hub's Worker. */
 import { Envelope } from "@signal-hub/actor-core"
 import { DEFAULT_LIMITS, type Limits } from "../protocol/Limits.ts"
+import type { Directory } from "../gateway/Directory.ts"
+import type { SessionGateway } from "../gateway/SessionGateway.ts"
+import type { TopicHub } from "../gateway/TopicHub.ts"
 import type { SignalHub } from "../hub/SignalHub.ts"
 
 export interface HubEnv {
   readonly SIGNAL_HUB: DurableObjectNamespace<SignalHub>
+  /** The objects of the gateway topology. Without the first, `/gateway` is not served. */
+  readonly SESSION_GATEWAY?: DurableObjectNamespace<SessionGateway>
+  readonly TOPIC_HUB?: DurableObjectNamespace<TopicHub>
+  readonly DIRECTORY?: DurableObjectNamespace<Directory>
   /** `token` (the default) or `open`: everybody may do everything, for local development. */
   readonly AUTH_MODE?: string
   /** The secret of HS256 tokens; 32 characters or more, as it can be guessed offline. */
@@ -24,8 +31,8 @@ export interface HubEnv {
 }
 
 /** The limits in force. Throws where `LIMITS` is no JSON object, names none or gives no number. */
-export const limitsOf = (env: HubEnv): Limits => {
-  if (env.LIMITS === undefined || env.LIMITS === "") return DEFAULT_LIMITS
+export const limitsOf = (env: HubEnv, defaults: Limits = DEFAULT_LIMITS): Limits => {
+  if (env.LIMITS === undefined || env.LIMITS === "") return defaults
   const overrides = typeof env.LIMITS === "string" ? parse(env.LIMITS) : env.LIMITS
   if (!Envelope.isPlainObject(overrides)) throw new Error("LIMITS must be a JSON object")
   for (const [name, value] of Object.entries(overrides)) {
@@ -35,7 +42,7 @@ export const limitsOf = (env: HubEnv): Limits => {
       )
     }
   }
-  return { ...DEFAULT_LIMITS, ...(overrides as Partial<Limits>) }
+  return { ...defaults, ...(overrides as Partial<Limits>) }
 }
 
 const parse = (text: string): unknown => {

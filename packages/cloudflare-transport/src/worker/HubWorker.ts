@@ -1,15 +1,19 @@
-/** The Worker's entry: health, and upgrades to the hub that the path names for who may enter it. */
-import { JsonCodec } from "@signal-hub/actor-core"
-import { MsgPackCodec } from "@signal-hub/actor-core/codec/msgpack"
+/**
+ * The Worker's entry: health, and upgrades, to the hub that the path names or to the gateway of whoever
+ * asks, for those who may enter.
+ */
+import { Address, JsonCodec } from "@signal-hub/actor-core"
 import { type Authentication, authenticationOf, type VerifyToken } from "../auth/Authentication.ts"
 import { mayEnter } from "../auth/Authorization.ts"
 import type { Claims } from "../auth/Claims.ts"
 import { closeOf, TokenRefused } from "../auth/TokenRefused.ts"
 import { chosenSubprotocol, offeredToken } from "../bridge/Subprotocol.ts"
+import { MsgPackCodec } from "@signal-hub/actor-core/codec/msgpack"
 import { makeLog } from "../hub/Log.ts"
-import { CloseCode } from "../protocol/CloseCode.ts"
 import { errorEnvelope } from "../protocol/HubEnvelope.ts"
-import { provisionalAddress } from "../protocol/HubMessage.ts"
+import type { HubErrorCode } from "../protocol/HubError.ts"
+import { isReserved, provisionalAddress } from "../protocol/HubMessage.ts"
+import { CloseCode } from "../protocol/CloseCode.ts"
 import { SERVER_VERSION } from "../protocol/Version.ts"
 import type { HubEnv } from "./HubEnv.ts"
 import { toHub } from "./Upgrade.ts"
@@ -20,8 +24,18 @@ const HUB_PATH = /^\/ws\/([A-Za-z0-9_-]{1,64})$/
 const hubOf = (path: string): string | undefined =>
   path === "/ws" || path === "/" ? "default" : HUB_PATH.exec(path)?.[1]
 
-/** A Worker that serves `GET /health`, `/ws`, `/ws/:hub` and `/`. `verify`: a scheme of your own for tokens. */
-export const makeHubWorker = <Env extends HubEnv>(verify?: VerifyToken<Env>): ExportedHandler<Env> => {
+export interface WorkerOptions<Env extends HubEnv> {
+  /** A scheme of your own for tokens. */
+  readonly verify?: VerifyToken<Env>
+  /** Whether clients may have this identity at a gateway. */
+  readonly isIdentity?: (address: Address.Address) => boolean
+}
+
+/** A Worker that serves `GET /health`, `/ws`, `/ws/:hub`, `/` and, where it has gateways, `/gateway`. */
+export const makeHubWorker = <Env extends HubEnv>({
+  verify,
+  isIdentity = () => true,
+}: WorkerOptions<Env> = {}): ExportedHandler<Env> => {
   const known = new WeakMap<Env, Authentication>()
   const authenticationIn = (env: Env): Authentication => {
     let authentication = known.get(env)
@@ -36,7 +50,10 @@ export const makeHubWorker = <Env extends HubEnv>(verify?: VerifyToken<Env>): Ex
     fetch: async (request, env) => {
       const { pathname } = new URL(request.url)
       if (pathname === "/health") return health(request)
-      const hub = hubOf(pathname)
+      const { SESSION_GATEWAY: gateways } = env
+      const isGateway = pathname === "/gateway" && gateways !== undefined
+      // Who may enter the default hub has a gateway.
+      const hub = isGateway ? "default" : hubOf(pathname)
       if (hub === undefined) return new Response("not found\n", { status: 404 })
       if (request.headers.get("Upgrade")?.toLowerCase() !== "websocket") {
         return new Response("expected a WebSocket upgrade\n", {
@@ -49,16 +66,50 @@ export const makeHubWorker = <Env extends HubEnv>(verify?: VerifyToken<Env>): Ex
         makeLog(env.LOG_LEVEL)("warn", "origin_rejected", { origin: origin.slice(0, 256), hub })
         return new Response("this origin is not allowed\n", { status: 403 })
       }
-      const admitted = await admit(request, hub, env, authenticationIn(env))
-      return admitted instanceof TokenRefused
-        ? refuse(request, admitted)
-        : env.SIGNAL_HUB.getByName(hub).fetch(toHub(request, admitted))
+      const authentication = authenticationIn(env)
+      const admitted = await admit(request, hub, env, authentication)
+      if (admitted instanceof TokenRefused) return refuse(request, admitted, closeOf(admitted.code))
+      if (!isGateway) return env.SIGNAL_HUB.getByName(hub).fetch(toHub(request, admitted))
+      const identity = identityOf(request, admitted, authentication.mode === "open", isIdentity)
+      return typeof identity === "string"
+        ? gateways.getByName(identity).fetch(toHub(request, admitted))
+        : refuse(request, identity, identity.close)
     },
   }
 }
 
-/** Serves `GET /health`, `/ws`, `/ws/:hub` and `/`. Use it as the Worker's default export. */
+/** Serves `GET /health`, `/ws`, `/ws/:hub`, `/` and `/gateway`. Use it as the Worker's default export. */
 export const hubWorker: ExportedHandler<HubEnv> = makeHubWorker()
+
+interface Refused {
+  readonly code: HubErrorCode
+  readonly message: string
+}
+
+/** Whose gateway is meant: the token's bearer's; in open mode, that of the identity in the query. */
+const identityOf = (
+  request: Request,
+  claims: Claims | null,
+  isOpen: boolean,
+  isIdentity: (address: Address.Address) => boolean,
+): Address.Address | (Refused & { readonly close: CloseCode }) => {
+  const identity = isOpen ? new URL(request.url).searchParams.get("identity") : (claims?.identity ?? null)
+  if (identity === null) {
+    const message = isOpen
+      ? 'whose gateway is meant must be in the query, percent-encoded: "?identity=%40(user%2Fada)"'
+      : "there is no token: a gateway needs it with the upgrade"
+    return { code: "unauthorized", message, close: CloseCode.Unauthorized }
+  }
+  if (!Address.isAddress(identity)) {
+    const message = '"identity" is no address: it must be "@(type/name)"'
+    return { code: "invalid_address", message, close: CloseCode.ProtocolViolation }
+  }
+  if (isReserved(identity) || !isIdentity(identity)) {
+    const message = `${identity} can't be the identity of a client`
+    return { code: "forbidden", message, close: CloseCode.Forbidden }
+  }
+  return identity
+}
 
 /** Without a scheme of its own a deployment may be open to all, which must be seen. */
 const warn = (env: HubEnv, { mode }: Authentication): void => {
@@ -113,7 +164,7 @@ const bearerToken = (request: Request): string | undefined =>
  * Accepted first, then refused: a browser can't see the HTTP status of a failed upgrade, and would retry
  * for ever. No object is woken.
  */
-const refuse = (request: Request, { code, message }: TokenRefused): Response => {
+const refuse = (request: Request, { code, message }: Refused, close: CloseCode): Response => {
   const [client, server] = Object.values(new WebSocketPair()) as [WebSocket, WebSocket]
   const subprotocol = chosenSubprotocol(request)
   const codec = subprotocol === MsgPackCodec.subprotocol ? MsgPackCodec : JsonCodec
@@ -121,7 +172,7 @@ const refuse = (request: Request, { code, message }: TokenRefused): Response => 
   const to = provisionalAddress("none")
   server.accept()
   server.send(codec.encode([errorEnvelope(null, to, code, message, Date.now(), null, details)]))
-  server.close(closeOf(code), code)
+  server.close(close, code)
   const headers = new Headers(subprotocol === undefined ? {} : { "Sec-WebSocket-Protocol": subprotocol })
   return new Response(null, { status: 101, webSocket: client, headers })
 }

@@ -25,5 +25,5 @@ export const makeHub = <Env extends HubEnv = HubEnv>({
       super(ctx, env, (token) => verify(token, env))
     }
   },
-  worker: makeHubWorker(verify),
+  worker: makeHubWorker({ verify }),
 })

@@ -1,0 +1,173 @@
+/** Requests about who else is registered: all shards of the directory are asked at once. */
+import type { ActorEntry, ActorList, BroadcastAck } from "../protocol/HubMessage.ts"
+import { copyFor, readBroadcast } from "../hub/DeliveryRequests.ts"
+import { HUB_ADDRESS } from "../protocol/HubMessage.ts"
+import { discovered, readDiscovery, readListing } from "../hub/RegistryRequests.ts"
+import type { Handler } from "../hub/Requests.ts"
+import { Later } from "../hub/Requests.ts"
+import { refusalOf } from "./GatewayRequests.ts"
+import type { Outside } from "./Outside.ts"
+import { Pending, whenAll } from "./Pending.ts"
+import {
+  type ArgsOf,
+  type BroadcastResult,
+  CallFailed,
+  type DirectoryPage,
+  type MethodOf,
+  type ResultOf,
+} from "./Rpc.ts"
+import { DIRECTORY_SHARDS, directoryShard, shardOf } from "./Shards.ts"
+
+const ALL: ReadonlyArray<string> = Array.from({ length: DIRECTORY_SHARDS }, (_, index) => directoryShard(index))
+
+/** Asks shards, all at once. */
+const askShards = <M extends MethodOf<"directory">>(
+  { host }: Outside,
+  shards: ReadonlyArray<string>,
+  method: M,
+  argsFor: (index: number) => ArgsOf<"directory", M>,
+  done: (results: ReadonlyArray<ResultOf<"directory", M>> | CallFailed) => void,
+): void => {
+  const asked = shards.map((shard, index) => {
+    const pending = new Pending<ResultOf<"directory", M> | CallFailed>()
+    host.call("directory", shard, method, argsFor(index), method !== "broadcast", (result) =>
+      pending.settle(result),
+    )
+    return pending
+  })
+  whenAll(asked, (results) => {
+    const failed = results.find((result) => result instanceof CallFailed)
+    done(failed instanceof CallFailed ? failed : (results as ReadonlyArray<ResultOf<"directory", M>>))
+  })
+}
+
+export const gatewayDiscover =
+  (outside: Outside): Handler =>
+  (request) => {
+    const { pattern, wanted, limit, after } = readDiscovery(request)
+    const { source } = pattern
+    // A pattern without a star is one address.
+    const shards = source.includes("*") ? ALL : [shardOf(source)]
+    const claims = request.session.claims?.text ?? null
+    const query = { pattern: source, capabilities: wanted, after, limit, claims }
+    return new Later((settle) =>
+      askShards(outside, shards, "page", (): [typeof query] => [query], (pages) =>
+        settle(() => {
+          if (pages instanceof CallFailed) throw refusalOf(pages)
+          const { entries, next } = merged(pages, limit)
+          return discovered(entries, next)
+        }),
+      ),
+    )
+  }
+
+/** The first entries of all pages, in the order of addresses, and where to go on in every shard. */
+export const merged = (
+  pages: ReadonlyArray<DirectoryPage>,
+  limit: number,
+): { readonly entries: ReadonlyArray<ActorEntry>; readonly next: string | undefined } => {
+  const byAddress = (a: ActorEntry, b: ActorEntry): number => (a.address < b.address ? -1 : 1)
+  const all = pages.flatMap(({ entries }) => entries).toSorted(byAddress)
+  // Beyond the end of the shortest page its shard may have more.
+  const ends = pages.flatMap(({ next }) => next ?? []).toSorted()
+  const known = ends[0] === undefined ? all : all.filter(({ address }) => address <= ends[0]!)
+  const entries = known.slice(0, limit)
+  if (entries.length < known.length) return { entries, next: entries.at(-1)!.address }
+  return { entries, next: ends[0] }
+}
+
+export const gatewayList =
+  (outside: Outside): Handler =>
+  (request) => {
+    const { limit, offset } = readListing(request)
+    const claims = request.session.claims?.text ?? null
+    return new Later((settle) =>
+      askShards(outside, ALL, "count", (): [] => [], (counts) => {
+        if (counts instanceof CallFailed) {
+          return settle(() => {
+            throw refusalOf(counts)
+          })
+        }
+        const total = counts.reduce((sum, count) => sum + count, 0)
+        const parts = partsOf(counts, offset, limit)
+        const shards = parts.map(({ shard }) => directoryShard(shard))
+        const argsFor = (index: number): [number, number, string | null] => {
+          const part = parts[index]!
+          return [part.offset, part.limit, claims]
+        }
+        askShards(outside, shards, "slice", argsFor, (slices) =>
+          settle(() => {
+            if (slices instanceof CallFailed) throw refusalOf(slices)
+            const hasMore = offset + limit < total
+            const payload: ActorList = { actors: slices.flat(), total, offset, limit, hasMore }
+            return { payload }
+          }),
+        )
+      }),
+    )
+  }
+
+/** Which part of which shard the wanted part of all is, the shards one after the other. */
+const partsOf = (counts: ReadonlyArray<number>, offset: number, limit: number) => {
+  const parts: Array<{ readonly shard: number; readonly offset: number; readonly limit: number }> = []
+  let before = 0
+  for (const [shard, count] of counts.entries()) {
+    const from = Math.max(offset - before, 0)
+    const until = Math.min(offset + limit - before, count)
+    if (from < until) parts.push({ shard, offset: from, limit: until - from })
+    before += count
+  }
+  return parts
+}
+
+/** Each shard sends to those whom it knows, slice by slice. */
+export const gatewayBroadcast =
+  (outside: Outside): Handler =>
+  (request) => {
+    const { envelope, session } = request
+    const { type, payload, metadata, excludeSelf, capability, pattern } = readBroadcast(request)
+    const copy = copyFor(HUB_ADDRESS, request, type, payload, metadata)
+    const slice = (after: string) => ({
+      envelope: copy,
+      pattern: pattern?.source ?? null,
+      capability: capability ?? null,
+      except: excludeSelf ? outside.host.identity : null,
+      claims: session.claims?.text ?? null,
+      after,
+    })
+    return new Later((settle) => {
+      const done = ALL.map((shard) => broadcastIn(outside, shard, slice))
+      whenAll(done, (results) =>
+        settle(() => {
+          const sum = (count: (result: BroadcastResult) => number): number =>
+            results.reduce((total, result) => total + count(result), 0)
+          const answer: BroadcastAck = {
+            messageId: envelope.id,
+            deliveredCount: sum(({ delivered }) => delivered),
+            failedCount: sum(({ failed }) => failed),
+            queuedCount: 0,
+          }
+          return { payload: answer }
+        }),
+      )
+    })
+  }
+
+type Slice = (after: string) => ArgsOf<"directory", "broadcast">[0]
+
+/** All slices of a shard, one after the other. One that fails ends there: what was not sent is not counted. */
+const broadcastIn = ({ host }: Outside, shard: string, slice: Slice): Pending<BroadcastResult> => {
+  const total = new Pending<BroadcastResult>()
+  const go = (after: string, delivered: number, failed: number): void =>
+    host.call("directory", shard, "broadcast", [slice(after)], false, (result) => {
+      if (result instanceof CallFailed) {
+        host.log("warn", "broadcast_incomplete", { shard, reason: result.message })
+        return total.settle({ delivered, failed, next: null })
+      }
+      const sums = [delivered + result.delivered, failed + result.failed] as const
+      if (result.next === null) total.settle({ delivered: sums[0], failed: sums[1], next: null })
+      else go(result.next, ...sums)
+    })
+  go("", 0, 0)
+  return total
+}

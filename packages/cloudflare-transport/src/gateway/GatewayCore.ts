@@ -1,0 +1,89 @@
+/**
+ * The gateway of one identity, sans I/O: the core of a hub for what happens on its sockets, and what other
+ * objects call it for.
+ */
+import type { Address, Envelope } from "@signal-hub/actor-core"
+import { HubCore } from "../hub/HubCore.ts"
+import { errorEnvelope } from "../protocol/HubEnvelope.ts"
+import { provisionalAddress, type TerminatedReason } from "../protocol/HubMessage.ts"
+import type { GatewayHost } from "./GatewayHost.ts"
+import { take } from "./Incoming.ts"
+import { Outside } from "./Outside.ts"
+import type { Batch, Claimed, Outcome } from "./Rpc.ts"
+
+export class GatewayCore {
+  /** What sockets and the alarm are for. */
+  readonly hub: HubCore
+  readonly #outside: Outside
+  readonly #host: GatewayHost
+
+  /** `armedAt`: for when the alarm is armed already, epoch milliseconds. */
+  constructor(host: GatewayHost, armedAt: number | null) {
+    this.#host = host
+    let outside: Outside | undefined
+    this.hub = new HubCore(host, armedAt, (state) => (outside = new Outside(state, host)))
+    this.#outside = outside!
+  }
+
+  deliver(batch: Batch): ReadonlyArray<Outcome> {
+    return take(this.hub.state, this.#outside, batch, this.#host.now())
+  }
+
+  /** Asks for who has no address; `done` is told the answer once, be it a failure. */
+  request(asked: Envelope.Envelope, timeout: number, done: (answer: Envelope.Envelope) => void): void {
+    const { state } = this.hub
+    const now = this.#host.now()
+    const from = provisionalAddress(crypto.randomUUID())
+    const envelope: Envelope.Envelope = { ...asked, from, pattern: "ask", correlationId: null }
+    const end = (answer: Envelope.Envelope): void => {
+      detach()
+      cancel()
+      done(answer)
+    }
+    const detach = this.#outside.outbound.attend(from, end)
+    const cancel = this.#host.later(timeout, () => {
+      const message = `${asked.to} did not answer within ${timeout} ms`
+      end(errorEnvelope(null, from, "timeout", message, this.#host.now(), asked.id))
+    })
+    const target = state.resolve(asked.to, now)
+    const ask = state.asks.open(from, from, asked.id, asked.to, target?.id ?? asked.to, timeout, now)
+    state.watchAsks(Math.min(ask.storeAt, ask.deadline))
+    if (target === undefined) this.#outside.outbound.ask(envelope, this.#host.identity, timeout, now)
+    else if (!state.deliver(target, envelope, now)) {
+      state.failAsk(ask, "actor_terminated", asked.to, now, `${asked.to} has lost its connection`)
+    }
+  }
+
+  watch(target: Address.Address, watcher: Address.Address): boolean {
+    const { registry, watches } = this.hub.state
+    const isThere =
+      registry.holder(target, this.#host.now()) !== undefined ||
+      this.#outside.held.holder(target) !== undefined
+    if (isThere) watches.addWatcher(target, watcher)
+    return isThere
+  }
+
+  unwatch(target: Address.Address, watcher: Address.Address): void {
+    this.hub.state.watches.removeWatcher(target, watcher)
+  }
+
+  claim(address: Address.Address, holder: Address.Address): Claimed | null {
+    return this.#outside.held.claim(address, holder, this.#host.now())
+  }
+
+  release(address: Address.Address, holder: Address.Address, reason: TerminatedReason): void {
+    this.#outside.held.release(address, holder, reason, this.#host.now())
+  }
+
+  leases(addresses: ReadonlyArray<Address.Address>): ReadonlyArray<number | null> {
+    const { registry, sessions } = this.hub.state
+    const now = this.#host.now()
+    return addresses.map((address) => {
+      const registration = registry.get(address)
+      const session = registration === undefined ? undefined : sessions.byId(registration.sessionId)
+      if (registration === undefined || session === undefined) return null
+      const until = registry.expiresAt(registration, session, now)
+      return until > now ? until : null
+    })
+  }
+}

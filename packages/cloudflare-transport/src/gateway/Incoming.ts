@@ -1,0 +1,149 @@
+/**
+ * What other objects deliver to a gateway. Whoever calls is code of this deployment, and has enforced
+ * `from`; what it says of asks, subscriptions and watches holds only where this gateway knows of them.
+ */
+import type { Envelope } from "@signal-hub/actor-core"
+import { isElsewhere } from "../hub/Elsewhere.ts"
+import type { HubState } from "../hub/HubState.ts"
+import { moveAway } from "../hub/IdentityClaim.ts"
+import { HUB_ADDRESS, type TerminatedReason } from "../protocol/HubMessage.ts"
+import { messageId } from "../protocol/MessageId.ts"
+import * as Fields from "../hub/Fields.ts"
+import type { Outside } from "./Outside.ts"
+import { type Batch, type Delivery, type Outcome, TAKEN } from "./Rpc.ts"
+
+/** Takes each delivery, in order. */
+export const take = (hub: HubState, outside: Outside, batch: Batch, now: number): ReadonlyArray<Outcome> =>
+  batch.deliveries.map((delivery) => takeOne(hub, outside, delivery, now))
+
+const takeOne = (hub: HubState, outside: Outside, delivery: Delivery, now: number): Outcome => {
+  const { envelope, topic } = delivery
+  if (topic !== undefined) return fromTopic(hub, envelope, topic, now)
+  if (envelope.from === HUB_ADDRESS && envelope.type === "hub:terminated") {
+    return terminated(hub, envelope, now)
+  }
+  if (envelope.from === HUB_ADDRESS && envelope.type === "hub:unregistered") {
+    return superseded(hub, envelope, now)
+  }
+  if (envelope.pattern === "tell" && envelope.correlationId !== null) {
+    correlated(hub, outside, envelope, envelope.correlationId, now)
+    return TAKEN
+  }
+  return forActor(hub, outside, delivery, now)
+}
+
+/** A tell or an ask, for a session here: its identity, or another address that it holds. */
+const forActor = (hub: HubState, outside: Outside, { envelope, ask }: Delivery, now: number): Outcome => {
+  const { to } = envelope
+  const target = hub.resolve(to, now)
+  if (target === undefined) {
+    if (to !== outside.host.identity) return { status: "elsewhere", at: to }
+    const at = outside.held.holder(to)
+    if (at !== undefined) return { status: "elsewhere", at }
+    return { status: "refused", code: "unknown_actor", message: `there is no actor at ${to}` }
+  }
+  if (!hub.deliver(target, envelope, now)) {
+    return { status: "refused", code: "actor_terminated", message: `${to} has lost its connection` }
+  }
+  if (ask === undefined) return TAKEN
+  const from = envelope.from as typeof to
+  const known = hub.asks.get(from, envelope.id)
+  if (known !== undefined && ask.home === outside.host.identity) {
+    // It was asked here, and was forwarded until it came back.
+    hub.asks.forward(known, to, target.id)
+    return TAKEN
+  }
+  // The asker is done with that one: the id is its own to use again.
+  if (known !== undefined) hub.asks.close(known)
+  const opened = hub.asks.open(ask.home, from, envelope.id, to, target.id, ask.timeout, now)
+  hub.watchAsks(Math.min(opened.storeAt, opened.deadline))
+  return TAKEN
+}
+
+/** An envelope about an ask: for who was asked, a cancel or more demand; for who asked, its answer. */
+const correlated = (
+  hub: HubState,
+  outside: Outside,
+  envelope: Envelope.Envelope,
+  askId: string,
+  now: number,
+): void => {
+  const { from, to, type } = envelope
+  if (from === HUB_ADDRESS && type === "hub:forwarded") return forwarded(hub, outside, envelope, askId, now)
+  if (type === "actor:cancel" || type === "actor:demand") {
+    const open = from === "" ? undefined : hub.asks.get(from, askId)
+    const session = open === undefined ? undefined : hub.sessions.byId(open.targetSession)
+    if (open === undefined || session === undefined) return hub.deadLetter(envelope, "no_such_ask", now)
+    if (type === "actor:cancel") hub.asks.close(open)
+    hub.deliver(session, envelope, now)
+    return
+  }
+  const open = hub.asks.get(to, askId)
+  if (open === undefined || !isElsewhere(open.targetSession)) {
+    return hub.deadLetter(envelope, "no_such_ask", now)
+  }
+  outside.outbound.answered(open, envelope, now)
+}
+
+/** Who was asked has handed the ask on. Where it is over meanwhile, the new holder may stop. */
+const forwarded = (
+  hub: HubState,
+  outside: Outside,
+  { to, payload }: Envelope.Envelope,
+  askId: string,
+  now: number,
+): void => {
+  const target = Fields.address(Fields.fieldsOf(payload).actorAddress, "actorAddress")
+  const open = hub.asks.get(to, askId)
+  if (open !== undefined) return hub.asks.forward(open, target, target)
+  const cancel: Envelope.Envelope = {
+    id: messageId(),
+    from: to,
+    to: target,
+    type: "actor:cancel",
+    payload: null,
+    pattern: "tell",
+    correlationId: askId,
+    timestamp: now,
+    metadata: {},
+    ttl: null,
+    signature: null,
+  }
+  outside.send(cancel, now)
+}
+
+/** A publication, or who joined and left: for a session that is subscribed still. */
+const fromTopic = (hub: HubState, envelope: Envelope.Envelope, topic: string, now: number): Outcome => {
+  const session = hub.sessions.byIdentity(envelope.to)
+  if (session === undefined || hub.topics.get(topic).get(envelope.to) === undefined) {
+    return { status: "refused", code: "not_subscribed", message: `nobody is subscribed to "${topic}"` }
+  }
+  const isHubs = envelope.from === HUB_ADDRESS
+  if (isHubs) hub.tell(session, envelope)
+  else if (!hub.deliver(session, envelope, now)) {
+    const message = `${envelope.to} has lost its connection`
+    return { status: "refused", code: "actor_terminated", message }
+  }
+  return TAKEN
+}
+
+/** What somebody here watched has ended. Told once: a watch that is over already hears nothing. */
+const terminated = (hub: HubState, { to, payload }: Envelope.Envelope, now: number): Outcome => {
+  const { actorAddress, reason } = payload as {
+    readonly actorAddress: typeof to
+    readonly reason: TerminatedReason
+  }
+  const session = hub.owner(to)
+  if (hub.watches.removeWatcher(actorAddress, to) && session !== undefined) {
+    hub.tellTerminated(session, to, actorAddress, reason, now)
+  }
+  return TAKEN
+}
+
+/** Another identity has claimed an address that was held here. */
+const superseded = (hub: HubState, { payload }: Envelope.Envelope, now: number): Outcome => {
+  const address = Fields.address(Fields.fieldsOf(payload).actorAddress, "actorAddress")
+  const registration = hub.registry.get(address)
+  if (registration !== undefined) hub.atomically(() => moveAway(hub, registration, now))
+  return TAKEN
+}

@@ -1,0 +1,98 @@
+/**
+ * Outgoing calls, a lane for each target: what is put into one arrives in that order, as there is one call
+ * in flight, and what comes meanwhile travels together in the next. Lanes don't wait for one another.
+ */
+import { CallFailed } from "./Rpc.ts"
+
+interface Waiting<Item, Result> {
+  readonly item: Item
+  readonly done: (result: Result | CallFailed) => void
+}
+
+interface Lane<Item, Result> {
+  queue: Array<Waiting<Item, Result>>
+  isCalling: boolean
+}
+
+export interface LanesOptions<Item, Result> {
+  /** Carries the items to the target in one call; `done` gets a result for each, or why there is none. */
+  readonly call: (
+    target: string,
+    items: ReadonlyArray<Item>,
+    done: (results: ReadonlyArray<Result> | CallFailed) => void,
+  ) => void
+  /** Runs the task once the event under way was taken whole, so that what it gave travels together. */
+  readonly defer: (task: () => void) => void
+  /** Most items of a call. */
+  readonly maxItems: number
+  /** Most items that may wait in a lane. */
+  readonly maxWaiting: number
+  /** Most calls in flight at once, of all lanes. */
+  readonly maxCalls: number
+}
+
+export class Lanes<Item, Result> {
+  readonly #options: LanesOptions<Item, Result>
+  readonly #lanes = new Map<string, Lane<Item, Result>>()
+  /** Targets of lanes that may call, in the order in which they became ready. */
+  #ready: Array<string> = []
+  #calls = 0
+  #isDeferred = false
+
+  constructor(options: LanesOptions<Item, Result>) {
+    this.#options = options
+  }
+
+  /** Puts an item in line. `done` is told once, later, or at once where the line is full. */
+  push(target: string, item: Item, done: (result: Result | CallFailed) => void): void {
+    let lane = this.#lanes.get(target)
+    if (lane === undefined) this.#lanes.set(target, (lane = { queue: [], isCalling: false }))
+    if (lane.queue.length >= this.#options.maxWaiting) {
+      return done(new CallFailed("queue_full", `${lane.queue.length} messages wait for ${target} already`))
+    }
+    lane.queue.push({ item, done })
+    if (lane.queue.length === 1 && !lane.isCalling) this.#becomesReady(target)
+  }
+
+  /** Whether anything is in line or under way. */
+  get isIdle(): boolean {
+    return this.#lanes.size === 0
+  }
+
+  #becomesReady(target: string): void {
+    this.#ready.push(target)
+    if (this.#isDeferred) return
+    this.#isDeferred = true
+    this.#options.defer(() => {
+      this.#isDeferred = false
+      this.#start()
+    })
+  }
+
+  #start(): void {
+    while (this.#calls < this.#options.maxCalls) {
+      const target = this.#ready.shift()
+      if (target === undefined) return
+      this.#callNext(target, this.#lanes.get(target)!)
+    }
+  }
+
+  #callNext(target: string, lane: Lane<Item, Result>): void {
+    const { maxItems } = this.#options
+    const batch = lane.queue.length <= maxItems ? lane.queue : lane.queue.slice(0, maxItems)
+    lane.queue = lane.queue.slice(batch.length)
+    lane.isCalling = true
+    this.#calls++
+    const items = batch.map(({ item }) => item)
+    this.#options.call(target, items, (results) => {
+      this.#calls--
+      lane.isCalling = false
+      if (lane.queue.length > 0) this.#becomesReady(target)
+      else this.#lanes.delete(target)
+      for (const [at, { done }] of batch.entries()) {
+        done(results instanceof CallFailed ? results : results[at]!)
+      }
+      this.#start()
+    })
+  }
+}

@@ -1,0 +1,61 @@
+/** What the Durable Objects of topics and of the directory are alike in. */
+import { DurableObject } from "cloudflare:workers"
+import { makeLog } from "../hub/Log.ts"
+import { type Sql, durableObjectSql } from "../storage/Sql.ts"
+import { Calls } from "./Calls.ts"
+import { type GatewayEnv, gatewayLimitsOf } from "./GatewayEnv.ts"
+import type { NodeHost } from "./NodeHost.ts"
+import { RoutingTable } from "./RoutingTable.ts"
+
+export abstract class NodeShell<Core> extends DurableObject<GatewayEnv> {
+  readonly #host: NodeHost
+  #core: Core | undefined
+
+  constructor(ctx: DurableObjectState, env: GatewayEnv) {
+    super(ctx, env)
+    const limits = gatewayLimitsOf(env)
+    const log = makeLog(env.LOG_LEVEL)
+    const calls = new Calls<GatewayEnv>({
+      env,
+      table: new RoutingTable(),
+      callTimeout: limits.callTimeout,
+      run: (task) => this.#run(task),
+      answer: () => {},
+      log: (event, fields) => log("warn", event, fields),
+    })
+    this.#host = {
+      name: ctx.id.name ?? "",
+      sql: durableObjectSql(ctx.storage),
+      limits,
+      now: () => Date.now(),
+      later: (milliseconds, task) => {
+        const timer = setTimeout(() => this.#run(task), milliseconds)
+        return () => clearTimeout(timer)
+      },
+      defer: (task) => queueMicrotask(() => this.#run(task)),
+      call: calls.call,
+      log,
+    }
+  }
+
+  protected abstract migrate(sql: Sql): void
+  protected abstract start(host: NodeHost): Core
+
+  protected get core(): Core {
+    if (this.#core === undefined) {
+      this.migrate(this.#host.sql)
+      this.#core = this.start(this.#host)
+    }
+    return this.#core
+  }
+
+  /** What memory held is in doubt after a failure: begins again from the rows, as after an eviction. */
+  #run(task: () => void): void {
+    try {
+      task()
+    } catch (error) {
+      this.#host.log("error", "internal_error", { name: this.#host.name, error: String(error) })
+      this.#core = undefined
+    }
+  }
+}

@@ -1,0 +1,90 @@
+/**
+ * What others must hear, such as that an address has ended: rows from the step in which it came to be so
+ * until it was heard. Told at once; after a failure again by the alarm, later each time.
+ */
+import type { Address, Envelope } from "@signal-hub/actor-core"
+import type { HubState } from "../hub/HubState.ts"
+import type { TerminatedReason } from "../protocol/HubMessage.ts"
+import { Pending } from "./Pending.ts"
+
+export type Notice =
+  /** An envelope for whoever is at an object. */
+  | { readonly do: "deliver"; readonly envelope: Envelope.Envelope; readonly at: Address.Address }
+  /** A registration here is over. */
+  | { readonly do: "ended"; readonly address: Address.Address; readonly reason: TerminatedReason }
+
+/** Milliseconds until a notice that failed is told again: doubled each time, up to an hour. */
+const FIRST_RETRY = 5_000
+const LONGEST_RETRY = 3_600_000
+/** Attempts after which nobody is expected to hear it any more: about a day. */
+const MOST_ATTEMPTS = 32
+
+interface NoticeRow {
+  readonly id: number
+  readonly body: string
+  readonly attempts: number
+}
+
+export class Notices {
+  readonly #hub: HubState
+  readonly #tell: (notice: Notice, done: (heard: boolean) => void) => void
+  /** Notices on their way. */
+  readonly #telling = new Map<number, Pending<void>>()
+
+  /** `tell` carries a notice, and says once, later, whether it was heard. */
+  constructor(hub: HubState, tell: (notice: Notice, done: (heard: boolean) => void) => void) {
+    this.#hub = hub
+    this.#tell = tell
+  }
+
+  /** Stores the notice, as part of a step, and tells it after. What is given back ends with the first attempt. */
+  put(notice: Notice): Pending<void> {
+    const { sql, now } = this.#hub.host
+    const dueAt = now() + FIRST_RETRY
+    const { id } = sql.all<{ id: number }>(
+      "INSERT INTO notice (body, attempts, due_at) VALUES (?, 0, ?) RETURNING id",
+      JSON.stringify(notice),
+      dueAt,
+    )[0]!
+    const pending = new Pending<void>()
+    this.#hub.announce(() => {
+      this.#hub.alarm.atLatest(dueAt)
+      this.#attempt(id, notice, 0, pending)
+    })
+    return pending
+  }
+
+  /** Tells again what is due. */
+  retry(now: number): void {
+    const due = this.#hub.host.sql.all<NoticeRow>("SELECT * FROM notice WHERE due_at <= ? LIMIT 100", now)
+    for (const { id, body, attempts } of due) {
+      if (!this.#telling.has(id)) {
+        this.#attempt(id, JSON.parse(body) as Notice, attempts, new Pending<void>())
+      }
+    }
+  }
+
+  /** When something is due. */
+  dueAt(): number | undefined {
+    const { sql } = this.#hub.host
+    return sql.all<{ at: number | null }>("SELECT min(due_at) AS at FROM notice")[0]!.at ?? undefined
+  }
+
+  #attempt(id: number, notice: Notice, attempts: number, pending: Pending<void>): void {
+    const { sql, now, log } = this.#hub.host
+    this.#telling.set(id, pending)
+    this.#tell(notice, (heard) => {
+      this.#telling.delete(id)
+      if (heard || attempts + 1 >= MOST_ATTEMPTS) {
+        if (!heard) log("error", "notice_dropped", { notice: notice.do })
+        sql.run("DELETE FROM notice WHERE id = ?", id)
+      } else {
+        const dueAt = now() + Math.min(FIRST_RETRY * 2 ** attempts, LONGEST_RETRY)
+        sql.run("UPDATE notice SET attempts = attempts + 1, due_at = ? WHERE id = ?", dueAt, id)
+        this.#hub.alarm.atLatest(dueAt)
+      }
+      pending.settle()
+      if (this.#telling.size === 0) this.#hub.on.rearm()
+    })
+  }
+}

@@ -1,0 +1,226 @@
+/**
+ * Envelopes that leave a gateway for other objects, a lane for each address. Finds the object that serves
+ * an address: the one named by it, or the one that this says. What is refused there is told to whoever
+ * sent it, typed.
+ */
+import type { Address, Envelope } from "@signal-hub/actor-core"
+import type { Claims } from "../auth/Claims.ts"
+import type { Ask } from "../hub/Asks.ts"
+import { isElsewhere } from "../hub/Elsewhere.ts"
+import type { HubState } from "../hub/HubState.ts"
+import { isMoreToCome } from "../protocol/AnswerStream.ts"
+import { errorEnvelope, hubEnvelope } from "../protocol/HubEnvelope.ts"
+import { messageId } from "../protocol/MessageId.ts"
+import type { GatewayHost } from "./GatewayHost.ts"
+import { Lanes } from "./Lanes.ts"
+import { CallFailed, type Caller, type Delivery, type Outcome, type RefusalCode } from "./Rpc.ts"
+
+/** Objects that were asked in turn for one address: its own, the one that this names, and its own again. */
+const MOST_HOPS = 3
+/** Addresses of which it is remembered who serves them. */
+const MOST_HINTS = 1_000
+
+interface Item {
+  readonly delivery: Delivery
+  /** When it is too late to deliver, epoch milliseconds. */
+  readonly until: number
+}
+
+/** Why something was not delivered. */
+export interface Undelivered {
+  readonly code: RefusalCode
+  readonly message: string
+}
+
+export class Outbound {
+  readonly #hub: HubState
+  readonly #host: GatewayHost
+  readonly #lanes: Lanes<Item, Outcome>
+  /** The objects that serve addresses which are not their own names. */
+  readonly #hints = new Map<string, Address.Address>()
+  /** Whoever asks without an address, by the one that it was given: a Worker that waits for its call's end. */
+  readonly #callers = new Map<Address.Address, (answer: Envelope.Envelope) => void>()
+
+  constructor(hub: HubState, host: GatewayHost) {
+    this.#hub = hub
+    this.#host = host
+    const { maxLane } = host.limits
+    this.#lanes = new Lanes({
+      call: (to, items, done) => this.#call(to as Address.Address, items, done),
+      defer: host.defer,
+      maxItems: 256,
+      maxWaiting: maxLane,
+      maxCalls: Number.POSITIVE_INFINITY,
+    })
+  }
+
+  /** An envelope that nobody waits for: what is not delivered is a dead letter. */
+  send(envelope: Envelope.Envelope, now: number, at?: Address.Address): void {
+    const caller = at === undefined ? undefined : this.#callers.get(at)
+    if (caller !== undefined) return caller(envelope)
+    if (at !== undefined && at !== envelope.to) this.#hint(envelope.to, at)
+    this.deliver({ envelope }, now, (failed) => {
+      if (failed === undefined) return
+      const reason = failed.code === "unknown_actor" ? "unknown_actor" : "disconnected"
+      this.#hub.deadLetter(envelope, failed.code === "message_expired" ? "expired" : reason, now)
+      if (failed.code === "queue_full") this.#tellSender(envelope, failed)
+    })
+  }
+
+  /** An ask, of which the answer goes to `home`. One that is not delivered fails there. */
+  ask(envelope: Envelope.Envelope, home: Address.Address, timeout: number, now: number): void {
+    const delivery: Delivery = { envelope, ask: { home, timeout } }
+    this.deliver(delivery, now, (failed) => {
+      if (failed !== undefined) this.#askFailed(envelope, home, failed)
+    })
+  }
+
+  /** Puts a delivery in line; `done` is told whether it was taken. */
+  deliver(delivery: Delivery, now: number, done: (failed: Undelivered | undefined) => void): void {
+    const { envelope } = delivery
+    const until = envelope.ttl === null ? Number.POSITIVE_INFINITY : now + envelope.ttl
+    this.#lanes.push(envelope.to, { delivery, until }, (outcome) => {
+      if (outcome instanceof CallFailed) return done(outcome)
+      if (outcome.status === "refused") return done(outcome)
+      done(undefined)
+      if (outcome.status === "answered" && delivery.ask !== undefined) {
+        const { type, payload, metadata } = outcome.answer
+        this.#answer(envelope, delivery.ask.home, type, payload, metadata)
+      }
+    })
+  }
+
+  /** Who asks without an address gets one, until it has its answer. */
+  attend(address: Address.Address, answered: (answer: Envelope.Envelope) => void): () => void {
+    this.#callers.set(address, answered)
+    return () => void this.#callers.delete(address)
+  }
+
+  #call(
+    to: Address.Address,
+    items: ReadonlyArray<Item>,
+    done: (outcomes: ReadonlyArray<Outcome> | CallFailed) => void,
+  ): void {
+    const now = this.#host.now()
+    const outcomes: Array<Outcome> = items.map(({ until }) => (until <= now ? EXPIRED : UNKNOWN))
+    const going = [...items.keys()].filter((at) => items[at]!.until > now)
+    const next = (at: Address.Address, going: ReadonlyArray<number>, hop: number): void => {
+      if (going.length === 0) return done(outcomes)
+      const deliveries = going.map((index) => items[index]!.delivery)
+      const batch = { caller: this.#caller(), deliveries }
+      this.#host.call("address", at, "deliver", [batch], false, (results) => {
+        if (results instanceof CallFailed) {
+          for (const index of going) outcomes[index] = { status: "refused", ...results }
+          return done(outcomes)
+        }
+        const onward: Array<number> = []
+        let elsewhere: Address.Address | undefined
+        for (const [i, index] of going.entries()) {
+          const outcome = results[i]!
+          if (outcome.status === "elsewhere") {
+            elsewhere = outcome.at
+            onward.push(index)
+          } else outcomes[index] = outcome
+        }
+        if (elsewhere === undefined || hop === MOST_HOPS) return done(outcomes)
+        this.#hint(to, elsewhere)
+        next(elsewhere, onward, hop + 1)
+      })
+    }
+    next(this.#hints.get(to) ?? to, going, 1)
+  }
+
+  #hint(address: Address.Address, at: Address.Address): void {
+    this.#hints.delete(address)
+    if (at === address) return
+    this.#hints.set(address, at)
+    if (this.#hints.size > MOST_HINTS) this.#hints.delete(this.#hints.keys().next().value!)
+  }
+
+  #caller(): Caller {
+    const session = this.#hub.sessions.byIdentity(this.#host.identity)
+    return { home: this.#host.identity, claims: visible(session?.claims ?? null) }
+  }
+
+  #askFailed(envelope: Envelope.Envelope, home: Address.Address, { code, message }: Undelivered): void {
+    if (code === "actor_failed") {
+      const payload = { code: "actor_failed", message, retryable: false }
+      return this.#answer(envelope, home, "actor:error", payload)
+    }
+    const now = this.#host.now()
+    const wire = code === "not_subscribed" ? "actor_terminated" : code
+    const ask = this.#openAsk(envelope, home)
+    if (ask === "elsewhere") {
+      const failure =
+        wire === "unknown_actor"
+          ? hubEnvelope(
+              "hub:unknown_actor",
+              envelope.from as Address.Address,
+              { actorAddress: envelope.to, message },
+              now,
+              envelope.id,
+            )
+          : errorEnvelope(null, envelope.from as Address.Address, wire, message, now, envelope.id)
+      this.send(failure, now, home)
+    } else if (ask !== undefined) this.#hub.failAsk(ask, wire, envelope.to, now, message)
+  }
+
+  /** An answer that came back with the call. */
+  #answer(
+    asked: Envelope.Envelope,
+    home: Address.Address,
+    type: string,
+    payload: unknown,
+    metadata: Envelope.Metadata = {},
+  ): void {
+    const now = this.#host.now()
+    const envelope: Envelope.Envelope = {
+      id: messageId(),
+      from: asked.to,
+      to: asked.from as Address.Address,
+      type,
+      payload,
+      pattern: "tell",
+      correlationId: asked.id,
+      timestamp: now,
+      metadata,
+      ttl: null,
+      signature: null,
+    }
+    const ask = this.#openAsk(asked, home)
+    if (ask === "elsewhere") this.send(envelope, now, home)
+    else if (ask === undefined) this.#hub.deadLetter(envelope, "no_such_ask", now)
+    else this.answered(ask, envelope, now)
+  }
+
+  /** An answer to an ask that was asked here: by a session, or by a caller without an address. */
+  answered(ask: Ask, envelope: Envelope.Envelope, now: number): void {
+    if (isMoreToCome(envelope)) this.#hub.asks.extend(ask, now)
+    else this.#hub.asks.close(ask)
+    if (isElsewhere(ask.askerSession)) return this.send(envelope, now, ask.askerSession)
+    const session = this.#hub.sessions.byId(ask.askerSession)
+    if (session === undefined) this.#hub.deadLetter(envelope, "disconnected", now)
+    else this.#hub.deliver(session, envelope, now)
+  }
+
+  #openAsk({ from, id, to }: Envelope.Envelope, home: Address.Address): Ask | "elsewhere" | undefined {
+    if (home !== this.#host.identity) return "elsewhere"
+    const ask = this.#hub.asks.get(from as Address.Address, id)
+    return ask?.target === to ? ask : undefined
+  }
+
+  #tellSender({ from, id }: Envelope.Envelope, { message }: Undelivered): void {
+    const session = this.#hub.sessions.byIdentity(this.#host.identity)
+    const to = from as Address.Address
+    if (session !== undefined) {
+      this.#hub.refuse(session, to, "queue_full", message, id, this.#host.now())
+    }
+  }
+}
+
+const UNKNOWN: Outcome = { status: "refused", code: "unknown_actor", message: "there is no such actor" }
+const EXPIRED: Outcome = { status: "refused", code: "message_expired", message: "its ttl ran out" }
+
+/** What a receiver may know of the claims. */
+const visible = (claims: Claims | null): Caller["claims"] =>
+  claims === null ? null : { capabilities: [...claims.capabilities], expiresAt: claims.expiresAt }

@@ -1,0 +1,63 @@
+/** Deliveries to a function of the routing table: begun in order, each ask answered when its call ends. */
+import type { Address, Envelope } from "@signal-hub/actor-core"
+import { messageId } from "../protocol/MessageId.ts"
+import type { RouteFunction } from "./RoutingTable.ts"
+import { type Batch, type Delivery, type Outcome, TAKEN } from "./Rpc.ts"
+
+interface Options<Env> {
+  readonly env: Env
+  readonly answer: (home: Address.Address, batch: Batch) => void
+  readonly log: (event: string, fields: { readonly [field: string]: unknown }) => void
+}
+
+/** Begins a call for each delivery. Their ends are not waited for. */
+export const runRoute = <Env>(
+  run: RouteFunction<Env>,
+  batch: Batch,
+  options: Options<Env>,
+): ReadonlyArray<Outcome> =>
+  batch.deliveries.map((delivery) => {
+    void answered(run, batch, delivery, options)
+    return TAKEN
+  })
+
+const answered = async <Env>(
+  run: RouteFunction<Env>,
+  { caller }: Batch,
+  { envelope, ask }: Delivery,
+  { env, answer, log }: Options<Env>,
+): Promise<void> => {
+  // About an ask that is answered when its call ends: a function can't be stopped.
+  if (envelope.correlationId !== null) return
+  const { from, to, type, payload, metadata } = envelope
+  const message = { from: from as Address.Address, to, type, payload, isAsk: ask !== undefined, metadata }
+  const reply = (kind: string, given: unknown): void => {
+    if (ask === undefined) return
+    const deliveries = [{ envelope: answerTo(envelope, kind, given) }]
+    answer(ask.home, { caller: { home: to, claims: null }, deliveries })
+  }
+  // While it runs, a timer keeps the object from hibernating; after that nobody waits for it.
+  const timer = setTimeout(() => {}, ask?.timeout ?? 0)
+  try {
+    reply("actor:reply", (await run(message, caller, env)) ?? null)
+  } catch (error) {
+    log("route_failed", { to, type, error: String(error) })
+    reply("actor:error", { code: "actor_failed", message: `${to} failed on it`, retryable: false })
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+const answerTo = (asked: Envelope.Envelope, type: string, payload: unknown): Envelope.Envelope => ({
+  id: messageId(),
+  from: asked.to,
+  to: asked.from as Address.Address,
+  type,
+  payload,
+  pattern: "tell",
+  correlationId: asked.id,
+  timestamp: Date.now(),
+  metadata: {},
+  ttl: null,
+  signature: null,
+})

@@ -1,0 +1,298 @@
+/**
+ * A topic, sans I/O: who is subscribed, and the way of a publication to all of them. One object has a
+ * bounded number of members itself; when it is full, further members go to objects below it, by their
+ * hash, and so on: no object makes more calls than it may, and each publication takes few steps to all.
+ *
+ * A member that is not subscribed any more says so when it is next delivered to, and is forgotten.
+ */
+import type { Address, Envelope } from "@signal-hub/actor-core"
+import { diffFor, Presence } from "../hub/Presence.ts"
+import { hubEnvelope } from "../protocol/HubEnvelope.ts"
+import { HUB_ADDRESS, type PresenceDiff, type PresenceMember } from "../protocol/HubMessage.ts"
+import type { Sql } from "../storage/Sql.ts"
+import { Lanes } from "./Lanes.ts"
+import { MOST_CALLS, type NodeHost } from "./NodeHost.ts"
+import { type Coming, Pending, whenAll } from "./Pending.ts"
+import {
+  CallFailed,
+  type Delivery,
+  type MembersPage,
+  type Outcome,
+  type TopicMember,
+  type TopicOp,
+  type TopicResult,
+} from "./Rpc.ts"
+import { hashOf } from "./Shards.ts"
+
+/** Milliseconds that a publisher waits for its count: those not reached by then are in line. */
+const PATIENCE = 200
+
+interface Member extends TopicMember {
+  /** Goes up with every join: what was sent before says nothing of the one after. */
+  joins: number
+}
+
+interface Below {
+  /** Whether somebody there wants to hear of joins and leaves. */
+  listens: boolean
+  /** Operations on their way there. */
+  ops: number
+}
+
+export const migrateTopic = (sql: Sql): void => {
+  sql.run(`CREATE TABLE IF NOT EXISTS member (
+    owner TEXT PRIMARY KEY,
+    presence INTEGER NOT NULL,
+    metadata TEXT NOT NULL
+  ) WITHOUT ROWID`)
+  sql.run("CREATE TABLE IF NOT EXISTS below (branch INTEGER PRIMARY KEY, listens INTEGER NOT NULL)")
+}
+
+export class TopicCore {
+  readonly #host: NodeHost
+  readonly #topic: string
+  /** How many objects are above this one. */
+  readonly #depth: number
+  readonly #members = new Map<Address.Address, Member>()
+  readonly #below = new Map<number, Below>()
+  readonly #out: Lanes<Delivery | TopicOp, Outcome | TopicResult>
+  /** Joins and leaves that the topmost object tells. */
+  readonly #presence: Presence
+
+  constructor(host: NodeHost) {
+    this.#host = host
+    const [topic, ...branches] = host.name.split("#")
+    this.#topic = topic!
+    this.#depth = branches.length
+    this.#presence = new Presence(() => {
+      host.later(host.limits.presenceWindow, () => {
+        for (const diff of this.#presence.drain()) this.#tellDiff(diff)
+      })
+    })
+    this.#out = new Lanes({
+      defer: host.defer,
+      maxItems: 256,
+      maxWaiting: host.limits.maxLane,
+      maxCalls: MOST_CALLS,
+      call: (target, items, done) => {
+        if (!target.startsWith("@(")) {
+          const ops = items as ReadonlyArray<TopicOp>
+          const isSafe = ops.every((op) => op.do === "join" || op.do === "leave")
+          return host.call("topic", target, "apply", [ops], isSafe, done)
+        }
+        const caller = { home: HUB_ADDRESS, claims: null }
+        const deliveries = items as ReadonlyArray<Delivery>
+        host.call("address", target, "deliver", [{ caller, deliveries }], false, done)
+      },
+    })
+    for (const row of host.sql.all<{ owner: Address.Address; presence: number; metadata: string }>(
+      "SELECT * FROM member ORDER BY owner",
+    )) {
+      const { owner, presence, metadata } = row
+      this.#members.set(owner, { owner, presence: presence === 1, metadata: JSON.parse(metadata), joins: 0 })
+    }
+    for (const { branch, listens } of host.sql.all<{ branch: number; listens: number }>(
+      "SELECT * FROM below",
+    )) {
+      this.#below.set(branch, { listens: listens === 1, ops: 0 })
+    }
+  }
+
+  /** Does the operations, in order; `done` is told their results when the last is there. */
+  apply(ops: ReadonlyArray<TopicOp>, done: (results: ReadonlyArray<TopicResult>) => void): void {
+    whenAll(
+      ops.map((op) => this.#applyOne(op)),
+      done,
+    )
+  }
+
+  /** Members after a cursor, those of this object first, then those below. A page may be short. */
+  members(cursor: string, limit: number, done: (page: MembersPage | CallFailed) => void): void {
+    const [path, after] = splitOnce(cursor, "|")
+    if (path !== "") return this.#membersBelow(path, after, limit, done)
+    const rows = [...this.#members.values()]
+      .filter(({ owner }) => owner > after)
+      .toSorted((a, b) => (a.owner < b.owner ? -1 : 1))
+    const page = rows.slice(0, limit)
+    const next = rows.length > limit ? `|${page.at(-1)!.owner}` : this.#branchAfter(-1)
+    done({ members: page.map(asSeen), next })
+  }
+
+  #applyOne(op: TopicOp): Coming<TopicResult> {
+    const result = new Pending<TopicResult>()
+    if (op.do === "join") this.#join(op.member, result)
+    else if (op.do === "leave") this.#leave(op.owner, result)
+    else if (op.do === "publish") this.#publish(op.envelope, result)
+    else {
+      this.#spreadDiff(op.diff)
+      result.settle({ count: 0 })
+    }
+    return result
+  }
+
+  #join(member: TopicMember, result: Pending<TopicResult>): void {
+    const { owner, presence, metadata } = member
+    const known = this.#members.get(owner)
+    const isFull = this.#members.size >= this.#host.limits.topicNodeSize || this.#below.size > 0
+    if (known === undefined && isFull) return this.#pass({ do: "join", member }, owner, presence, result)
+    this.#host.sql.run(
+      "INSERT OR REPLACE INTO member (owner, presence, metadata) VALUES (?, ?, ?)",
+      owner,
+      Number(presence),
+      JSON.stringify(metadata),
+    )
+    this.#members.set(owner, { ...member, joins: (known?.joins ?? 0) + 1 })
+    if (known === undefined) this.#changed("joined", member, result)
+    else result.settle({ count: 1 })
+  }
+
+  #leave(owner: Address.Address, result: Pending<TopicResult>): void {
+    const known = this.#members.get(owner)
+    if (known !== undefined) {
+      this.#forget(owner)
+      return this.#changed("left", known, result)
+    }
+    if (this.#below.has(this.#branchOf(owner))) {
+      return this.#pass({ do: "leave", owner }, owner, false, result)
+    }
+    result.settle({ count: 0, isEmpty: this.#isEmpty })
+  }
+
+  /** Gives it to the object below that has the owner. */
+  #pass(op: TopicOp, owner: Address.Address, listens: boolean, result: Pending<TopicResult>): void {
+    const branch = this.#branchOf(owner)
+    const below = this.#below.get(branch) ?? { listens: false, ops: 0 }
+    if (!this.#below.has(branch) || (listens && !below.listens)) {
+      below.listens ||= listens
+      this.#below.set(branch, below)
+      // Before it is there: an object too many is looked at, never one too few.
+      this.#host.sql.run(
+        "INSERT OR REPLACE INTO below (branch, listens) VALUES (?, ?)",
+        branch,
+        Number(below.listens),
+      )
+    }
+    below.ops++
+    this.#out.push(this.#nameOf(branch), op, (outcome) => {
+      below.ops--
+      const passed = outcome instanceof CallFailed ? { count: 0 } : (outcome as TopicResult)
+      if (passed.isEmpty === true && below.ops === 0) {
+        this.#below.delete(branch)
+        this.#host.sql.run("DELETE FROM below WHERE branch = ?", branch)
+      }
+      if (passed.news === undefined) result.settle({ count: passed.count, isEmpty: this.#isEmpty })
+      else this.#changed(op.do === "join" ? "joined" : "left", passed.news, result)
+    })
+  }
+
+  /** Somebody came or went: the topmost object tells, others tell it. */
+  #changed(change: "joined" | "left", member: TopicMember, result: Pending<TopicResult>): void {
+    const isHeard = [...this.#below.values()].some(({ listens }) => listens) || this.#hasListeners
+    if (this.#depth === 0 && isHeard) this.#presence.note(this.#topic, change, asSeen(member))
+    result.settle({ count: change === "joined" ? 1 : 0, news: member, isEmpty: this.#isEmpty })
+  }
+
+  #publish(envelope: Envelope.Envelope, result: Pending<TopicResult>): void {
+    let count = 0
+    let open = 0
+    const arrived = (got: number): void => {
+      open--
+      count += got
+      if (open === 0) result.settle({ count })
+    }
+    for (const member of this.#members.values()) {
+      open++
+      this.#send(member, { ...envelope, to: member.owner }, arrived)
+    }
+    for (const branch of this.#below.keys()) {
+      open++
+      this.#out.push(this.#nameOf(branch), { do: "publish", envelope }, (outcome) => {
+        arrived(outcome instanceof CallFailed ? 0 : (outcome as TopicResult).count)
+      })
+    }
+    if (open === 0) return result.settle({ count: 0 })
+    const cancel = this.#host.later(PATIENCE, () => result.settle({ count: count + open }))
+    result.whenDone(cancel)
+  }
+
+  #send(member: Member, envelope: Envelope.Envelope, done: (got: number) => void): void {
+    const { owner, joins } = member
+    this.#out.push(owner, { envelope, topic: this.#topic }, (outcome) => {
+      if (outcome instanceof CallFailed) return done(0)
+      const { status, code } = outcome as { readonly status: string; readonly code?: string }
+      const isOver = code === "not_subscribed" && this.#members.get(owner)?.joins === joins
+      if (isOver) {
+        this.#forget(owner)
+        this.#changed("left", member, new Pending())
+      }
+      done(status === "taken" ? 1 : 0)
+    })
+  }
+
+  #tellDiff(diff: PresenceDiff): void {
+    this.#spreadDiff(diff)
+  }
+
+  #spreadDiff(diff: PresenceDiff): void {
+    for (const member of this.#members.values()) {
+      const seen = member.presence ? diffFor(diff, member.owner) : undefined
+      if (seen === undefined) continue
+      const envelope = hubEnvelope("hub:presence_diff", member.owner, seen, this.#host.now())
+      this.#send(member, envelope, () => {})
+    }
+    for (const [branch, { listens }] of this.#below) {
+      if (listens) this.#out.push(this.#nameOf(branch), { do: "diff", diff }, () => {})
+    }
+  }
+
+  #membersBelow(
+    path: string,
+    after: string,
+    limit: number,
+    done: (page: MembersPage | CallFailed) => void,
+  ): void {
+    const [head, rest] = splitOnce(path, ".")
+    const branch = Number(head)
+    const cursor = `${rest}|${after}`
+    this.#host.call("topic", this.#nameOf(branch), "members", [cursor, limit], true, (page) => {
+      if (page instanceof CallFailed) return done(page)
+      if (page.next === null) return done({ members: page.members, next: this.#branchAfter(branch) })
+      const [below, last] = splitOnce(page.next, "|")
+      done({ members: page.members, next: `${head}${below === "" ? "" : `.${below}`}|${last}` })
+    })
+  }
+
+  #branchAfter(branch: number): string | null {
+    const next = [...this.#below.keys()].filter((one) => one > branch).toSorted((a, b) => a - b)[0]
+    return next === undefined ? null : `${next}|`
+  }
+
+  #forget(owner: Address.Address): void {
+    this.#members.delete(owner)
+    this.#host.sql.run("DELETE FROM member WHERE owner = ?", owner)
+  }
+
+  #branchOf(owner: Address.Address): number {
+    return hashOf(`${this.#depth}:${owner}`) % this.#host.limits.topicNodeSize
+  }
+
+  #nameOf(branch: number): string {
+    return `${this.#host.name}#${branch}`
+  }
+
+  get #isEmpty(): boolean {
+    return this.#members.size === 0 && this.#below.size === 0
+  }
+
+  get #hasListeners(): boolean {
+    for (const { presence } of this.#members.values()) if (presence) return true
+    return false
+  }
+}
+
+const asSeen = ({ owner, metadata }: TopicMember): PresenceMember => ({ actorAddress: owner, metadata })
+
+const splitOnce = (text: string, separator: string): [string, string] => {
+  const at = text.indexOf(separator)
+  return at === -1 ? [text, ""] : [text.slice(0, at), text.slice(at + 1)]
+}

@@ -1,0 +1,170 @@
+/**
+ * What the Durable Objects of hubs and gateways are alike in: a thin shell that gives a core its storage,
+ * sockets, alarm and timers, and moves bytes. Holds no state of its own.
+ */
+import { DurableObject } from "cloudflare:workers"
+import {
+  type Authenticate,
+  type Authentication,
+  authenticationOf,
+  type VerifyToken,
+} from "../auth/Authentication.ts"
+import type { Claims } from "../auth/Claims.ts"
+import { TokenRefused } from "../auth/TokenRefused.ts"
+import { WebSocketBridge } from "../bridge/WebSocketBridge.ts"
+import type { Limits } from "../protocol/Limits.ts"
+import { migrate } from "../storage/Schema.ts"
+import { durableObjectSql } from "../storage/Sql.ts"
+import type { HubEnv } from "../worker/HubEnv.ts"
+import { claimsIn } from "../worker/Upgrade.ts"
+import type { HubCore } from "./HubCore.ts"
+import type { HubHost } from "./HubHost.ts"
+import { makeLog } from "./Log.ts"
+
+export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends DurableObject<Env> {
+  protected readonly host: HubHost
+  protected readonly bridge: WebSocketBridge
+  #core: Core | undefined
+  /** Whether nobody was ever here: there is no table yet. */
+  #isFresh: boolean
+  #armedAt: number | null = null
+
+  constructor(
+    ctx: DurableObjectState,
+    env: Env,
+    options: {
+      readonly verify: VerifyToken | undefined
+      readonly limits: Limits
+      /** The hub's name, as tokens know it. */
+      readonly name: string
+    },
+  ) {
+    super(ctx, env)
+    const { limits, name } = options
+    this.bridge = new WebSocketBridge(
+      ctx,
+      {
+        opened: (connection) => this.#hub.opened(connection),
+        received: (connection, envelope, receivedAt) => this.#hub.received(connection, envelope, receivedAt),
+        addressOf: (connection) => this.#hub.addressOf(connection),
+        closed: (connection, cause) => this.#hub.closed(connection, cause),
+        violated: (connection, code, cause) => this.#hub.violated(connection, code, cause),
+        failed: (error, connection) => this.failed(error, connection.id),
+      },
+      limits,
+    )
+    const later: HubHost["later"] = (milliseconds, task) => {
+      const core = this.#core
+      const timer = setTimeout(() => {
+        // A core that failed meanwhile has no say any more.
+        if (this.#core === core) this.run(task)
+      }, milliseconds)
+      return () => clearTimeout(timer)
+    }
+    this.host = {
+      sql: durableObjectSql(ctx.storage),
+      limits,
+      connection: (id) => this.bridge.connection(id),
+      connections: () => this.bridge.connections(),
+      setAlarm: (at) => void (at === null ? ctx.storage.deleteAlarm() : ctx.storage.setAlarm(at)),
+      later,
+      authenticate: this.#authenticator(authenticationOf(env, options.verify), later, limits),
+      name,
+      soon: (task) => void later(0, task),
+      now: () => Date.now(),
+      log: makeLog(env.LOG_LEVEL),
+    }
+    const { sql } = this.host
+    this.#isFresh = sql.all("SELECT 1 FROM sqlite_master WHERE name = 'schema_version'").length === 0
+    if (!this.#isFresh) {
+      void ctx.blockConcurrencyWhile(async () => {
+        this.#armedAt = await ctx.storage.getAlarm()
+      })
+    }
+  }
+
+  /** Makes the core, on tables that are there. `armedAt`: for when the alarm is armed already. */
+  protected abstract start(armedAt: number | null): Core
+  /** What the core's sockets and alarm are for. */
+  protected abstract hubOf(core: Core): HubCore
+
+  protected get core(): Core {
+    if (this.#core === undefined) {
+      migrate(this.host.sql)
+      this.#isFresh = false
+      this.#core = this.start(this.#armedAt)
+    }
+    return this.#core
+  }
+
+  protected get isFresh(): boolean {
+    return this.#isFresh
+  }
+
+  get #hub(): HubCore {
+    return this.hubOf(this.core)
+  }
+
+  override fetch(request: Request): Response {
+    return this.bridge.upgrade(request, this.host.authenticate === null ? null : claimsIn(request))
+  }
+
+  override webSocketMessage(socket: WebSocket, frame: string | ArrayBuffer): void {
+    this.bridge.webSocketMessage(socket, frame)
+  }
+
+  override webSocketClose(socket: WebSocket, code: number, reason: string): void {
+    this.bridge.webSocketClose(socket, code, reason)
+  }
+
+  override webSocketError(socket: WebSocket): void {
+    this.bridge.webSocketError(socket)
+  }
+
+  override alarm(): void {
+    this.#hub.alarm()
+    this.bridge.flush()
+  }
+
+  /** Runs a task of the core's, then sends what it gave. */
+  protected run(task: () => void): void {
+    try {
+      task()
+    } catch (error) {
+      this.failed(error, null)
+    }
+    this.bridge.flush()
+  }
+
+  /** What memory held is in doubt after a failure: begins again from the rows, as after an eviction. */
+  protected failed(error: unknown, connectionId: string | null): void {
+    this.host.log("error", "internal_error", { connectionId, error: String(error) })
+    this.bridge.forgetSessions()
+    this.#core = this.start(null)
+    this.#hub.state.alarm.rearm(this.host.now() + this.host.limits.sweepInterval)
+  }
+
+  /** The check of tokens, in bounded time. While it runs, its timer keeps the object from hibernating. */
+  #authenticator(
+    authentication: Authentication,
+    later: HubHost["later"],
+    { connectTimeout }: Limits,
+  ): HubHost["authenticate"] {
+    if (authentication.mode === "open") return null
+    const unavailable = new TokenRefused({ code: "internal_error", message: "tokens can't be verified now" })
+    const check: Authenticate =
+      authentication.mode === "token" ? authentication.authenticate : () => Promise.reject(unavailable)
+    const verify = async (token: string): Promise<Claims | TokenRefused> => {
+      const late = Promise.withResolvers<TokenRefused>()
+      const cancel = later(connectTimeout, () => late.resolve(unavailable))
+      const checked = check(token).catch((error: TokenRefused) => error)
+      return Promise.race([checked, late.promise]).finally(cancel)
+    }
+    return async (token, done) => {
+      const core = this.#core
+      const found = await verify(token)
+      // A core that failed meanwhile closed the connection.
+      if (this.#core === core) later(0, () => done(found))
+    }
+  }
+}
