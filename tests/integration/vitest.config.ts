@@ -1,25 +1,31 @@
 import { defineConfig } from "vitest/config"
 
-const project = (
-  name: string,
-  include: string | Array<string>,
-  more: { evicting?: boolean; timeout?: number } = {},
-) => ({
+interface More {
+  readonly evicting?: boolean
+  readonly timeout?: number
+  readonly topology?: "hub" | "gateway"
+}
+
+const project = (name: string, include: string | Array<string>, more: More = {}) => ({
   test: {
     name,
     include: [include].flat(),
-    provide: { evicting: more.evicting ?? false },
+    provide: { evicting: more.evicting ?? false, topology: more.topology ?? "hub" },
     testTimeout: more.timeout ?? 30_000,
     hookTimeout: 60_000,
   },
 })
 
+/** Which topology `HUB_URL` leads to. */
+const topology = process.env.HUB_URL?.endsWith("/gateway") === true ? "gateway" : "hub"
+
 /**
- * - `conformance`: the protocol from the outside. With `HUB_URL=ws://…/ws` against any server in open
- *   mode, else against one started here.
+ * - `conformance`: the protocol from the outside. With `HUB_URL=ws://…/ws` or `ws://…/gateway` against any
+ *   server in open mode, else against one started here.
  * - `limits`: what a hub refuses, at the limit and one past it, and storms of all kinds beside an innocent
  *   pair; always started here, as most need limits of their own.
  * - `evicting`: all of these but the storms, and rights, with the object evicted before each frame.
+ * - `gateway`, `gateway-evicting`: conformance once more against gateways, but for what needs two phases.
  * - `auth`: tokens and rights: each attack that the security page names.
  * - `timing`: what needs short times or a look into the server, always started here.
  * - `fuzz`: seeded hostile frames; `FUZZ_CASES`, `FUZZ_SEED`.
@@ -32,13 +38,23 @@ export default defineConfig({
     // Each file starts a runtime; more of them at once would only compete for the processors.
     maxWorkers: 2,
     projects: [
-      project("conformance", "conformance/**/*.test.ts"),
+      // Each address and topic of a gateway is an object: where a test has a thousand, it takes its time.
+      project("conformance", "conformance/**/*.test.ts", {
+        topology,
+        ...(topology === "gateway" && { timeout: 120_000 }),
+      }),
       project("limits", "limits/**/*.test.ts", { timeout: 60_000 }),
       project(
         "evicting",
         ["conformance/**/*.test.ts", "auth/rights.test.ts", "limits/{bounds,rate,backpressure}.test.ts"],
         { evicting: true, timeout: 60_000 },
       ),
+      project("gateway", "conformance/**/*.test.ts", { topology: "gateway", timeout: 120_000 }),
+      project("gateway-evicting", "conformance/**/*.test.ts", {
+        topology: "gateway",
+        evicting: true,
+        timeout: 300_000,
+      }),
       project("auth", "auth/**/*.test.ts"),
       project("timing", "timing/**/*.test.ts"),
       project("fuzz", "fuzz/**/*.test.ts", { timeout: 180_000 }),

@@ -1,11 +1,23 @@
 /** protocol.md, section 1: endpoints. */
-import { describe, expect, test } from "vitest"
+import { afterEach, describe, expect, test } from "vitest"
 import { fieldsOf, RawClient, UpgradeRefused, envelope } from "../support/RawClient.ts"
 import { unique } from "../support/names.ts"
 import { expectError } from "../support/expectations.ts"
 import { useHub } from "../support/hub.ts"
 
 const hub = useHub()
+
+/** Sockets of these tests, which lead to hubs whatever the others connect to. */
+const clients: Array<RawClient> = []
+afterEach(() => {
+  for (const client of clients.splice(0)) client.terminate()
+})
+const kept = (client: RawClient): RawClient => {
+  clients.push(client)
+  return client
+}
+const openAt = async (url: string): Promise<RawClient> => kept(await RawClient.open(url))
+const connectTo = async (url: string): Promise<RawClient> => kept(await RawClient.connect(url))
 
 describe("GET /health", () => {
   test("answers 200 with status, service, version and timestamp as JSON", async () => {
@@ -31,13 +43,13 @@ describe("GET /ws", () => {
   })
 
   test("with an upgrade it leads to the hub named default, and / leads there too", async () => {
-    const ada = await hub.connect()
+    const ada = await connectTo(hub.url())
     const root = hub.url().replace(/\/ws$/, "/")
     const bob = await RawClient.connect(root)
     try {
       await bob.send(envelope({ type: "hello", to: ada.identity }))
       expect((await ada.expect("hello")).from).toBe(bob.identity)
-      const byName = await hub.connect({ hub: "default" })
+      const byName = await connectTo(hub.url("default"))
       await byName.send(envelope({ type: "hello again", to: ada.identity }))
       expect((await ada.expect("hello again")).from).toBe(byName.identity)
     } finally {
@@ -47,9 +59,9 @@ describe("GET /ws", () => {
 
   test("/ws/:hub leads to another hub, where nobody of the default one is known", async () => {
     const name = unique("hub")
-    const here = await hub.connect()
-    const there = await hub.connect({ hub: name })
-    const alsoThere = await hub.connect({ hub: name })
+    const here = await connectTo(hub.url())
+    const there = await connectTo(hub.url(name))
+    const alsoThere = await connectTo(hub.url(name))
     const answer = await there.request(envelope({ type: "hello", to: here.identity, pattern: "ask" }))
     expect(answer.type).toBe("hub:unknown_actor")
     await there.send(envelope({ type: "hello", to: alsoThere.identity }))
@@ -58,7 +70,7 @@ describe("GET /ws", () => {
 
   test("a hub's name may have 64 characters of A-Za-z0-9_-", async () => {
     const name = `${unique("A_z-9")}${"x".repeat(64)}`.slice(0, 64)
-    const client = await hub.connect({ hub: name })
+    const client = await connectTo(hub.url(name))
     await client.sync()
   })
 
@@ -67,7 +79,7 @@ describe("GET /ws", () => {
     async (name) => {
       // How is open: an HTTP status, or an accepted socket that is closed with a 44xx code.
       try {
-        const client = await hub.open({ hub: name })
+        const client = await openAt(hub.url(name))
         expect((await client.closed()).code).toBeGreaterThanOrEqual(4400)
       } catch (error) {
         if (!(error instanceof UpgradeRefused)) throw error

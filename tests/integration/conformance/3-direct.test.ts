@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest"
 import { envelope, HUB, type RawClient, type Received } from "../support/RawClient.ts"
 import { address, topic } from "../support/names.ts"
 import { expectError, expectQuiet } from "../support/expectations.ts"
-import { useHub } from "../support/hub.ts"
+import { twoPhase, useHub } from "../support/hub.ts"
 
 const hub = useHub()
 
@@ -249,7 +249,7 @@ describe("direct envelopes", () => {
     expectError(await ada.answerTo(ask.id, "the ask"), "actor_terminated")
   })
 
-  test("an asker without an identity is answered at its provisional address", async () => {
+  twoPhase("an asker without an identity is answered at its provisional address", async () => {
     const [ada, bob] = [await hub.connect({ identity: null }), await hub.connect()]
     const ask = await asked(ada, bob)
     await bob.send(answerTo(ask, `@(session/${ada.sessionId})`, { payload: "yes" }))

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest"
 import { envelope, fieldsOf, HUB, listOf, type Fields, type RawClient } from "../support/RawClient.ts"
 import { address, unique } from "../support/names.ts"
 import { expectError, expectQuiet } from "../support/expectations.ts"
-import { useHub } from "../support/hub.ts"
+import { twoPhase, useHub } from "../support/hub.ts"
 
 const hub = useHub()
 
@@ -96,7 +96,7 @@ describe("from", () => {
     expect((await echoed(client, { from: other })).from).toBe(client.identity)
   })
 
-  test("is the provisional address before there is an identity", async () => {
+  twoPhase("is the provisional address before there is an identity", async () => {
     const [ada, bob] = [await hub.connect({ identity: null }), await hub.connect()]
     await ada.send(envelope({ type: "x", to: bob.identity, from: "@(test/liar)" }))
     expect((await bob.expect("x")).from).toBe(`@(session/${ada.sessionId})`)
@@ -308,7 +308,7 @@ describe("answers of the hub", () => {
     }
   })
 
-  test("to a session without an identity they go to its provisional address", async () => {
+  twoPhase("to a session without an identity they go to its provisional address", async () => {
     const client = await hub.connect({ identity: null })
     const answer = await client.ask("hub:heartbeat", { timestamp: 1 })
     expect(answer.to).toBe(`@(session/${client.sessionId})`)

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest"
 import { envelope, fieldsOf, HUB, type Fields } from "../support/RawClient.ts"
 import { address, topic } from "../support/names.ts"
 import { expectError, expectQuiet } from "../support/expectations.ts"
-import { useHub } from "../support/hub.ts"
+import { isGateway, twoPhase, useHub } from "../support/hub.ts"
 
 const hub = useHub()
 
@@ -38,7 +38,7 @@ describe("hub:connect", () => {
           supportedContentTypes: expect.any(Array),
         },
         limits: expect.any(Object),
-        topology: "hub",
+        topology: isGateway ? "gateway" : "hub",
       },
       metadata: { actorIdentity },
     })
@@ -138,7 +138,7 @@ describe("hub:connect", () => {
     await expectQuiet(client)
   })
 
-  test("without an identity, the session has none", async () => {
+  twoPhase("without an identity, the session has none", async () => {
     const client = await hub.open()
     const connected = await client.handshake({ identity: null })
     expect(connected.metadata.actorIdentity ?? null).toBeNull()

@@ -41,6 +41,8 @@ export interface OpenOptions {
   readonly protocols?: ReadonlyArray<string>
   /** Further headers of the upgrade. */
   readonly headers?: { readonly [header: string]: string }
+  /** The identity that the upgrade named, as a gateway needs it: what `handshake` connects as. */
+  readonly named?: string
   /** Called before each frame of a connected client leaves. */
   readonly beforeSend?: () => Promise<void>
 }
@@ -121,6 +123,7 @@ export class RawClient {
   private readonly envelopes = new Inbox<Received>()
   private readonly texts = new Inbox<string>()
   private readonly beforeSend: () => Promise<void>
+  private readonly named: string | undefined
   private closing: Closed | undefined
   /** What may still be sent at once, as of then, in milliseconds. */
   private allowance = BURST
@@ -136,6 +139,7 @@ export class RawClient {
       socket.onClosing = resolve
     })
     this.beforeSend = options.beforeSend ?? (() => Promise.resolve())
+    this.named = options.named
     socket.on("message", (data: Buffer, isBinary) => this.arrived(data, isBinary))
     socket.on("error", () => undefined)
     socket.on("close", (code, reason) => {
@@ -175,7 +179,8 @@ export class RawClient {
 
   /** Sends `hub:connect` and waits for whatever answers it. */
   async handshake(options: ConnectOptions = {}): Promise<Received> {
-    const actorIdentity = options.identity === undefined ? `@(test/${unique("actor")})` : options.identity
+    const actorIdentity =
+      options.identity === undefined ? (this.named ?? `@(test/${unique("actor")})`) : options.identity
     const answer = await this.ask("hub:connect", null, {
       metadata: {
         protocolVersion: options.version ?? "1.0.0",
@@ -186,7 +191,7 @@ export class RawClient {
     })
     if (answer.type === "hub:connected") {
       this.sessionId = textOf(answer, "sessionId")
-      this.identity = actorIdentity ?? ""
+      this.identity = actorIdentity ?? this.named ?? ""
     }
     return answer
   }

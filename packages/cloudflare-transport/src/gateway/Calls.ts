@@ -130,9 +130,10 @@ const ACTORS: ReadonlySet<string> = new Set<keyof ActorRpc>(["deliver", "request
 /** Whether hosts of actors answer to it; the rest is between gateways. */
 const isActors = (method: string): boolean => ACTORS.has(method)
 
-/** What an address without an object says: nobody is there; one that a route has can't be claimed. */
+/** What an address without an object says: nobody is there. What a route has can't be claimed. */
 const withoutActor = (method: string, args: ReadonlyArray<unknown>, name: string): unknown => {
   if (method === "watch") return false
+  if (method === "hasSession") return true
   if (method === "leases") return (args[0] as ReadonlyArray<unknown>).map(() => null)
   if (method !== "deliver") return null
   const refused: Outcome = {

@@ -1,16 +1,19 @@
 /** The Durable Object of a shard of the directory: `DirectoryCore` in its shell. */
+import type { Address } from "@signal-hub/actor-core"
 import type { ActorEntry } from "../protocol/HubMessage.ts"
 import type { Sql } from "../storage/Sql.ts"
 import { DirectoryCore, migrateDirectory } from "./DirectoryCore.ts"
 import { NodeShell } from "./NodeShell.ts"
 import type { NodeHost } from "./NodeHost.ts"
-import type {
-  BroadcastResult,
-  BroadcastSlice,
-  DirectoryOp,
-  DirectoryPage,
-  DirectoryQuery,
-  DirectoryRpc,
+import {
+  type BroadcastResult,
+  type BroadcastSlice,
+  CallFailed,
+  type Claimed,
+  type DirectoryOp,
+  type DirectoryPage,
+  type DirectoryQuery,
+  type DirectoryRpc,
 } from "./Rpc.ts"
 
 export class Directory extends NodeShell<DirectoryCore> implements DirectoryRpc {
@@ -20,6 +23,31 @@ export class Directory extends NodeShell<DirectoryCore> implements DirectoryRpc 
 
   protected override start(host: NodeHost): DirectoryCore {
     return new DirectoryCore(host)
+  }
+
+  claim(entry: ActorEntry, holder: Address.Address): Promise<Claimed | null> {
+    return new Promise((done, failed) =>
+      this.core.claim(entry, holder, (claimed) => {
+        if (claimed instanceof CallFailed) failed(new Error(claimed.message))
+        else done(claimed)
+      }),
+    )
+  }
+
+  async holder(address: Address.Address): Promise<Address.Address | null> {
+    return this.core.holder(address)
+  }
+
+  async watch(target: Address.Address, watcher: Address.Address): Promise<boolean> {
+    return this.core.watch(target, watcher)
+  }
+
+  async unwatch(target: Address.Address, watcher: Address.Address): Promise<void> {
+    this.core.unwatch(target, watcher)
+  }
+
+  override alarm(): void {
+    this.core.alarm()
   }
 
   async apply(ops: ReadonlyArray<DirectoryOp>): Promise<void> {

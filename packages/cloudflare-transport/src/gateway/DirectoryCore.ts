@@ -1,21 +1,27 @@
 /**
- * A shard of the directory, sans I/O: who is registered, for those who look for others. What it says of a
- * lease is what the holder said last; where that is over, the holder is asked again. Nobody is routed by it.
+ * A shard of the directory, sans I/O: who is registered, for those who look for others, and who holds an
+ * address beside its identity. Identities are reached without it. What it says of a lease is what the
+ * holder said last; where that is over, the holder is asked again.
  */
 import { type Address, AddressPattern } from "@signal-hub/actor-core"
 import { mayDiscover, maySend } from "../auth/Authorization.ts"
 import { type Claims, keptClaims } from "../auth/Claims.ts"
 import { literalPrefix } from "../hub/Registry.ts"
-import { type ActorEntry, HUB_ADDRESS } from "../protocol/HubMessage.ts"
+import { Watches } from "../hub/Watches.ts"
+import { hubEnvelope } from "../protocol/HubEnvelope.ts"
+import { type ActorEntry, HUB_ADDRESS, type TerminatedReason } from "../protocol/HubMessage.ts"
 import { messageId } from "../protocol/MessageId.ts"
 import type { Sql } from "../storage/Sql.ts"
+import { migrateNotices } from "./GatewaySchema.ts"
 import { Lanes } from "./Lanes.ts"
 import { MOST_CALLS, type NodeHost } from "./NodeHost.ts"
+import { type Notice, Notices } from "./Notices.ts"
 import { Pending, whenAll } from "./Pending.ts"
 import {
   type BroadcastResult,
   type BroadcastSlice,
   CallFailed,
+  type Claimed,
   type Delivery,
   type DirectoryOp,
   type DirectoryPage,
@@ -36,7 +42,13 @@ interface EntryRow {
   readonly version: number
 }
 
-export const migrateDirectory = (sql: Sql): void =>
+export const migrateDirectory = (sql: Sql): void => {
+  migrateNotices(sql)
+  sql.run(`CREATE TABLE IF NOT EXISTS watch (
+    target TEXT NOT NULL,
+    watcher TEXT NOT NULL,
+    PRIMARY KEY (target, watcher)
+  ) WITHOUT ROWID`)
   sql.run(`CREATE TABLE IF NOT EXISTS entry (
     address TEXT PRIMARY KEY,
     holder TEXT NOT NULL,
@@ -46,14 +58,27 @@ export const migrateDirectory = (sql: Sql): void =>
     expires_at INTEGER NOT NULL,
     version INTEGER NOT NULL
   ) WITHOUT ROWID`)
+}
 
 export class DirectoryCore {
   readonly #host: NodeHost
   readonly #leases: Lanes<Address.Address, number | null>
   readonly #copies: Lanes<Delivery, Outcome>
+  readonly #watches: Watches
+  readonly #notices: Notices
+  /** Addresses that are being claimed, and whether one became an identity meanwhile. */
+  readonly #claims = new Map<string, { identified: boolean }>()
 
   constructor(host: NodeHost) {
     this.#host = host
+    this.#watches = new Watches(host.sql)
+    const noticesHost = {
+      ...host,
+      announce: (task: () => void) => task(),
+      atLatest: () => this.#rearm(),
+      idle: () => this.#rearm(),
+    }
+    this.#notices = new Notices(noticesHost, (notice, done) => this.#tell(notice, done))
     const bounds = {
       defer: host.defer,
       maxItems: 256,
@@ -72,14 +97,54 @@ export class DirectoryCore {
     })
   }
 
+  /** The last claim wins, unless the address is an identity: whose gateway knows. */
+  claim(
+    entry: ActorEntry,
+    holder: Address.Address,
+    done: (claimed: Claimed | null | CallFailed) => void,
+  ): void {
+    const { address } = entry
+    if (this.#row(address)?.holder === holder) return done(this.#give(entry, holder))
+    const claim = { identified: false }
+    this.#claims.set(address, claim)
+    this.#host.call("address", address, "hasSession", [], true, (hasSession) => {
+      if (this.#claims.get(address) === claim) this.#claims.delete(address)
+      if (hasSession instanceof CallFailed) done(hasSession)
+      else done(hasSession !== false || claim.identified ? null : this.#give(entry, holder))
+    })
+  }
+
+  holder(address: Address.Address): Address.Address | null {
+    return this.#row(address)?.holder ?? null
+  }
+
+  watch(target: Address.Address, watcher: Address.Address): boolean {
+    const row = this.#row(target)
+    // An identity's own registration is watched at its gateway.
+    if (row === undefined || row.holder === target) return false
+    this.#watches.addWatcher(target, watcher)
+    return true
+  }
+
+  unwatch(target: Address.Address, watcher: Address.Address): void {
+    this.#watches.removeWatcher(target, watcher)
+  }
+
   /** Puts and takes entries. What is older than what is known has no effect. */
   apply(ops: ReadonlyArray<DirectoryOp>): void {
     this.#host.sql.transaction(() => {
       for (const op of ops) {
         if (op.do === "put") this.#put(op.entry, op.holder)
-        else this.#remove(op.address, op.holder)
+        else if (op.do === "remove") this.#remove(op.address, op.holder, op.reason)
+        else this.#identified(op.address)
       }
     })
+  }
+
+  /** The alarm came: tells again what was not heard. */
+  alarm(): void {
+    this.#notices.retry(this.#host.now())
+    this.#rearm()
   }
 
   page(query: DirectoryQuery, done: (page: DirectoryPage) => void): void {
@@ -161,7 +226,7 @@ export class DirectoryCore {
   #refused(address: Address.Address, holder: Address.Address, outcome: Outcome): void {
     const isGone =
       outcome.status === "elsewhere" || (outcome.status === "refused" && outcome.code === "unknown_actor")
-    if (isGone) this.#remove(address, holder)
+    if (isGone) this.#remove(address, holder, "expired")
   }
 
   /** The entries that live: of those whose lease is over as far as is known, the holder knows more. */
@@ -186,7 +251,7 @@ export class DirectoryCore {
   #renewed({ address, holder }: EntryRow, lease: number | null | CallFailed): number | null {
     // Who does not answer may be back: not shown, but kept.
     if (lease instanceof CallFailed) return null
-    if (lease === null) this.#remove(address, holder)
+    if (lease === null) this.#remove(address, holder, "expired")
     else {
       this.#host.sql.run(
         "UPDATE entry SET expires_at = ? WHERE address = ? AND holder = ?",
@@ -198,12 +263,30 @@ export class DirectoryCore {
     return lease
   }
 
+  /** Gives the address to the holder; who had it is told. */
+  #give(entry: ActorEntry, holder: Address.Address): Claimed {
+    const before = this.#row(entry.address)
+    const version = (before?.version ?? 0) + 1
+    this.#host.sql.transaction(() => {
+      if (before !== undefined && before.holder !== holder) this.#lost(before)
+      this.#write({ ...entry, version }, holder)
+    })
+    return { version }
+  }
+
+  /** Identities are their gateways' to put; others only who was given them. */
   #put(entry: ActorEntry, holder: Address.Address): void {
+    const before = this.#row(entry.address)
+    if (before?.holder === holder ? before.version > entry.version : holder !== entry.address) return
+    if (before !== undefined && before.holder !== holder) this.#lost(before)
+    this.#write(entry, holder)
+  }
+
+  #write(entry: ActorEntry, holder: Address.Address): void {
     this.#host.sql.run(
-      `INSERT INTO entry (address, holder, capabilities, metadata, registered_at, expires_at, version)
-       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-       ON CONFLICT (address) DO UPDATE SET holder = ?2, capabilities = ?3, metadata = ?4,
-         registered_at = ?5, expires_at = ?6, version = ?7 WHERE version <= ?7`,
+      `INSERT OR REPLACE INTO entry
+       (address, holder, capabilities, metadata, registered_at, expires_at, version)
+       VALUES (?, ?, ?, ?, ?, ?, ?)`,
       entry.address,
       holder,
       JSON.stringify(entry.capabilities),
@@ -214,8 +297,54 @@ export class DirectoryCore {
     )
   }
 
-  #remove(address: Address.Address, holder: Address.Address): void {
-    this.#host.sql.run("DELETE FROM entry WHERE address = ? AND holder = ?", address, holder)
+  #remove(address: Address.Address, holder: Address.Address, reason: TerminatedReason): void {
+    if (this.#row(address)?.holder !== holder) return
+    this.#host.sql.run("DELETE FROM entry WHERE address = ?", address)
+    this.#terminated(address, reason)
+  }
+
+  #identified(address: Address.Address): void {
+    const claim = this.#claims.get(address)
+    if (claim !== undefined) claim.identified = true
+    const row = this.#row(address)
+    if (row === undefined || row.holder === address) return
+    this.#host.sql.run("DELETE FROM entry WHERE address = ?", address)
+    this.#lost(row)
+  }
+
+  /** Another has the address now: who held it hears, and who watched it. */
+  #lost({ address, holder }: EntryRow): void {
+    if (holder !== address) {
+      const payload = { actorAddress: address, reason: "superseded" }
+      const envelope = hubEnvelope("hub:unregistered", holder, payload, this.#host.now())
+      this.#notices.put({ do: "deliver", at: holder, envelope })
+    }
+    this.#terminated(address, "superseded")
+  }
+
+  #terminated(address: Address.Address, reason: TerminatedReason): void {
+    const payload = { actorAddress: address, reason }
+    for (const watcher of this.#watches.take(address)) {
+      const envelope = hubEnvelope("hub:terminated", watcher, payload, this.#host.now())
+      this.#notices.put({ do: "deliver", at: watcher, envelope })
+    }
+  }
+
+  #tell(notice: Notice, done: (heard: boolean) => void): void {
+    if (notice.do !== "deliver") return done(true)
+    const { at, envelope } = notice
+    const batch = { caller: { home: HUB_ADDRESS, claims: null }, deliveries: [{ envelope }] }
+    this.#host.call("address", at, "deliver", [batch], true, (outcomes) =>
+      done(!(outcomes instanceof CallFailed)),
+    )
+  }
+
+  #rearm(): void {
+    this.#host.setAlarm(this.#notices.dueAt() ?? null)
+  }
+
+  #row(address: Address.Address): EntryRow | undefined {
+    return this.#host.sql.all<EntryRow>("SELECT * FROM entry WHERE address = ?", address)[0]
   }
 
   #rows(prefix: string, after: string, limit: number): ReadonlyArray<EntryRow> {

@@ -5,11 +5,11 @@
 import type { Address, Envelope } from "@signal-hub/actor-core"
 import { HubCore } from "../hub/HubCore.ts"
 import { errorEnvelope } from "../protocol/HubEnvelope.ts"
-import { provisionalAddress, type TerminatedReason } from "../protocol/HubMessage.ts"
+import { provisionalAddress } from "../protocol/HubMessage.ts"
 import type { GatewayHost } from "./GatewayHost.ts"
 import { take } from "./Incoming.ts"
 import { Outside } from "./Outside.ts"
-import type { Batch, Claimed, Outcome } from "./Rpc.ts"
+import type { Batch, Outcome } from "./Rpc.ts"
 
 export class GatewayCore {
   /** What sockets and the alarm are for. */
@@ -56,9 +56,7 @@ export class GatewayCore {
 
   watch(target: Address.Address, watcher: Address.Address): boolean {
     const { registry, watches } = this.hub.state
-    const isThere =
-      registry.holder(target, this.#host.now()) !== undefined ||
-      this.#outside.held.holder(target) !== undefined
+    const isThere = registry.holder(target, this.#host.now()) !== undefined
     if (isThere) watches.addWatcher(target, watcher)
     return isThere
   }
@@ -67,12 +65,8 @@ export class GatewayCore {
     this.hub.state.watches.removeWatcher(target, watcher)
   }
 
-  claim(address: Address.Address, holder: Address.Address): Claimed | null {
-    return this.#outside.held.claim(address, holder, this.#host.now())
-  }
-
-  release(address: Address.Address, holder: Address.Address, reason: TerminatedReason): void {
-    this.#outside.held.release(address, holder, reason, this.#host.now())
+  hasSession(): boolean {
+    return this.hub.state.sessions.byIdentity(this.#host.identity) !== undefined
   }
 
   leases(addresses: ReadonlyArray<Address.Address>): ReadonlyArray<number | null> {

@@ -14,15 +14,18 @@ import {
   renew,
   unregister,
 } from "../hub/RegistryRequests.ts"
-import { type Answer, type Handler, Later, reply, type Request } from "../hub/Requests.ts"
+import { type Answer, type Handler, Later, type Request } from "../hub/Requests.ts"
 import { unknownActor } from "../hub/Router.ts"
 import { addWatch, readUnwatch, readWatch, unwatch, watch } from "../hub/WatchRequests.ts"
 import * as Fields from "../hub/Fields.ts"
 import { CloseCode } from "../protocol/CloseCode.ts"
+import { hubEnvelope } from "../protocol/HubEnvelope.ts"
+import { leaseUntil } from "../session/Liveness.ts"
 import { gatewayBroadcast, gatewayDiscover, gatewayList } from "./DirectoryRequests.ts"
 import type { Outside } from "./Outside.ts"
 import { whenAll } from "./Pending.ts"
 import { CallFailed } from "./Rpc.ts"
+import { shardOf } from "./Shards.ts"
 import { gatewayPresence, gatewayPublish, gatewaySubscribe, gatewayUnsubscribe } from "./TopicRequests.ts"
 
 export const gatewayHandlers = (outside: Outside): Elsewhere["handlers"] => ({
@@ -59,20 +62,22 @@ export const afterwards =
 const gatewayDisconnect =
   (outside: Outside): Handler =>
   (request) => {
-    const { hub, connection, session, envelope, now } = request
+    const { hub, connection, session, from, envelope, now } = request
     Fields.optionalText(Fields.fieldsOf(envelope.payload).reason, "reason", 256)
     connection.parked = []
     hub.replies.inOrder(connection, () => {
       const { caused } = outside.during(() => endSession(hub, session, now))
       whenAll(caused, () => {
-        reply(request, { payload: { acknowledged: true } })
+        // Of a session that is over: known from the connection alone.
+        const payload = { acknowledged: true }
+        connection.send(hubEnvelope("hub:disconnect", from, payload, hub.host.now(), envelope.id))
         closeConnection(hub, connection, CloseCode.Normal, "hub:disconnect")
       })
     })
     return undefined
   }
 
-/** The gateway's own address needs nobody; another is claimed from the gateway that is named by it. */
+/** The gateway's own address needs nobody; another is claimed from the directory. */
 const gatewayRegister =
   (outside: Outside): Handler =>
   (request) => {
@@ -80,7 +85,7 @@ const gatewayRegister =
     const wanted = readRegistration(request)
     const { address } = wanted
     const isOwn = address === session.identity || hub.registry.get(address)?.sessionId === session.id
-    if (isOwn) return afterwards(outside, (own) => putRegistration(own, wanted, own.now))(request)
+    if (isOwn) return afterwards(outside, (own) => putRegistration(own, wanted))(request)
     return new Later((settle) => claim(outside, request, wanted, settle), true)
   }
 
@@ -90,10 +95,13 @@ const claim = (
   wanted: RegistrationWanted,
   settle: (answer: Handler) => void,
 ): void => {
-  const { hub, connection, session } = request
-  const { address } = wanted
-  const { identity } = outside.host
-  outside.control(address, "claim", [address, identity]).whenDone((claimed) => {
+  const { hub, connection, session, now } = request
+  const { address, capabilities, metadata, ttlSeconds } = wanted
+  const { host } = outside
+  const { identity, limits } = host
+  const expiresAt = leaseUntil(now, ttlSeconds, limits)
+  const entry = { address, actorAddress: address, capabilities, metadata, registeredAt: now, expiresAt, version: 1 }
+  host.call("directory", shardOf(address), "claim", [entry, identity], true, (claimed) => {
     const refused = (refusal: Refusal): void =>
       settle(() => {
         throw refusal
@@ -104,15 +112,12 @@ const claim = (
     }
     if (hub.sessions.of(connection) !== session) {
       // Nobody is left to hold it; unless whoever took over has claimed it too.
-      if (hub.registry.get(address) === undefined) {
-        void outside.control(address, "release", [address, identity, "disconnected"])
-      }
+      if (hub.registry.get(address) === undefined) outside.unregistered(address, "disconnected")
       return settle(() => undefined)
     }
-    const { result, caused } = outside.during(() =>
-      putRegistration({ ...request, now: hub.host.now() }, wanted, claimed.version),
+    settle((later) =>
+      outside.claiming(address, () => putRegistration(later, wanted, claimed.version)),
     )
-    whenAll(caused, () => settle(() => result))
   })
 }
 
@@ -159,16 +164,21 @@ const gatewayWatch =
       return watch(request)
     }
     addWatch(request, actorAddress)
-    const watching = outside.control(actorAddress, "watch", [actorAddress, outside.host.identity])
-    return new Later((settle) =>
-      watching.whenDone((registered) => {
+    const { identity, isIdentity } = outside.host
+    return new Later((settle) => {
+      const watching = (registered: boolean | void | CallFailed): void => {
         if (registered !== true) hub.watches.remove(actorAddress, session)
         settle(() => {
           if (registered instanceof CallFailed) throw refusalOf(registered)
-          return { payload: { actorAddress, registered } }
+          return { payload: { actorAddress, registered: registered === true } }
         })
-      }),
-    )
+      }
+      // The gateway of that name first, then the directory, as for all that is sent there.
+      outside.control(actorAddress, "watch", [actorAddress, identity]).whenDone((registered) => {
+        if (registered !== false || !isIdentity(actorAddress)) watching(registered)
+        else outside.watches("watch", actorAddress).whenDone(watching)
+      })
+    })
   }
 
 const gatewayUnwatch =

@@ -37,9 +37,7 @@ const forActor = (hub: HubState, outside: Outside, { envelope, ask }: Delivery, 
   const { to } = envelope
   const target = hub.resolve(to, now)
   if (target === undefined) {
-    if (to !== outside.host.identity) return { status: "elsewhere", at: to }
-    const at = outside.held.holder(to)
-    if (at !== undefined) return { status: "elsewhere", at }
+    if (to !== outside.host.identity) return { status: "elsewhere" }
     return { status: "refused", code: "unknown_actor", message: `there is no actor at ${to}` }
   }
   if (!hub.deliver(target, envelope, now)) {

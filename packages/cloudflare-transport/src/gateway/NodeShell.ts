@@ -28,6 +28,7 @@ export abstract class NodeShell<Core> extends DurableObject<GatewayEnv> {
       sql: durableObjectSql(ctx.storage),
       limits,
       now: () => Date.now(),
+      setAlarm: (at) => void (at === null ? ctx.storage.deleteAlarm() : ctx.storage.setAlarm(at)),
       later: (milliseconds, task) => {
         const timer = setTimeout(() => this.#run(task), milliseconds)
         return () => clearTimeout(timer)

@@ -3,7 +3,7 @@
  * until it was heard. Told at once; after a failure again by the alarm, later each time.
  */
 import type { Address, Envelope } from "@signal-hub/actor-core"
-import type { HubState } from "../hub/HubState.ts"
+import type { HubHost } from "../hub/HubHost.ts"
 import type { TerminatedReason } from "../protocol/HubMessage.ts"
 import { Pending } from "./Pending.ts"
 
@@ -12,6 +12,16 @@ export type Notice =
   | { readonly do: "deliver"; readonly envelope: Envelope.Envelope; readonly at: Address.Address }
   /** A registration here is over. */
   | { readonly do: "ended"; readonly address: Address.Address; readonly reason: TerminatedReason }
+
+/** What notices need from the object that has them. */
+export interface NoticesHost extends Pick<HubHost, "sql" | "now" | "log"> {
+  /** Does this once the step under way is written. */
+  readonly announce: (task: () => void) => void
+  /** The alarm is to come then at the latest. */
+  readonly atLatest: (at: number) => void
+  /** Nothing is under way any more: the alarm may be armed anew. */
+  readonly idle: () => void
+}
 
 /** Milliseconds until a notice that failed is told again: doubled each time, up to an hour. */
 const FIRST_RETRY = 5_000
@@ -26,20 +36,20 @@ interface NoticeRow {
 }
 
 export class Notices {
-  readonly #hub: HubState
+  readonly #host: NoticesHost
   readonly #tell: (notice: Notice, done: (heard: boolean) => void) => void
   /** Notices on their way. */
   readonly #telling = new Map<number, Pending<void>>()
 
   /** `tell` carries a notice, and says once, later, whether it was heard. */
-  constructor(hub: HubState, tell: (notice: Notice, done: (heard: boolean) => void) => void) {
-    this.#hub = hub
+  constructor(host: NoticesHost, tell: (notice: Notice, done: (heard: boolean) => void) => void) {
+    this.#host = host
     this.#tell = tell
   }
 
   /** Stores the notice, as part of a step, and tells it after. What is given back ends with the first attempt. */
   put(notice: Notice): Pending<void> {
-    const { sql, now } = this.#hub.host
+    const { announce, atLatest, now, sql } = this.#host
     const dueAt = now() + FIRST_RETRY
     const { id } = sql.all<{ id: number }>(
       "INSERT INTO notice (body, attempts, due_at) VALUES (?, 0, ?) RETURNING id",
@@ -47,8 +57,8 @@ export class Notices {
       dueAt,
     )[0]!
     const pending = new Pending<void>()
-    this.#hub.announce(() => {
-      this.#hub.alarm.atLatest(dueAt)
+    announce(() => {
+      atLatest(dueAt)
       this.#attempt(id, notice, 0, pending)
     })
     return pending
@@ -56,7 +66,7 @@ export class Notices {
 
   /** Tells again what is due. */
   retry(now: number): void {
-    const due = this.#hub.host.sql.all<NoticeRow>("SELECT * FROM notice WHERE due_at <= ? LIMIT 100", now)
+    const due = this.#host.sql.all<NoticeRow>("SELECT * FROM notice WHERE due_at <= ? LIMIT 100", now)
     for (const { id, body, attempts } of due) {
       if (!this.#telling.has(id)) {
         this.#attempt(id, JSON.parse(body) as Notice, attempts, new Pending<void>())
@@ -66,12 +76,12 @@ export class Notices {
 
   /** When something is due. */
   dueAt(): number | undefined {
-    const { sql } = this.#hub.host
+    const { sql } = this.#host
     return sql.all<{ at: number | null }>("SELECT min(due_at) AS at FROM notice")[0]!.at ?? undefined
   }
 
   #attempt(id: number, notice: Notice, attempts: number, pending: Pending<void>): void {
-    const { sql, now, log } = this.#hub.host
+    const { atLatest, idle, log, now, sql } = this.#host
     this.#telling.set(id, pending)
     this.#tell(notice, (heard) => {
       this.#telling.delete(id)
@@ -81,10 +91,10 @@ export class Notices {
       } else {
         const dueAt = now() + Math.min(FIRST_RETRY * 2 ** attempts, LONGEST_RETRY)
         sql.run("UPDATE notice SET attempts = attempts + 1, due_at = ? WHERE id = ?", dueAt, id)
-        this.#hub.alarm.atLatest(dueAt)
+        atLatest(dueAt)
       }
       pending.settle()
-      if (this.#telling.size === 0) this.#hub.on.rearm()
+      if (this.#telling.size === 0) idle()
     })
   }
 }

@@ -1,6 +1,6 @@
 /**
  * Envelopes that leave a gateway for other objects, a lane for each address. Finds the object that serves
- * an address: the one named by it, or the one that this says. What is refused there is told to whoever
+ * an address: the one named by it, else the one that the directory says. What is refused there is told to whoever
  * sent it, typed.
  */
 import type { Address, Envelope } from "@signal-hub/actor-core"
@@ -14,8 +14,9 @@ import { messageId } from "../protocol/MessageId.ts"
 import type { GatewayHost } from "./GatewayHost.ts"
 import { Lanes } from "./Lanes.ts"
 import { CallFailed, type Caller, type Delivery, type Outcome, type RefusalCode } from "./Rpc.ts"
+import { shardOf } from "./Shards.ts"
 
-/** Objects that were asked in turn for one address: its own, the one that this names, and its own again. */
+/** Objects that are tried for one address: whoever held it when last seen, its own, whoever holds it now. */
 const MOST_HOPS = 3
 /** Addresses of which it is remembered who serves them. */
 const MOST_HINTS = 1_000
@@ -113,18 +114,21 @@ export class Outbound {
           for (const index of going) outcomes[index] = { status: "refused", ...results }
           return done(outcomes)
         }
-        const onward: Array<number> = []
-        let elsewhere: Address.Address | undefined
+        const onward = going.filter((_, i) => isOnward(results[i]!))
         for (const [i, index] of going.entries()) {
-          const outcome = results[i]!
-          if (outcome.status === "elsewhere") {
-            elsewhere = outcome.at
-            onward.push(index)
-          } else outcomes[index] = outcome
+          if (!isOnward(results[i]!)) outcomes[index] = results[i]!
         }
-        if (elsewhere === undefined || hop === MOST_HOPS) return done(outcomes)
-        this.#hint(to, elsewhere)
-        next(elsewhere, onward, hop + 1)
+        if (onward.length === 0 || hop === MOST_HOPS) return done(outcomes)
+        if (at !== to) {
+          this.#hints.delete(to)
+          return next(to, onward, hop + 1)
+        }
+        if (!this.#host.isIdentity(to)) return done(outcomes)
+        this.#host.call("directory", shardOf(to), "holder", [to], true, (holder) => {
+          if (typeof holder !== "string") return done(outcomes)
+          this.#hint(to, holder)
+          next(holder, onward, hop + 1)
+        })
       })
     }
     next(this.#hints.get(to) ?? to, going, 1)
@@ -220,6 +224,10 @@ export class Outbound {
 
 const UNKNOWN: Outcome = { status: "refused", code: "unknown_actor", message: "there is no such actor" }
 const EXPIRED: Outcome = { status: "refused", code: "message_expired", message: "its ttl ran out" }
+
+/** Whether another object may have the address. */
+const isOnward = (outcome: Outcome): boolean =>
+  outcome.status === "elsewhere" || (outcome.status === "refused" && outcome.code === "unknown_actor")
 
 /** What a receiver may know of the claims. */
 const visible = (claims: Claims | null): Caller["claims"] =>

@@ -14,7 +14,6 @@ import type { TerminatedReason } from "../protocol/HubMessage.ts"
 import type { Session } from "../session/Session.ts"
 import type { GatewayHost } from "./GatewayHost.ts"
 import { gatewayHandlers } from "./GatewayRequests.ts"
-import { Held } from "./Held.ts"
 import { Lanes } from "./Lanes.ts"
 import { Notices, type Notice } from "./Notices.ts"
 import { Outbound } from "./Outbound.ts"
@@ -40,20 +39,26 @@ export class Outside implements Elsewhere {
   readonly handlers: Elsewhere["handlers"]
   readonly host: GatewayHost
   readonly outbound: Outbound
-  readonly held: Held
   readonly #hub: HubState
   readonly #notices: Notices
   readonly #topics: Lanes<TopicOp, TopicResult>
   readonly #directory: Lanes<DirectoryOp, void>
   readonly #control: Lanes<Control, unknown>
+  /** The address that was claimed just now. */
+  #claiming: Address.Address | undefined
   #caused: Array<Coming<unknown>> | undefined
 
   constructor(hub: HubState, host: GatewayHost) {
     this.#hub = hub
     this.host = host
     this.outbound = new Outbound(hub, host)
-    this.held = new Held(hub, this)
-    this.#notices = new Notices(hub, (notice, done) => this.#tell(notice, done))
+    const noticesHost = {
+      ...host,
+      announce: (task: () => void) => hub.announce(task),
+      atLatest: (at: number) => hub.alarm.atLatest(at),
+      idle: () => hub.on.rearm(),
+    }
+    this.#notices = new Notices(noticesHost, (notice, done) => this.#tell(notice, done))
     const bounds = {
       defer: host.defer,
       maxItems: 256,
@@ -97,6 +102,16 @@ export class Outside implements Elsewhere {
     }
   }
 
+  /** Runs the work that registers an address which the directory has just given to this gateway. */
+  claiming<A>(address: Address.Address, work: () => A): A {
+    this.#claiming = address
+    try {
+      return work()
+    } finally {
+      this.#claiming = undefined
+    }
+  }
+
   send(envelope: Envelope.Envelope, now: number, at?: Address.Address): void {
     this.outbound.send(envelope, now, at)
   }
@@ -118,11 +133,14 @@ export class Outside implements Elsewhere {
     this.outbound.ask(envelope, askerSession, timeout, now)
   }
 
-  claimed(identity: Address.Address, now: number): void {
-    this.held.takeBack(identity, now)
+  claimed(identity: Address.Address): void {
+    const identified: DirectoryOp = { do: "identified", address: identity }
+    this.#hub.announce(() => void this.#push(this.#directory, shardOf(identity), identified))
   }
 
   registered(registration: Registration, session: Session, now: number): void {
+    // Who claims it from the directory has told it all.
+    if (registration.address === this.#claiming) return
     const entry = this.#hub.registry.entryOf(registration, session, now)
     const put: DirectoryOp = { do: "put", entry, holder: this.host.identity }
     this.#hub.announce(() => this.#cause(this.#push(this.#directory, shardOf(entry.address), put)))
@@ -143,8 +161,12 @@ export class Outside implements Elsewhere {
   }
 
   unwatched(targets: ReadonlyArray<Address.Address>): void {
+    const { identity, isIdentity } = this.host
     for (const target of targets) {
-      this.#hub.announce(() => void this.control(target, "unwatch", [target, this.host.identity]))
+      this.#hub.announce(() => {
+        void this.control(target, "unwatch", [target, identity])
+        if (isIdentity(target)) void this.watches("unwatch", target)
+      })
     }
   }
 
@@ -179,6 +201,15 @@ export class Outside implements Elsewhere {
     return this.#push(this.#control, address, control) as Pending<ResultOf<"address", M> | CallFailed>
   }
 
+  /** Watches an address, or no more, where the directory has it. */
+  watches(method: "watch" | "unwatch", target: Address.Address): Pending<boolean | void | CallFailed> {
+    const pending = new Pending<boolean | void | CallFailed>()
+    this.host.call("directory", shardOf(target), method, [target, this.host.identity], true, (result) =>
+      pending.settle(result),
+    )
+    return pending
+  }
+
   /** Puts an operation in the line of a topic. */
   topic(name: string, op: TopicOp): Pending<TopicResult | CallFailed> {
     return this.#push(this.#topics, name, op)
@@ -209,12 +240,9 @@ export class Outside implements Elsewhere {
     const { address, reason } = notice
     // Registered again meanwhile: there is nothing to take away.
     if (this.#hub.registry.holder(address, now()) !== undefined) return done(true)
-    const remove: DirectoryOp = { do: "remove", address, holder: identity }
-    this.#push(this.#directory, shardOf(address), remove).whenDone((removed) => {
-      if (removed instanceof CallFailed || address === identity) return done(!(removed instanceof CallFailed))
-      this.control(address, "release", [address, identity, reason]).whenDone((released) =>
-        done(!(released instanceof CallFailed)),
-      )
-    })
+    const remove: DirectoryOp = { do: "remove", address, holder: identity, reason }
+    this.#push(this.#directory, shardOf(address), remove).whenDone((removed) =>
+      done(!(removed instanceof CallFailed)),
+    )
   }
 }

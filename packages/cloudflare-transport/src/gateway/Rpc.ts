@@ -63,8 +63,8 @@ export type Outcome =
   /** It was taken, and this is the answer to the ask. */
   | { readonly status: "answered"; readonly answer: Answer }
   | { readonly status: "refused"; readonly code: RefusalCode; readonly message: string }
-  /** The address is served by this object. */
-  | { readonly status: "elsewhere"; readonly at: Address.Address }
+  /** This object serves the address no more. */
+  | { readonly status: "elsewhere" }
 
 /** The answer to an ask; of type `actor:error` where the actor failed. */
 export interface Answer {
@@ -100,12 +100,10 @@ export interface ActorRpc {
   unwatch(target: Address.Address, watcher: Address.Address): Promise<void>
 }
 
-/** What gateways answer to beside that: each is the home of the address that it is named by. */
+/** What gateways answer to beside that. */
 export interface GatewayRpc extends ActorRpc {
-  /** The address is to be served by `holder`. `null`: it is the identity of a session here. */
-  claim(address: Address.Address, holder: Address.Address): Promise<Claimed | null>
-  /** `holder` serves the address no more. */
-  release(address: Address.Address, holder: Address.Address, reason: TerminatedReason): Promise<void>
+  /** Whether a session here has the identity that the gateway is named by. */
+  hasSession(): Promise<boolean>
   /** Until when registrations here hold, epoch milliseconds; `null`: they are over. */
   leases(addresses: ReadonlyArray<Address.Address>): Promise<ReadonlyArray<number | null>>
 }
@@ -116,12 +114,16 @@ export interface Claimed {
 }
 
 export type DirectoryOp =
+  /** What `holder` says of an address that it holds. */
+  | { readonly do: "put"; readonly entry: ActorEntry; readonly holder: Address.Address }
   | {
-      readonly do: "put"
-      readonly entry: ActorEntry
+      readonly do: "remove"
+      readonly address: Address.Address
       readonly holder: Address.Address
+      readonly reason: TerminatedReason
     }
-  | { readonly do: "remove"; readonly address: Address.Address; readonly holder: Address.Address }
+  /** The address is the identity of a session now: who held it beside another, does so no more. */
+  | { readonly do: "identified"; readonly address: Address.Address }
 
 export interface DirectoryQuery {
   readonly pattern: string
@@ -157,6 +159,13 @@ export interface BroadcastResult {
 }
 
 export interface DirectoryRpc {
+  /** `holder` is to serve the address beside its identity. `null`: it is another's identity. */
+  claim(entry: ActorEntry, holder: Address.Address): Promise<Claimed | null>
+  /** The identity that serves an address beside its own. */
+  holder(address: Address.Address): Promise<Address.Address | null>
+  /** As `ActorRpc` has it, of addresses that are no identities. */
+  watch(target: Address.Address, watcher: Address.Address): Promise<boolean>
+  unwatch(target: Address.Address, watcher: Address.Address): Promise<void>
   apply(ops: ReadonlyArray<DirectoryOp>): Promise<void>
   page(query: DirectoryQuery): Promise<DirectoryPage>
   count(): Promise<number>

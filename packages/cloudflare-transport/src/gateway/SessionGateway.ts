@@ -3,14 +3,13 @@ import type { Address, Envelope } from "@signal-hub/actor-core"
 import type { VerifyToken } from "../auth/Authentication.ts"
 import type { HubCore } from "../hub/HubCore.ts"
 import { HubShell } from "../hub/HubShell.ts"
-import type { TerminatedReason } from "../protocol/HubMessage.ts"
 import { Calls } from "./Calls.ts"
 import { GatewayCore } from "./GatewayCore.ts"
 import { type GatewayEnv, gatewayLimitsOf } from "./GatewayEnv.ts"
 import type { GatewayHost } from "./GatewayHost.ts"
-import { migrateGateway } from "./GatewaySchema.ts"
+import { migrateNotices } from "./GatewaySchema.ts"
 import { RoutingTable } from "./RoutingTable.ts"
-import { type Batch, type Claimed, type GatewayRpc, type Outcome, TAKEN } from "./Rpc.ts"
+import { type Batch, type GatewayRpc, type Outcome, TAKEN } from "./Rpc.ts"
 
 export interface GatewayOptions<Env> {
   /** Where addresses lead; without it all are identities. */
@@ -32,9 +31,10 @@ export class SessionGateway<Env extends GatewayEnv = GatewayEnv>
     const identity = ctx.id.name as Address.Address
     this.#identity = identity
     const run = (task: () => void): void => this.run(task)
+    const table = options.table ?? new RoutingTable<Env>()
     const calls = new Calls<Env>({
       env,
-      table: options.table ?? new RoutingTable<Env>(),
+      table,
       callTimeout: this.host.limits.callTimeout,
       run,
       answer: (home, batch) => {
@@ -46,6 +46,7 @@ export class SessionGateway<Env extends GatewayEnv = GatewayEnv>
     this.#host = {
       ...this.host,
       identity,
+      isIdentity: (address) => table.isIdentity(address),
       call: (kind, name, method, args, repeat, done) => {
         const { core } = this
         calls.call(kind, name, method, args, repeat, (result) => {
@@ -58,7 +59,7 @@ export class SessionGateway<Env extends GatewayEnv = GatewayEnv>
   }
 
   protected override start(armedAt: number | null): GatewayCore {
-    migrateGateway(this.host.sql)
+    migrateNotices(this.host.sql)
     return new GatewayCore(this.#host, armedAt)
   }
 
@@ -83,16 +84,8 @@ export class SessionGateway<Env extends GatewayEnv = GatewayEnv>
     if (!this.isFresh) this.#served((core) => core.unwatch(target, watcher))
   }
 
-  async claim(address: Address.Address, holder: Address.Address): Promise<Claimed | null> {
-    return this.#served((core) => core.claim(address, holder))
-  }
-
-  async release(
-    address: Address.Address,
-    holder: Address.Address,
-    reason: TerminatedReason,
-  ): Promise<void> {
-    if (!this.isFresh) this.#served((core) => core.release(address, holder, reason))
+  async hasSession(): Promise<boolean> {
+    return !this.isFresh && this.#served((core) => core.hasSession())
   }
 
   async leases(addresses: ReadonlyArray<Address.Address>): Promise<ReadonlyArray<number | null>> {
@@ -118,6 +111,6 @@ const nobody = ({ envelope, topic }: Batch["deliveries"][number], identity: Addr
     return { status: "refused", code: "not_subscribed", message: `nobody is subscribed to "${topic}"` }
   }
   if (envelope.correlationId !== null || envelope.type.startsWith("hub:")) return TAKEN
-  if (envelope.to !== identity) return { status: "elsewhere", at: envelope.to }
+  if (envelope.to !== identity) return { status: "elsewhere" }
   return { status: "refused", code: "unknown_actor", message: `there is no actor at ${envelope.to}` }
 }

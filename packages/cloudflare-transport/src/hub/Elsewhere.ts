@@ -23,8 +23,8 @@ export interface Elsewhere {
   /** Hands on an ask that a session here held. */
   readonly forward: (ask: Ask, envelope: Envelope.Envelope, now: number) => void
 
-  /** The identity is a session's here, and no other's. Part of a step. */
-  readonly claimed: (identity: Address.Address, now: number) => void
+  /** The identity is a session's, and was nobody's. Part of a step. */
+  readonly claimed: (identity: Address.Address) => void
   /** A registration is there, or has changed. Part of a step. */
   readonly registered: (registration: Registration, session: Session, now: number) => void
   /** A registration is over. Part of a step. */

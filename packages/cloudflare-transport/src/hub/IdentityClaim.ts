@@ -35,7 +35,7 @@ export const claimIdentity = (
     if (superseded === undefined) takeRegistration(hub, session, identity, now)
     else supersede(hub, superseded, session, identity, plan.registrationsPass, now)
     sessions.setIdentity(session, identity, plan.epoch, counted)
-    if (superseded === undefined) hub.elsewhere?.claimed(identity, now)
+    if (superseded === undefined) hub.elsewhere?.claimed(identity)
     // A session that begins with its identity had no time to subscribe or watch without it.
     const moved = session.subscriptions === 0 ? [] : hub.topics.move(provisional, identity)
     if (session.watches !== 0) hub.watches.move(provisional, identity)
