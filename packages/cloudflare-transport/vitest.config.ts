@@ -12,7 +12,7 @@ export default defineConfig({
       {
         test: {
           name: "node",
-          include: ["test/{auth,client,protocol,session,hub,bridge,storage,worker}/**/*.test.ts"],
+          include: ["test/{auth,client,protocol,session,hub,gateway,bridge,storage,worker}/**/*.test.ts"],
         },
       },
       {

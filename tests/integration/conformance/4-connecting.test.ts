@@ -9,8 +9,8 @@ const hub = useHub()
 
 describe("hub:connect", () => {
   test("is answered hub:connected with everything that the contract lists", async () => {
-    const client = await hub.open()
     const actorIdentity = address("me")
+    const client = await hub.open({ identity: actorIdentity })
     const connected = await client.handshake({
       identity: actorIdentity,
       metadata: {

@@ -66,10 +66,14 @@ export class Notices {
 
   /** Tells again what is due. */
   retry(now: number): void {
-    const due = this.#host.sql.all<NoticeRow>("SELECT * FROM notice WHERE due_at <= ? LIMIT 100", now)
+    const { sql } = this.#host
+    const due = sql.all<NoticeRow>("SELECT * FROM notice WHERE due_at <= ? LIMIT 100", now)
     for (const { id, body, attempts } of due) {
+      // Also of one that is still on its way: the alarm must not come for it again and again.
+      const dueAt = now + Math.min(FIRST_RETRY * 2 ** attempts, LONGEST_RETRY)
+      sql.run("UPDATE notice SET attempts = attempts + 1, due_at = ? WHERE id = ?", dueAt, id)
       if (!this.#telling.has(id)) {
-        this.#attempt(id, JSON.parse(body) as Notice, attempts, new Pending<void>())
+        this.#attempt(id, JSON.parse(body) as Notice, attempts + 1, new Pending<void>())
       }
     }
   }
@@ -81,17 +85,13 @@ export class Notices {
   }
 
   #attempt(id: number, notice: Notice, attempts: number, pending: Pending<void>): void {
-    const { atLatest, idle, log, now, sql } = this.#host
+    const { idle, log, sql } = this.#host
     this.#telling.set(id, pending)
     this.#tell(notice, (heard) => {
       this.#telling.delete(id)
-      if (heard || attempts + 1 >= MOST_ATTEMPTS) {
+      if (heard || attempts >= MOST_ATTEMPTS) {
         if (!heard) log("error", "notice_dropped", { notice: notice.do })
         sql.run("DELETE FROM notice WHERE id = ?", id)
-      } else {
-        const dueAt = now() + Math.min(FIRST_RETRY * 2 ** attempts, LONGEST_RETRY)
-        sql.run("UPDATE notice SET attempts = attempts + 1, due_at = ? WHERE id = ?", dueAt, id)
-        atLatest(dueAt)
       }
       pending.settle()
       if (this.#telling.size === 0) idle()

@@ -58,11 +58,20 @@ export class TestHub implements HubHost {
   #dirty: Array<() => void> = []
   #count = 0
 
-  constructor(limits: Partial<Limits> = {}) {
+  readonly #makeCore: (host: TestHub, armedAt: number | null) => HubCore
+  /** What else happens after a frame, a close or an alarm. */
+  afterwards: () => void = () => {}
+
+  constructor(
+    limits: Partial<Limits> = {},
+    makeCore: (host: TestHub, armedAt: number | null) => HubCore = (host, armedAt) =>
+      new HubCore(host, armedAt),
+  ) {
+    this.#makeCore = makeCore
     this.limits = { ...DEFAULT_LIMITS, ...limits }
     this.log = (level, event, fields) => void this.logs.push({ level, event, fields })
     migrate(this.sql)
-    this.core = new HubCore(this, null)
+    this.core = makeCore(this, null)
   }
 
   readonly now = (): number => this.#now
@@ -145,6 +154,7 @@ export class TestHub implements HubHost {
     this.core.received(connection, envelope, this.#now)
     this.#runSoon()
     this.flush()
+    this.afterwards()
   }
 
   /** The runtime answers a ping on the socket: nothing wakes. */
@@ -159,6 +169,7 @@ export class TestHub implements HubHost {
     this.#connections.delete(socket.id)
     this.#sockets.delete(socket.id)
     this.flush()
+    this.afterwards()
   }
 
   /** Moves the clock, running what falls due on the way. */
@@ -239,7 +250,7 @@ export class TestHub implements HubHost {
     this.#toVerify = []
     this.#connections = new Map()
     this.#dirty = []
-    this.core = new HubCore(this, this.alarmAt)
+    this.core = this.#makeCore(this, this.alarmAt)
   }
 
   #connectionOf(socket: TestSocket): Connection {

@@ -7,6 +7,7 @@ import type { TokenPayload } from "../../src/auth/Claims.ts"
 import type { Limits } from "../../src/protocol/Limits.ts"
 import type { Received, TestClient } from "./TestClient.ts"
 import { TestHub } from "./TestHub.ts"
+import { TestSystem } from "./TestSystem.ts"
 
 const IDENTITIES = ["@(node/a)", "@(node/b)", "@(node/c)"] as const
 const ADDRESSES = [...IDENTITIES, "@(node/extra)", "@(room/1)", "@(room/2)"] as const
@@ -114,8 +115,48 @@ export const step = fc.oneof(
 )
 export type Step = typeof step extends fc.Arbitrary<infer S> ? S : never
 
+/** So small that pages, slices and objects of what few clients have come to an end. */
+const SMALL: Partial<Limits> = { broadcastSlice: 2, maxPageSize: 2, topicNodeSize: 1 }
+
+/** What a life is lived in. */
+interface Place {
+  readonly open: (identity: string) => TestClient
+  readonly now: () => number
+  readonly advance: (milliseconds: number) => void
+  readonly crash: () => void
+}
+
+/** The life of a system of gateways, where who connects has the identity of the slot. */
+export class GatewayWorld {
+  readonly system: TestSystem
+  readonly #world: World
+
+  constructor(limits: Partial<Limits> = {}) {
+    const system = new TestSystem({ ...SMALL, ...limits })
+    this.system = system
+    this.#world = new World(limits, false, {
+      open: (identity) => system.open(identity),
+      now: system.now,
+      advance: (milliseconds) => system.advance(milliseconds),
+      crash: () => {
+        for (const identity of system.gateways.keys()) system.crash(identity)
+      },
+    })
+  }
+
+  run(step: Step): void {
+    const isNamed = step.do !== "connect" || step.identity !== undefined
+    this.#world.run(isNamed ? step : { ...step, identity: IDENTITIES[step.slot % IDENTITIES.length] })
+  }
+
+  transcript(): ReadonlyArray<unknown> {
+    return this.#world.transcript()
+  }
+}
+
 export class World {
   readonly hub: TestHub
+  readonly #place: Place
   /** All clients there ever were, in the order they came, with what each was sent. */
   readonly #clients: Array<{ readonly client: TestClient; readonly heard: Array<Received> }> = []
   readonly #slots: Array<TestClient | undefined> = Array.from({ length: SLOTS })
@@ -127,11 +168,17 @@ export class World {
   readonly #closing: Array<TestClient> = []
   readonly #closed = new Set<TestClient>()
 
-  /** `tokens`: nobody enters without one. */
-  constructor(limits: Partial<Limits> = {}, tokens = false) {
-    // So small that pages and slices of what few clients have come to an end.
-    this.hub = new TestHub({ broadcastSlice: 2, maxPageSize: 2, ...limits })
-    if (tokens) this.hub.requireTokens()
+  /** `tokens`: nobody enters without one. `place`: another than one hub. */
+  constructor(limits: Partial<Limits> = {}, tokens = false, place?: Place) {
+    const hub = new TestHub({ ...SMALL, ...limits })
+    if (tokens) hub.requireTokens()
+    this.hub = hub
+    this.#place = place ?? {
+      open: () => hub.open(),
+      now: hub.now,
+      advance: (milliseconds) => hub.advance(milliseconds),
+      crash: () => hub.crash(),
+    }
   }
 
   run(step: Step): void {
@@ -147,9 +194,8 @@ export class World {
   }
 
   #apply(step: Step): void {
-    const { hub } = this
-    if (step.do === "advance") return hub.advance(step.ms)
-    if (step.do === "crash") return hub.crash()
+    if (step.do === "advance") return this.#place.advance(step.ms)
+    if (step.do === "crash") return this.#place.crash()
     if (step.do === "lateClose") {
       for (const client of this.#closing.splice(0)) client.drop("closed 4409")
       return
@@ -161,7 +207,7 @@ export class World {
   }
 
   #connect({ slot, identity, major, expiry, token }: Extract<Step, { do: "connect" }>): void {
-    const client = this.hub.open()
+    const client = this.#place.open(identity ?? "")
     this.#clients.push({ client, heard: [] })
     this.#slots[slot] = client
     const named = identity === undefined ? {} : { actorIdentity: identity }
@@ -174,7 +220,7 @@ export class World {
   #token(actorId: string, { life, narrow }: Extract<Step, { do: "connect" }>["token"]): string {
     const payload: TokenPayload = {
       actorId,
-      ...(life !== undefined && { exp: this.hub.now() / 1_000 + life }),
+      ...(life !== undefined && { exp: this.#place.now() / 1_000 + life }),
       ...(narrow
         ? { subscribe: ["room/*"], send: ["@(node/**)"], actors: ["@(room/1)"] }
         : { actors: ["*"], capabilities: ["broadcast", "list", "metrics"] }),
@@ -256,7 +302,7 @@ export class World {
       case "drop":
         return client.drop()
       case "ping":
-        return this.hub.ping(client.socket)
+        return client.hub.ping(client.socket)
     }
   }
 
