@@ -76,15 +76,13 @@ export class RoutingTable<Env> {
     if (!Address.isAddress(address) || isReserved(address)) return NOWHERE
     const path = address.slice(2, -1)
     const slash = path.indexOf("/")
-    const type = slash === -1 ? path : path.slice(0, slash)
+    const type = path.slice(0, slash)
     const route = this.#routes.get(type)
     if (route === undefined) {
       return this.#identities === undefined || this.#identities.has(type) ? GATEWAY : NOWHERE
     }
     if ("run" in route) return { kind: "function", run: route.run }
     if ("service" in route) return { kind: "service", binding: String(route.service) }
-    // Without a name there is no object.
-    if (slash === -1) return NOWHERE
     return { kind: "namespace", binding: String(route.namespace), name: path.slice(slash + 1) }
   }
 

@@ -3,6 +3,7 @@ import type { GatewayEnv } from "../gateway/GatewayEnv.ts"
 import { type Routes, RoutingTable } from "../gateway/RoutingTable.ts"
 import { SessionGateway } from "../gateway/SessionGateway.ts"
 import type { VerifyToken } from "../auth/Authentication.ts"
+import { type ActorCalls, actorCalls } from "./ActorCalls.ts"
 import type { HubEnv } from "./HubEnv.ts"
 import { makeHubWorker } from "./HubWorker.ts"
 
@@ -18,6 +19,8 @@ export interface GatewaySetup<Env> {
 export interface Gateway<Env extends GatewayEnv> {
   readonly SessionGateway: new (ctx: DurableObjectState, env: Env) => SessionGateway<Env>
   readonly worker: ExportedHandler<HubEnv>
+  /** Tells and asks for Workers and crons, which have no address. */
+  readonly actors: (env: Env) => ActorCalls
 }
 
 /** The gateway topology as a deployment has it. Throws where a route has a name that no address can have. */
@@ -38,5 +41,6 @@ export const makeGateway = <Env extends GatewayEnv>({
       isIdentity: (address) => table.isIdentity(address),
       ...(verify !== undefined && { verify }),
     }),
+    actors: (env) => actorCalls(env, table),
   }
 }

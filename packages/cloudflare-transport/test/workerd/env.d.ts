@@ -10,6 +10,11 @@ declare namespace Cloudflare {
     readonly ACCOUNT: DurableObjectNamespace<import("./worker.ts").AccountActor>
     readonly BUYER: DurableObjectNamespace<import("./worker.ts").BuyerActor>
     readonly CLOCK: DurableObjectNamespace<import("./worker.ts").ClockActor>
+    readonly SESSION_GATEWAY: DurableObjectNamespace<import("./worker.ts").SessionGateway>
+    readonly TOPIC_HUB: DurableObjectNamespace<import("./worker.ts").TopicHub>
+    readonly DIRECTORY: DurableObjectNamespace<import("./worker.ts").Directory>
+    readonly ROOM: DurableObjectNamespace<import("./worker.ts").Room>
+    readonly DESK: Service<import("./worker.ts").Desk>
     readonly AUTH_MODE: string
   }
 }

@@ -1,7 +1,7 @@
 /** The Worker under test: the hub as it is shipped, one impatient, one strict, and the bridge alone. */
 import { SignalHub } from "../../src/hub/SignalHub.ts"
 import type { HubEnv } from "../../src/worker/HubEnv.ts"
-import { hubWorker } from "../../src/worker/HubWorker.ts"
+import { makeGateway } from "../../src/worker/makeGateway.ts"
 
 import { JWT_SECRET } from "./secret.ts"
 import { tickets } from "./tickets.ts"
@@ -40,4 +40,24 @@ export class StrictHub extends SignalHub {
   }
 }
 
-export default hubWorker
+/** Gateways, with each kind of route. */
+const gateway = makeGateway<Cloudflare.Env>({
+  routes: {
+    room: { namespace: "ROOM" },
+    desk: { service: "DESK" },
+    clock: {
+      run: ({ type, payload, from }) => {
+        if (type === "throw") throw new Error("secret of the inside")
+        if (type === "hang") return new Promise(() => {})
+        return { type, payload, from }
+      },
+    },
+  },
+})
+export const { SessionGateway, actors } = gateway
+export type SessionGateway = InstanceType<typeof SessionGateway>
+export { Directory } from "../../src/gateway/Directory.ts"
+export { TopicHub } from "../../src/gateway/TopicHub.ts"
+export { Desk, Room } from "./Backends.ts"
+
+export default gateway.worker
