@@ -1,0 +1,101 @@
+import { describe, expect, it } from "vitest"
+import { Calls } from "../../src/gateway/Calls.ts"
+import { RoutingTable } from "../../src/gateway/RoutingTable.ts"
+import { CallFailed, type Outcome } from "../../src/gateway/Rpc.ts"
+import type { GatewayEnv } from "../../src/gateway/GatewayEnv.ts"
+
+const table = new RoutingTable<{ readonly [binding: string]: never }>(
+  { room: { namespace: "ROOM" }, desk: { service: "DESK" }, clock: { run: () => 1 } } as never,
+)
+
+describe("where addresses lead", () => {
+  it.each([
+    ["@(room/1)", { kind: "namespace", binding: "ROOM", name: "1" }],
+    ["@(room/a/b)", { kind: "namespace", binding: "ROOM", name: "a/b" }],
+    ["@(room/SIGNAL_HUB)", { kind: "namespace", binding: "ROOM", name: "SIGNAL_HUB" }],
+    ["@(desk/1)", { kind: "service", binding: "DESK" }],
+    ["@(user/ada)", { kind: "gateway" }],
+    ["@(Room/1)", { kind: "gateway" }],
+    ["@(__proto__/x)", { kind: "gateway" }],
+    ["@(constructor/x)", { kind: "gateway" }],
+    ["@(cloudflare/signal-hub)", { kind: "nowhere" }],
+    ["@(session/x)", { kind: "nowhere" }],
+    ["@(room/..)", { kind: "nowhere" }],
+    ["@(room/a b)", { kind: "nowhere" }],
+    ["@(room)", { kind: "nowhere" }],
+    ["room/1", { kind: "nowhere" }],
+    ["", { kind: "nowhere" }],
+    [`@(room/${"x".repeat(300)})`, { kind: "nowhere" }],
+  ])("fault 32: %s", (address, destination) => {
+    expect(table.destination(address)).toEqual(destination)
+  })
+
+  it("fault 32: where identities are named, other types lead nowhere", () => {
+    const strict = new RoutingTable({}, ["user"])
+    expect(strict.destination("@(user/ada)")).toEqual({ kind: "gateway" })
+    expect(strict.destination("@(other/ada)")).toEqual({ kind: "nowhere" })
+    expect(strict.destination("@(toString/ada)")).toEqual({ kind: "nowhere" })
+  })
+
+  it.each(["a/b", "", "a b", "cloudflare", "session", ".."])('"%s" is no type that may have a route', (type) => {
+    expect(() => new RoutingTable({ [type]: { run: () => 1 } })).toThrow(/is no type of addresses/)
+  })
+})
+
+/** Calls to a stub that does as it is told, one outcome after the other; the last one stays. */
+const calling = (...outcomes: ReadonlyArray<unknown>) => {
+  let calls = 0
+  const stub = {
+    deliver: () => {
+      const outcome = outcomes[Math.min(calls++, outcomes.length - 1)]
+      return outcome instanceof Error ? Promise.reject(outcome) : Promise.resolve(outcome)
+    },
+    leases: () => stub.deliver(),
+  }
+  const env = { SESSION_GATEWAY: { getByName: () => stub } }
+  const remote = new Calls({
+    env: env as unknown as GatewayEnv,
+    table: new RoutingTable<GatewayEnv>(),
+    callTimeout: 2_000,
+    run: (task) => task(),
+    answer: () => {},
+    log: () => {},
+  })
+  const result = (method: "deliver" | "leases", repeat: boolean) =>
+    new Promise((done) => remote.call("address", "@(user/ada)", method, [[]] as never, repeat, done))
+  return { result, calls: () => calls }
+}
+const failure = (fields: object): Error => Object.assign(new Error("secret of the inside"), fields)
+const TAKEN: ReadonlyArray<Outcome> = [{ status: "taken" }]
+
+describe("calls", () => {
+  it("one that the platform says may be repeated is, where repeating does no harm", async () => {
+    const { calls, result } = calling(failure({ retryable: true }), failure({ retryable: true }), TAKEN)
+    expect(await result("leases", true)).toEqual(TAKEN)
+    expect(calls()).toBe(3)
+  })
+
+  it("one that may have had its effect is not repeated", async () => {
+    const { calls, result } = calling(failure({ retryable: true }), TAKEN)
+    expect(await result("deliver", false)).toMatchObject({ code: "actor_terminated" })
+    expect(calls()).toBe(1)
+  })
+
+  it("an object that is overloaded is never called again", async () => {
+    const { calls, result } = calling(failure({ retryable: true, overloaded: true }), TAKEN)
+    expect(await result("leases", true)).toMatchObject({ code: "queue_full" })
+    expect(calls()).toBe(1)
+  })
+
+  it("repeating ends", async () => {
+    const { calls, result } = calling(failure({ retryable: true }))
+    expect(await result("leases", true)).toMatchObject({ code: "actor_terminated" })
+    expect(calls()).toBe(5)
+  })
+
+  it("what the other side says of its inside is told to nobody", async () => {
+    const failed = (await calling(failure({ remote: true })).result("deliver", false)) as CallFailed
+    expect(failed.code).toBe("actor_failed")
+    expect(failed.message).not.toContain("secret")
+  })
+})
