@@ -173,7 +173,9 @@ export const useHub = (
     const { evictObject } = server
     const [own] = await Promise.all([
       evictObject("SessionGateway", named),
-      ...latest([...identities].filter((one) => one !== named)).map((one) => evictObject("SessionGateway", one)),
+      ...latest([...identities].filter((one) => one !== named)).map((one) =>
+        evictObject("SessionGateway", one),
+      ),
       ...latest(topics).map((one) => evictObject("TopicHub", one)),
       ...Array.from({ length: 16 }, (_, shard) => evictObject("Directory", `directory-${shard}`)),
     ])

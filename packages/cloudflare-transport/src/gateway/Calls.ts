@@ -48,21 +48,18 @@ export class Calls<Env extends GatewayEnv> implements Remote {
     this.#options = options
   }
 
-  readonly call: Remote["call"] = (kind, name, method, args, repeat, done) => {
+  readonly call: Remote["call"] = async (kind, name, method, args, repeat, done) => {
     const { callTimeout, run } = this.#options
-    const result = Promise.withResolvers<unknown>()
+    const late = Promise.withResolvers<CallFailed>()
     // While it runs, the timer keeps the object from hibernating.
     const timer = setTimeout(
-      () => result.resolve(new CallFailed("timeout", `${name} did not take it within ${callTimeout} ms`)),
+      () => late.resolve(new CallFailed("timeout", `${name} did not take it within ${callTimeout} ms`)),
       callTimeout,
     )
-    this.#attempt(kind, name, method, args, repeat).then(result.resolve, (error: unknown) =>
-      result.resolve(failureOf(error, name)),
-    )
-    void result.promise.then((value) => {
-      clearTimeout(timer)
-      run(() => done(value as never))
-    })
+    const made = this.#attempt(kind, name, method, args, repeat).catch((error) => failureOf(error, name))
+    const result = await Promise.race([made, late.promise])
+    clearTimeout(timer)
+    run(() => done(result as never))
   }
 
   /** Once, as nearly always; further ones where that may help. */
@@ -86,12 +83,7 @@ export class Calls<Env extends GatewayEnv> implements Remote {
     }
   }
 
-  #once(
-    kind: keyof Kinds,
-    name: string,
-    method: string,
-    args: ReadonlyArray<unknown>,
-  ): Promise<unknown> {
+  #once(kind: keyof Kinds, name: string, method: string, args: ReadonlyArray<unknown>): Promise<unknown> {
     const { env } = this.#options
     if (kind === "topic") return callStub(env.TOPIC_HUB.getByName(name), method, args)
     if (kind === "directory") return callStub(env.DIRECTORY.getByName(name), method, args)

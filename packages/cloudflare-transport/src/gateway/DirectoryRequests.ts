@@ -18,7 +18,9 @@ import {
 } from "./Rpc.ts"
 import { DIRECTORY_SHARDS, directoryShard, shardOf } from "./Shards.ts"
 
-const ALL: ReadonlyArray<string> = Array.from({ length: DIRECTORY_SHARDS }, (_, index) => directoryShard(index))
+const ALL: ReadonlyArray<string> = Array.from({ length: DIRECTORY_SHARDS }, (_, index) =>
+  directoryShard(index),
+)
 
 /** Asks shards, all at once. */
 const askShards = <M extends MethodOf<"directory">>(
@@ -51,12 +53,17 @@ export const gatewayDiscover =
     const claims = request.session.claims?.text ?? null
     const query = { pattern: source, capabilities: wanted, after, limit, claims }
     return new Later((settle) =>
-      askShards(outside, shards, "page", (): [typeof query] => [query], (pages) =>
-        settle(() => {
-          if (pages instanceof CallFailed) throw refusalOf(pages)
-          const { entries, next } = merged(pages, limit)
-          return discovered(entries, next)
-        }),
+      askShards(
+        outside,
+        shards,
+        "page",
+        (): [typeof query] => [query],
+        (pages) =>
+          settle(() => {
+            if (pages instanceof CallFailed) throw refusalOf(pages)
+            const { entries, next } = merged(pages, limit)
+            return discovered(entries, next)
+          }),
       ),
     )
   }
@@ -82,28 +89,34 @@ export const gatewayList =
     const { limit, offset } = readListing(request)
     const claims = request.session.claims?.text ?? null
     return new Later((settle) =>
-      askShards(outside, ALL, "count", (): [] => [], (counts) => {
-        if (counts instanceof CallFailed) {
-          return settle(() => {
-            throw refusalOf(counts)
-          })
-        }
-        const total = counts.reduce((sum, count) => sum + count, 0)
-        const parts = partsOf(counts, offset, limit)
-        const shards = parts.map(({ shard }) => directoryShard(shard))
-        const argsFor = (index: number): [number, number, string | null] => {
-          const part = parts[index]!
-          return [part.offset, part.limit, claims]
-        }
-        askShards(outside, shards, "slice", argsFor, (slices) =>
-          settle(() => {
-            if (slices instanceof CallFailed) throw refusalOf(slices)
-            const hasMore = offset + limit < total
-            const payload: ActorList = { actors: slices.flat(), total, offset, limit, hasMore }
-            return { payload }
-          }),
-        )
-      }),
+      askShards(
+        outside,
+        ALL,
+        "count",
+        (): [] => [],
+        (counts) => {
+          if (counts instanceof CallFailed) {
+            return settle(() => {
+              throw refusalOf(counts)
+            })
+          }
+          const total = counts.reduce((sum, count) => sum + count, 0)
+          const parts = partsOf(counts, offset, limit)
+          const shards = parts.map(({ shard }) => directoryShard(shard))
+          const argsFor = (index: number): [number, number, string | null] => {
+            const part = parts[index]!
+            return [part.offset, part.limit, claims]
+          }
+          askShards(outside, shards, "slice", argsFor, (slices) =>
+            settle(() => {
+              if (slices instanceof CallFailed) throw refusalOf(slices)
+              const hasMore = offset + limit < total
+              const payload: ActorList = { actors: slices.flat(), total, offset, limit, hasMore }
+              return { payload }
+            }),
+          )
+        },
+      ),
     )
   }
 

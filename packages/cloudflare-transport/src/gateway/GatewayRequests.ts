@@ -100,7 +100,15 @@ const claim = (
   const { host } = outside
   const { identity, limits } = host
   const expiresAt = leaseUntil(now, ttlSeconds, limits)
-  const entry = { address, actorAddress: address, capabilities, metadata, registeredAt: now, expiresAt, version: 1 }
+  const entry = {
+    address,
+    actorAddress: address,
+    capabilities,
+    metadata,
+    registeredAt: now,
+    expiresAt,
+    version: 1,
+  }
   host.call("directory", shardOf(address), "claim", [entry, identity], true, (claimed) => {
     const refused = (refusal: Refusal): void =>
       settle(() => {
@@ -115,9 +123,7 @@ const claim = (
       if (hub.registry.get(address) === undefined) outside.unregistered(address, "disconnected")
       return settle(() => undefined)
     }
-    settle((later) =>
-      outside.claiming(address, () => putRegistration(later, wanted, claimed.version)),
-    )
+    settle((later) => outside.claiming(address, () => putRegistration(later, wanted, claimed.version)))
   })
 }
 

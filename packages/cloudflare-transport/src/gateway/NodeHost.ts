@@ -2,7 +2,8 @@
 import type { HubHost } from "../hub/HubHost.ts"
 import type { Remote } from "./Rpc.ts"
 
-export interface NodeHost extends Remote, Pick<HubHost, "sql" | "limits" | "now" | "later" | "log" | "setAlarm"> {
+export interface NodeHost
+  extends Remote, Pick<HubHost, "sql" | "limits" | "now" | "later" | "log" | "setAlarm"> {
   /** The object's name. */
   readonly name: string
   /** Runs the task once the event under way was taken whole, before anything else. */

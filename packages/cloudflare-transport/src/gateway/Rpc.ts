@@ -170,11 +170,7 @@ export interface DirectoryRpc {
   page(query: DirectoryQuery): Promise<DirectoryPage>
   count(): Promise<number>
   /** Entries in the order of addresses. */
-  slice(
-    offset: number,
-    limit: number,
-    claims: string | null,
-  ): Promise<ReadonlyArray<ActorEntry>>
+  slice(offset: number, limit: number, claims: string | null): Promise<ReadonlyArray<ActorEntry>>
   broadcast(slice: BroadcastSlice): Promise<BroadcastResult>
 }
 

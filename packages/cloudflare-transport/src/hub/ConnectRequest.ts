@@ -76,10 +76,7 @@ const readClaim = (metadata: Fields.Fields, claims: Claims | null, host: HubHost
 }
 
 /** The identity that is known already, by the object or by the token; else the one that the client names. */
-const readIdentity = (
-  named: unknown,
-  known: Address.Address | undefined,
-): Address.Address | undefined => {
+const readIdentity = (named: unknown, known: Address.Address | undefined): Address.Address | undefined => {
   const identity =
     named === undefined || named === null ? undefined : Fields.claimable(named, "metadata.actorIdentity")
   if (known === undefined) return identity

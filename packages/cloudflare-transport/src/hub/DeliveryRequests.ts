@@ -119,7 +119,8 @@ interface Broadcast {
 
 /** What is to be broadcast, and to whom. */
 export const readBroadcast = ({ session, envelope }: Request): Broadcast => {
-  if (!mayBroadcast(session.claims)) throw new Refusal("forbidden", 'broadcasting needs the right "broadcast"')
+  if (!mayBroadcast(session.claims))
+    throw new Refusal("forbidden", 'broadcasting needs the right "broadcast"')
   const fields = Fields.fieldsOf(envelope.payload)
   const type = Fields.innerType(fields.type)
   const excludeSelf = Fields.optionalFlag(fields.excludeSelf, "excludeSelf")

@@ -99,7 +99,10 @@ const unknown = (address: string): ActorCallFailed =>
 
 const addressOf = (to: string): Address.Address => {
   if (Address.isAddress(to)) return to
-  throw new ActorCallFailed({ code: "invalid_address", message: `"${to}" is no address: it must be "@(type/name)"` })
+  throw new ActorCallFailed({
+    code: "invalid_address",
+    message: `"${to}" is no address: it must be "@(type/name)"`,
+  })
 }
 
 const messageOf = ({ to, type, payload }: Envelope.Envelope, isAsk: boolean) => ({

@@ -4,21 +4,21 @@ import { type Routes, RoutingTable } from "../gateway/RoutingTable.ts"
 import { SessionGateway } from "../gateway/SessionGateway.ts"
 import type { VerifyToken } from "../auth/Authentication.ts"
 import { type ActorCalls, actorCalls } from "./ActorCalls.ts"
-import type { HubEnv } from "./HubEnv.ts"
 import { makeHubWorker } from "./HubWorker.ts"
 
-export interface GatewaySetup<Env> {
+export interface GatewaySetup<Env extends GatewayEnv> {
   /** Where addresses lead, by their first segment. */
   readonly routes?: Routes<Env>
   /** The only first segments that identities of clients have. Absent: all that are no routes. */
   readonly identities?: ReadonlyArray<string>
-  readonly verify?: VerifyToken
+  /** A scheme of your own for tokens. */
+  readonly verify?: VerifyToken<Env>
 }
 
 /** What a Worker exports, beside `TopicHub` and `Directory`. */
 export interface Gateway<Env extends GatewayEnv> {
   readonly SessionGateway: new (ctx: DurableObjectState, env: Env) => SessionGateway<Env>
-  readonly worker: ExportedHandler<HubEnv>
+  readonly worker: ExportedHandler<Env>
   /** Tells and asks for Workers and crons, which have no address. */
   readonly actors: (env: Env) => ActorCalls
 }
@@ -30,11 +30,10 @@ export const makeGateway = <Env extends GatewayEnv>({
   verify,
 }: GatewaySetup<Env>): Gateway<Env> => {
   const table = new RoutingTable<Env>(routes, identities)
-  const options = { table, ...(verify !== undefined && { verify }) }
   return {
     SessionGateway: class extends SessionGateway<Env> {
       constructor(ctx: DurableObjectState, env: Env) {
-        super(ctx, env, options)
+        super(ctx, env, { table, ...(verify !== undefined && { verify: (token) => verify(token, env) }) })
       }
     },
     worker: makeHubWorker({

@@ -4,9 +4,11 @@ import { RoutingTable } from "../../src/gateway/RoutingTable.ts"
 import { CallFailed, type Outcome } from "../../src/gateway/Rpc.ts"
 import type { GatewayEnv } from "../../src/gateway/GatewayEnv.ts"
 
-const table = new RoutingTable<{ readonly [binding: string]: never }>(
-  { room: { namespace: "ROOM" }, desk: { service: "DESK" }, clock: { run: () => 1 } } as never,
-)
+const table = new RoutingTable<{ readonly [binding: string]: never }>({
+  room: { namespace: "ROOM" },
+  desk: { service: "DESK" },
+  clock: { run: () => 1 },
+} as never)
 
 describe("where addresses lead", () => {
   it.each([
@@ -37,9 +39,12 @@ describe("where addresses lead", () => {
     expect(strict.destination("@(toString/ada)")).toEqual({ kind: "nowhere" })
   })
 
-  it.each(["a/b", "", "a b", "cloudflare", "session", ".."])('"%s" is no type that may have a route', (type) => {
-    expect(() => new RoutingTable({ [type]: { run: () => 1 } })).toThrow(/is no type of addresses/)
-  })
+  it.each(["a/b", "", "a b", "cloudflare", "session", ".."])(
+    '"%s" is no type that may have a route',
+    (type) => {
+      expect(() => new RoutingTable({ [type]: { run: () => 1 } })).toThrow(/is no type of addresses/)
+    },
+  )
 })
 
 /** Calls to a stub that does as it is told, one outcome after the other; the last one stays. */

@@ -6,7 +6,12 @@ import type { Limits } from "../../src/protocol/Limits.ts"
 import { TAKEN } from "../../src/gateway/Rpc.ts"
 
 /** Plays the steps. `evicting`: all objects lose their memory after each of them, unless a timer holds one up. */
-const play = (steps: ReadonlyArray<Step>, settle: boolean, evicting: boolean, limits: Partial<Limits> = {}) => {
+const play = (
+  steps: ReadonlyArray<Step>,
+  settle: boolean,
+  evicting: boolean,
+  limits: Partial<Limits> = {},
+) => {
   const world = new GatewayWorld(limits)
   let evictions = 0
   for (const step of steps) {
@@ -19,15 +24,19 @@ const play = (steps: ReadonlyArray<Step>, settle: boolean, evicting: boolean, li
 
 it("sends everybody the same whether or not objects lose their memory between any two steps", () => {
   fc.assert(
-    fc.property(fc.array(step, { minLength: 1, maxLength: 50, size: "max" }), fc.boolean(), (steps, settle) => {
-      // Without sweeps: when one comes is the only thing that an eviction may change.
-      const limits = { sweepInterval: Number.POSITIVE_INFINITY }
-      const steady = play(steps, settle, false, limits)
-      const evicted = play(steps, settle, true, limits)
-      expect(evicted.world.transcript()).toEqual(steady.world.transcript())
-      // Beside gateways, which come by and by, there are always topics and shards in use.
-      if (settle) expect(evicted.evictions).toBeGreaterThanOrEqual(evicted.world.system.gateways.size)
-    }),
+    fc.property(
+      fc.array(step, { minLength: 1, maxLength: 50, size: "max" }),
+      fc.boolean(),
+      (steps, settle) => {
+        // Without sweeps: when one comes is the only thing that an eviction may change.
+        const limits = { sweepInterval: Number.POSITIVE_INFINITY }
+        const steady = play(steps, settle, false, limits)
+        const evicted = play(steps, settle, true, limits)
+        expect(evicted.world.transcript()).toEqual(steady.world.transcript())
+        // Beside gateways, which come by and by, there are always topics and shards in use.
+        if (settle) expect(evicted.evictions).toBeGreaterThanOrEqual(evicted.world.system.gateways.size)
+      },
+    ),
     { numRuns: 100 },
   )
 }, 60_000)
@@ -38,7 +47,14 @@ it("leaves no row and no alarm behind, in any object, once everybody has been go
     { do: "advance", ms: 4_000_000 },
     { do: "advance", ms: 8 * 24 * 3_600_000 },
     // What was missed is found out by whoever looks next.
-    { do: "connect", slot: 0, identity: undefined, major: 0, expiry: 0 },
+    {
+      do: "connect",
+      slot: 0,
+      identity: undefined,
+      major: 0,
+      expiry: 0,
+      token: { life: undefined, narrow: false },
+    },
     { do: "publish", slot: 0, topic: "news" },
     { do: "publish", slot: 0, topic: "room/1" },
     { do: "discover", slot: 0, pattern: "*" },
@@ -83,7 +99,9 @@ it("fault 34: 10,000 sends over 50 targets keep their order while objects are ev
           }),
         )
       }
-      const clients = targets.filter((target) => !system.backends.has(target)).map((one) => system.connect(one))
+      const clients = targets
+        .filter((target) => !system.backends.has(target))
+        .map((one) => system.connect(one))
       const ada = system.connect("@(user/ada)")
       // Frames come faster than calls end: what is under way is only sometimes brought to its end.
       const settle = system.settle

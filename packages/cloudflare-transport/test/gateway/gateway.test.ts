@@ -26,7 +26,9 @@ describe("takeover", () => {
     ada.drop("socket error")
     system.advance(120_000)
     expect(typesOf(bob)).toEqual([])
-    expect(bob.request("hub:publish", { topic: "news", type: "item", data: 1 }).payload.subscriberCount).toBe(1)
+    expect(bob.request("hub:publish", { topic: "news", type: "item", data: 1 }).payload.subscriberCount).toBe(
+      1,
+    )
     expect(bob.request("hub:discover", { pattern: ADA }).payload.actors).toHaveLength(1)
     expect(typesOf(again)).toContain("item")
   })
@@ -71,7 +73,7 @@ describe("takeover", () => {
   })
 
   it("fault 12: an ask that the loser was delivered ends actor_terminated", () => {
-    const { system, ada, bob } = two()
+    const { system, bob } = two()
     bob.ask(ADA, "question")
     system.connect(ADA)
     expect(codeOf(bob.takeOne())).toBe("actor_terminated")
@@ -84,7 +86,9 @@ describe("takeover", () => {
     ada.drop()
     const third = system.connect(ADA)
     second.drop()
-    expect(bob.request("hub:publish", { topic: "news", type: "item", data: 1 }).payload.subscriberCount).toBe(1)
+    expect(bob.request("hub:publish", { topic: "news", type: "item", data: 1 }).payload.subscriberCount).toBe(
+      1,
+    )
     expect(typesOf(third)).toEqual(["item"])
   })
 
@@ -105,7 +109,12 @@ describe("takeover", () => {
     open[0]!.take()
     bob.tell(ADA, "note")
     expect(open[0]!.takeOne().type).toBe("note")
-    expect(tabs.filter((tab) => tab !== open[0]).flatMap((tab) => typesOf(tab)).filter((type) => type === "note")).toEqual([])
+    expect(
+      tabs
+        .filter((tab) => tab !== open[0])
+        .flatMap((tab) => typesOf(tab))
+        .filter((type) => type === "note"),
+    ).toEqual([])
   })
 
   it("fault 04: a claim whose step fails leaves the old connection served and its subscriptions in place", () => {
@@ -170,7 +179,9 @@ describe("grace", () => {
     system.advance(60_000)
     const heard = bob.take()
     expect(heard.map(codeOf).toSorted()).toEqual(["actor_terminated", "hub:terminated", "hub:terminated"])
-    expect(bob.request("hub:publish", { topic: "news", type: "item", data: 1 }).payload.subscriberCount).toBe(0)
+    expect(bob.request("hub:publish", { topic: "news", type: "item", data: 1 }).payload.subscriberCount).toBe(
+      0,
+    )
     expect(bob.request("hub:discover", { pattern: "@(desk/1)" }).payload.actors).toEqual([])
   })
 
@@ -200,7 +211,13 @@ describe("asks between gateways", () => {
     const { ada, bob } = two()
     const id = ada.ask(BOB, "question", { n: 1 })
     bob.answer(bob.takeOne(), { n: 2 }, { type: "sum" })
-    expect(ada.takeOne()).toMatchObject({ type: "sum", from: BOB, to: ADA, correlationId: id, payload: { n: 2 } })
+    expect(ada.takeOne()).toMatchObject({
+      type: "sum",
+      from: BOB,
+      to: ADA,
+      correlationId: id,
+      payload: { n: 2 },
+    })
   })
 
   it("fault 33: one that is forwarded is answered by whoever has it, and its cancel finds them", () => {
@@ -268,7 +285,7 @@ describe("asks between gateways", () => {
       const envelope = {
         id: `w${answers.length}`,
         from: "" as const,
-        to: to as `@(${string})`,
+        to: to as `@(${string}/${string})`,
         type: "question",
         payload: 1,
         pattern: "ask" as const,
@@ -279,7 +296,9 @@ describe("asks between gateways", () => {
         signature: null,
       }
       system.gateway(to)
-      system.gateways.get(to)!.core.request(envelope, timeout, (answer) => answers.push(codeOf(answer as Received)))
+      system.gateways
+        .get(to)!
+        .core.request(envelope, timeout, (answer) => answers.push(codeOf(answer as Received)))
       system.gateway(to).flush()
       system.settle()
     }
@@ -320,7 +339,10 @@ describe("order", () => {
 
   it("a target that hangs holds up no other, and its own next message waits for its end only", () => {
     const { system, ada, bob } = two()
-    system.backends.set("@(slow/1)", backend(() => TAKEN))
+    system.backends.set(
+      "@(slow/1)",
+      backend(() => TAKEN),
+    )
     let isHanging = true
     system.fate = ({ name }) => (name === "@(slow/1)" && isHanging ? "hangs" : "arrives")
     const id = ada.ask("@(slow/1)", "question", null, 60_000)
@@ -355,7 +377,12 @@ describe("order", () => {
 describe("what may not be reached", () => {
   it("fault 32: an address is text: names of JavaScript's own lead to nobody and break nothing", () => {
     const { ada, bob } = two()
-    for (const to of ["@(__proto__/x)", "@(constructor/prototype)", "@(toString/x)", "@(hasOwnProperty/call)"]) {
+    for (const to of [
+      "@(__proto__/x)",
+      "@(constructor/prototype)",
+      "@(toString/x)",
+      "@(hasOwnProperty/call)",
+    ]) {
       const id = ada.ask(to, "question")
       expect(ada.takeOne()).toMatchObject({ type: "hub:unknown_actor", correlationId: id })
     }
@@ -389,7 +416,12 @@ describe("backends", () => {
     })
     const id = ada.ask("@(room/1)", "question")
     const answer = ada.takeOne()
-    expect(answer).toMatchObject({ type: "actor:error", from: "@(room/1)", correlationId: id, payload: { code: "actor_failed" } })
+    expect(answer).toMatchObject({
+      type: "actor:error",
+      from: "@(room/1)",
+      correlationId: id,
+      payload: { code: "actor_failed" },
+    })
     expect(JSON.stringify(answer)).not.toContain("secret")
     expect(bob.take()).toEqual([])
   })
@@ -398,7 +430,19 @@ describe("backends", () => {
     const { system, ada } = withBackend(({ envelope, ask }) => {
       system.gateways.get(ask!.home)!.core.deliver({
         caller: { home: "@(room/1)", claims: null },
-        deliveries: [{ envelope: { ...envelope, id: "a1", from: "@(room/1)", to: ADA, type: "first", pattern: "tell", correlationId: envelope.id } }],
+        deliveries: [
+          {
+            envelope: {
+              ...envelope,
+              id: "a1",
+              from: "@(room/1)",
+              to: ADA,
+              type: "first",
+              pattern: "tell",
+              correlationId: envelope.id,
+            },
+          },
+        ],
       })
       return { status: "answered", answer: { type: "second", payload: 2 } }
     })
@@ -408,7 +452,8 @@ describe("backends", () => {
 
   it("one that is overloaded is queue_full, and is not called again", () => {
     const { system, ada } = withBackend(() => TAKEN)
-    system.fate = ({ name }) => (name === "@(room/1)" ? new CallFailed("queue_full", "overloaded") : "arrives")
+    system.fate = ({ name }) =>
+      name === "@(room/1)" ? new CallFailed("queue_full", "overloaded") : "arrives"
     ada.ask("@(room/1)", "question")
     expect(codeOf(ada.takeOne())).toBe("queue_full")
     expect(system.calls.filter(({ name }) => name === "@(room/1)")).toHaveLength(1)
@@ -422,14 +467,21 @@ describe("backends", () => {
   it("it learns who sends, where answers go, and what the sender may do", () => {
     const seen: Array<unknown> = []
     const system = new TestSystem().requireTokens()
-    system.backends.set("@(room/1)", backend(({ envelope, ask }, { caller }) => {
-      seen.push({ from: envelope.from, home: ask?.home, caller })
-      return TAKEN
-    }))
+    system.backends.set(
+      "@(room/1)",
+      backend(({ envelope, ask }, { caller }) => {
+        seen.push({ from: envelope.from, home: ask?.home, caller })
+        return TAKEN
+      }),
+    )
     const ada = system.enter({ actorId: ADA, capabilities: ["list"], exp: 4_000_000_000 })
     ada.send({ to: "@(room/1)", type: "question", pattern: "ask", from: BOB })
     expect(seen).toEqual([
-      { from: ADA, home: ADA, caller: { home: ADA, claims: { capabilities: ["list"], expiresAt: 4_000_000_000_000 } } },
+      {
+        from: ADA,
+        home: ADA,
+        caller: { home: ADA, claims: { capabilities: ["list"], expiresAt: 4_000_000_000_000 } },
+      },
     ])
   })
 
@@ -454,7 +506,10 @@ describe("addresses beside the identity", () => {
     ada.register("@(desk/1)")
     bob.watch("@(desk/1)")
     eve.register("@(desk/1)")
-    expect(ada.takeOne()).toMatchObject({ type: "hub:unregistered", payload: { actorAddress: "@(desk/1)", reason: "superseded" } })
+    expect(ada.takeOne()).toMatchObject({
+      type: "hub:unregistered",
+      payload: { actorAddress: "@(desk/1)", reason: "superseded" },
+    })
     expect(bob.takeOne()).toMatchObject({ type: "hub:terminated", payload: { reason: "superseded" } })
     bob.tell("@(desk/1)", "note")
     expect(eve.takeOne().to).toBe("@(desk/1)")

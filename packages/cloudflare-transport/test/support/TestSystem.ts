@@ -268,7 +268,9 @@ export class TestSystem {
   #invokeAddress({ args, method, name }: Call, answer: (result: unknown) => void): void {
     const backend = this.backends.get(name)
     if (backend !== undefined) {
-      const implemented = backend[method as keyof Backend] as ((...args: Array<unknown>) => unknown) | undefined
+      const implemented = backend[method as keyof Backend] as
+        | ((...args: Array<unknown>) => unknown)
+        | undefined
       if (implemented === undefined) return answer(method === "hasSession")
       try {
         const given = implemented(...args)

@@ -32,8 +32,15 @@ export class Room extends DurableObject<Cloudflare.Env> implements ActorRpc {
     if (type === "later" && ask !== undefined) {
       const reply = { ...answer(envelope), from: envelope.to, to: envelope.from as Address.Address }
       // Twice, which must be heard once.
-      const batch = { caller: { home: envelope.to, claims: null }, deliveries: [{ envelope: reply }, { envelope: reply }] }
-      this.ctx.waitUntil(this.env.SESSION_GATEWAY.getByName(ask.home).deliver(batch).then(() => undefined))
+      const batch = {
+        caller: { home: envelope.to, claims: null },
+        deliveries: [{ envelope: reply }, { envelope: reply }],
+      }
+      this.ctx.waitUntil(
+        this.env.SESSION_GATEWAY.getByName(ask.home)
+          .deliver(batch)
+          .then(() => undefined),
+      )
       return TAKEN
     }
     return ask === undefined ? TAKEN : { status: "answered", answer: { type: "done", payload } }
@@ -49,7 +56,15 @@ export class Desk extends WorkerEntrypoint<Cloudflare.Env> {
   }
 }
 
-const answer = ({ id = "a", type, payload }: { id?: string; type: string; payload: unknown }): Envelope.Envelope => ({
+const answer = ({
+  id = "a",
+  type,
+  payload,
+}: {
+  id?: string
+  type: string
+  payload: unknown
+}): Envelope.Envelope => ({
   id: `answer-${id}`,
   from: "@(room/1)",
   to: "@(session/worker)",

@@ -11,6 +11,9 @@ declare namespace Cloudflare {
     readonly BUYER: DurableObjectNamespace<import("./worker.ts").BuyerActor>
     readonly CLOCK: DurableObjectNamespace<import("./worker.ts").ClockActor>
     readonly SESSION_GATEWAY: DurableObjectNamespace<import("./worker.ts").SessionGateway>
+    readonly SESSION_GATEWAY: DurableObjectNamespace<
+      import("../../src/gateway/SessionGateway.ts").SessionGateway
+    >
     readonly TOPIC_HUB: DurableObjectNamespace<import("./worker.ts").TopicHub>
     readonly DIRECTORY: DurableObjectNamespace<import("./worker.ts").Directory>
     readonly ROOM: DurableObjectNamespace<import("./worker.ts").Room>

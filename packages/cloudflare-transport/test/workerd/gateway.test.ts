@@ -15,11 +15,22 @@ let count = 0
 const newIdentity = (): string => `@(user/u${++count})`
 const gatewayOf = (identity: string) => env.SESSION_GATEWAY.getByName(identity)
 
-const upgrade = (query: string, environment: unknown = env, headers: { readonly [header: string]: string } = {}) => {
+const upgrade = (
+  query: string,
+  environment: unknown = env,
+  headers: { readonly [header: string]: string } = {},
+) => {
   const context = { waitUntil: () => {}, passThroughOnException: () => {}, props: {} }
   const handler = worker.fetch as (request: Request, env: HubEnv, context: unknown) => Promise<Response>
   return SocketClient.open(
-    { fetch: (request) => handler(new Request(request, { headers: { Upgrade: "websocket", ...headers } }), environment as HubEnv, context) },
+    {
+      fetch: (request) =>
+        handler(
+          new Request(request, { headers: { Upgrade: "websocket", ...headers } }),
+          environment as HubEnv,
+          context,
+        ),
+    },
     undefined,
     `https://hub.example/gateway${query}`,
   )
@@ -157,7 +168,11 @@ describe("routes", () => {
 
   it("a Durable Object answers with the call, or later, and is heard once", async () => {
     const ada = await connected(newIdentity())
-    expect(await ask(ada, "@(room/1)", "now")).toMatchObject({ type: "done", from: "@(room/1)", payload: "p" })
+    expect(await ask(ada, "@(room/1)", "now")).toMatchObject({
+      type: "done",
+      from: "@(room/1)",
+      payload: "p",
+    })
     expect(await ask(ada, "@(room/1)", "later")).toMatchObject({ type: "done", from: "@(room/1)" })
     expect((await ada.request("hub:heartbeat", { timestamp: 1 })).type).toBe("hub:heartbeat_ack")
   })
@@ -165,7 +180,10 @@ describe("routes", () => {
   it("a service and a function answer", async () => {
     const identity = newIdentity()
     const ada = await connected(identity)
-    expect(await ask(ada, "@(desk/any/name)", "x")).toMatchObject({ type: "desk", payload: "@(desk/any/name)" })
+    expect(await ask(ada, "@(desk/any/name)", "x")).toMatchObject({
+      type: "desk",
+      payload: "@(desk/any/name)",
+    })
     expect(await ask(ada, "@(clock/1)", "x", { from: "@(user/forged)" })).toMatchObject({
       type: "actor:reply",
       from: "@(clock/1)",
@@ -173,22 +191,28 @@ describe("routes", () => {
     })
   })
 
-  it.each(["@(room/2)", "@(clock/2)"])("%s throws: actor:error for its asker, without its text", async (to) => {
-    const ada = await connected(newIdentity())
-    const answer = await ask(ada, to, "throw")
-    expect(answer).toMatchObject({ type: "actor:error", from: to, payload: { retryable: false } })
-    expect(JSON.stringify(answer)).not.toContain("secret")
-    expect((await ask(ada, to, "x")).type).not.toBe("hub:error")
-  })
+  it.each(["@(room/2)", "@(clock/2)"])(
+    "%s throws: actor:error for its asker, without its text",
+    async (to) => {
+      const ada = await connected(newIdentity())
+      const answer = await ask(ada, to, "throw")
+      expect(answer).toMatchObject({ type: "actor:error", from: to, payload: { retryable: false } })
+      expect(JSON.stringify(answer)).not.toContain("secret")
+      expect((await ask(ada, to, "x")).type).not.toBe("hub:error")
+    },
+  )
 
-  it.each(["@(room/3)", "@(clock/3)"])("%s hangs: its asker hears timeout, others are served meanwhile", async (to) => {
-    const [a, b] = [newIdentity(), newIdentity()]
-    const [ada, bob] = [await connected(a), await connected(b)]
-    const id = ada.send({ to, type: "hang", pattern: "ask", ttl: 300 })
-    ada.send({ to: b, type: "note" })
-    expect((await bob.came()).type).toBe("note")
-    expect(await ada.came()).toMatchObject({ correlationId: id, payload: { code: "timeout" } })
-  })
+  it.each(["@(room/3)", "@(clock/3)"])(
+    "%s hangs: its asker hears timeout, others are served meanwhile",
+    async (to) => {
+      const [a, b] = [newIdentity(), newIdentity()]
+      const [ada, bob] = [await connected(a), await connected(b)]
+      const id = ada.send({ to, type: "hang", pattern: "ask", ttl: 300 })
+      ada.send({ to: b, type: "note" })
+      expect((await bob.came()).type).toBe("note")
+      expect(await ada.came()).toMatchObject({ correlationId: id, payload: { code: "timeout" } })
+    },
+  )
 
   it("fault 32: hostile names reach nothing but objects of the route's own namespace", async () => {
     const ada = await connected(newIdentity())
@@ -203,7 +227,9 @@ describe("routes", () => {
     for (let n = 0; n < 10; n++) ada.send({ to: "@(room/order)", type: "n", payload: n })
     await ask(ada, "@(room/order)", "now")
     const came = await runInDurableObject(env.ROOM.getByName("order"), (room) =>
-      (room as unknown as { readonly came: ReadonlyArray<{ readonly payload: unknown }> }).came.map(({ payload }) => payload),
+      (room as unknown as { readonly came: ReadonlyArray<{ readonly payload: unknown }> }).came.map(
+        ({ payload }) => payload,
+      ),
     )
     expect(came).toEqual([...Array.from({ length: 10 }, (_, n) => n), "p"])
   })

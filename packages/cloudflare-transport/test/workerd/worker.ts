@@ -55,7 +55,6 @@ const gateway = makeGateway<Cloudflare.Env>({
   },
 })
 export const { SessionGateway, actors } = gateway
-export type SessionGateway = InstanceType<typeof SessionGateway>
 export { Directory } from "../../src/gateway/Directory.ts"
 export { TopicHub } from "../../src/gateway/TopicHub.ts"
 export { Desk, Room } from "./Backends.ts"
