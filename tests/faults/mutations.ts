@@ -3,6 +3,7 @@
  * the order of the rows.
  */
 import { AUTH_MUTATIONS } from "./authMutations.ts"
+import { GATEWAY_MUTATIONS } from "./gatewayMutations.ts"
 import type { Mutation } from "./Mutation.ts"
 
 const CORE = "actor-core"
@@ -1013,6 +1014,6 @@ const ROWS: ReadonlyArray<Mutation> = [
   },
 ]
 
-export const MUTATIONS: ReadonlyArray<Mutation> = [...ROWS, ...AUTH_MUTATIONS].toSorted(
+export const MUTATIONS: ReadonlyArray<Mutation> = [...ROWS, ...AUTH_MUTATIONS, ...GATEWAY_MUTATIONS].toSorted(
   (a, b) => a.fault - b.fault,
 )

@@ -16,7 +16,7 @@ const typesOf = (client: TestClient): ReadonlyArray<string> => client.take().map
 const codeOf = ({ type, payload }: Received): unknown => (type === "hub:error" ? payload.code : type)
 
 describe("takeover", () => {
-  it("fault 08: the old socket's late close starts nothing beside the new connection", () => {
+  it("fault 8: the old socket's late close starts nothing beside the new connection", () => {
     const { system, ada, bob } = two()
     ada.register(ADA)
     ada.subscribe("news")
@@ -33,7 +33,7 @@ describe("takeover", () => {
     expect(typesOf(again)).toContain("item")
   })
 
-  it("fault 09: what the old socket sends after the takeover is not executed", () => {
+  it("fault 9: what the old socket sends after the takeover is not executed", () => {
     const { system, ada, bob } = two()
     ada.register(ADA)
     const again = system.connect(ADA)
@@ -117,7 +117,7 @@ describe("takeover", () => {
     ).toEqual([])
   })
 
-  it("fault 04: a claim whose step fails leaves the old connection served and its subscriptions in place", () => {
+  it("fault 4: a claim whose step fails leaves the old connection served and its subscriptions in place", () => {
     const { system, ada, bob } = two()
     ada.subscribe("news")
     const other = system.open(ADA)
@@ -256,7 +256,7 @@ describe("asks between gateways", () => {
     for (const identity of [ADA, BOB]) expect(system.gateway(identity).sql.count("ask")).toBe(0)
   })
 
-  it("fault 05: one that is slow survives the eviction of both sides", () => {
+  it("fault 5: one that is slow survives the eviction of both sides", () => {
     const { system, ada, bob } = two()
     const id = ada.ask(BOB, "question", null, 60_000)
     const question = bob.takeOne()

@@ -100,7 +100,7 @@ describe("takeover", () => {
     for (;;) if ((await winner!.came()).type === "note") break
   })
 
-  it("fault 08, 20: after a takeover and an eviction the old close does nothing", async () => {
+  it("faults 8, 20: after a takeover and an eviction the old close does nothing", async () => {
     const [identity, other] = [newIdentity(), newIdentity()]
     const [old, bob] = [await connected(identity), await connected(other)]
     await old.request("hub:subscribe", { topic: "fault/20" })

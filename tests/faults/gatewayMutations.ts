@@ -1,0 +1,157 @@
+/** The mutations of the gateway topology, which its own tests must notice. In the order of the rows. */
+import type { Mutation } from "./Mutation.ts"
+
+const TRANSPORT = "cloudflare-transport"
+
+const GATEWAY = `${TRANSPORT}/test/gateway/gateway.test.ts`
+const ROUTES = `${TRANSPORT}/test/gateway/RoutingTable.test.ts`
+const WORKERD_GATEWAY = `${TRANSPORT}/test/workerd/gateway.test.ts`
+
+const gateway = (file: string): string => `${TRANSPORT}/src/gateway/${file}.ts`
+const hub = (file: string): string => `${TRANSPORT}/src/hub/${file}.ts`
+
+/** The session of a connection that was superseded: found by identity, it is the winner's. */
+const BY_IDENTITY = "connection.session?.identity && hub.sessions.byIdentity(connection.session.identity)"
+
+export const GATEWAY_MUTATIONS: ReadonlyArray<Mutation> = [
+  {
+    fault: 4,
+    breaks: "a takeover is not one step: what fails in the middle has ended the old session",
+    file: hub("HubState"),
+    edits: [["result = this.host.sql.transaction(writes)", "result = writes()"]],
+    test: GATEWAY,
+  },
+  {
+    fault: 8,
+    breaks: "at a gateway, the close of an old epoch's connection ends the new one's session",
+    file: hub("Lifecycle"),
+    edits: [
+      [
+        "const session = hub.sessions.of(connection)\n",
+        `const session = hub.sessions.of(connection) ?? (${BY_IDENTITY})\n`,
+      ],
+    ],
+    test: GATEWAY,
+  },
+  {
+    fault: 9,
+    breaks: "at a gateway, frames of the old connection are executed after the takeover",
+    file: hub("HubCore"),
+    edits: [
+      ['if (connection.state === "disconnecting" || connection.state === "disconnected") return', ""],
+      [
+        "const session = state.sessions.of(connection)",
+        "const session = connection.session ?? state.sessions.of(connection)",
+      ],
+    ],
+    test: GATEWAY,
+  },
+  {
+    fault: 12,
+    breaks: "at a gateway, an ask of the old session stays open for the winner",
+    file: hub("Lifecycle"),
+    edits: [["for (const ask of asked) hub.asks.close(ask)", ""]],
+    test: GATEWAY,
+  },
+  {
+    fault: 12,
+    breaks: "who asked another gateway is not told that its session there is over",
+    file: hub("HubState"),
+    edits: [["else this.elsewhere!.send(envelope, now, askerSession as Address.Address)", ""]],
+    test: GATEWAY,
+  },
+  {
+    fault: 19,
+    breaks: "a topic that missed the end of a subscription counts on it for ever",
+    file: gateway("TopicCore"),
+    edits: [['const isOver = code === "not_subscribed" &&', "const isOver = code === undefined &&"]],
+    test: GATEWAY,
+  },
+  {
+    fault: 19,
+    breaks: "a gateway takes publications for who is not subscribed any more",
+    file: gateway("Incoming"),
+    edits: [["session === undefined || hub.topics", "session === null || hub.topics"]],
+    test: GATEWAY,
+  },
+  {
+    fault: 19,
+    breaks: "watchers at other gateways are not told when grace is over",
+    file: hub("HubState"),
+    edits: [["else this.elsewhere?.terminated(watcher, address, reason)", ""]],
+    test: GATEWAY,
+  },
+  {
+    fault: 20,
+    breaks: "at a gateway, the takeover deletes the subscriptions of the one that stays",
+    file: hub("IdentityClaim"),
+    edits: [
+      ["  hub.sessions.remove(loser)\n", "  hub.sessions.remove(loser)\n  hub.topics.release(loser, now)\n"],
+    ],
+    test: GATEWAY,
+  },
+  {
+    fault: 21,
+    breaks: "at a gateway, of ten claims all stay",
+    file: hub("IdentityClaim"),
+    edits: [["if (connection !== undefined) {", "if (connection === undefined) {"]],
+    test: GATEWAY,
+  },
+  {
+    fault: 32,
+    breaks: "a route is looked up among the names of JavaScript's own",
+    file: gateway("RoutingTable"),
+    edits: [
+      [
+        "const route = this.#routes.get(type)",
+        "const route = (Object.fromEntries(this.#routes) as Routes<Env>)[type]",
+      ],
+    ],
+    test: ROUTES,
+  },
+  {
+    fault: 32,
+    breaks: "what is no address leads somewhere",
+    file: gateway("RoutingTable"),
+    edits: [["if (!Address.isAddress(address) || isReserved(address)) return NOWHERE", ""]],
+    test: ROUTES,
+  },
+  {
+    fault: 32,
+    breaks: "the first segment of an address names a binding",
+    file: gateway("RoutingTable"),
+    edits: [
+      [
+        "return this.#identities === undefined || this.#identities.has(type) ? GATEWAY : NOWHERE",
+        'return { kind: "service", binding: type }',
+      ],
+    ],
+    test: WORKERD_GATEWAY,
+  },
+  {
+    fault: 33,
+    breaks: "an ask to another gateway goes as a tell: nobody there may answer",
+    file: gateway("Outbound"),
+    edits: [
+      [
+        "const delivery: Delivery = { envelope, ask: { home, timeout } }",
+        "const delivery: Delivery = { envelope }",
+      ],
+    ],
+    test: GATEWAY,
+  },
+  {
+    fault: 33,
+    breaks: "who handed an ask on does not say to whom",
+    file: gateway("Outside"),
+    edits: [["    this.outbound.send(moved, now, askerSession)\n", ""]],
+    test: GATEWAY,
+  },
+  {
+    fault: 34,
+    breaks: "what waits longest for another object leaves last",
+    file: gateway("Lanes"),
+    edits: [["lane.queue.push({ item, done })", "lane.queue.unshift({ item, done })"]],
+    test: GATEWAY,
+  },
+]
