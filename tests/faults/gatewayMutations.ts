@@ -69,13 +69,6 @@ export const GATEWAY_MUTATIONS: ReadonlyArray<Mutation> = [
   },
   {
     fault: 19,
-    breaks: "a gateway takes publications for who is not subscribed any more",
-    file: gateway("Incoming"),
-    edits: [["session === undefined || hub.topics", "session === null || hub.topics"]],
-    test: GATEWAY,
-  },
-  {
-    fault: 19,
     breaks: "watchers at other gateways are not told when grace is over",
     file: hub("HubState"),
     edits: [["else this.elsewhere?.terminated(watcher, address, reason)", ""]],

@@ -72,6 +72,15 @@ describe("takeover", () => {
     expect(again.takeOne().payload).toBe("mine")
   })
 
+  it("fault 12: the old session's ask is over with it: the winner may use its id at once", () => {
+    const { system, ada, bob } = two()
+    const id = ada.ask(BOB, "question")
+    bob.take()
+    const again = system.connect(ADA)
+    again.send({ id, to: BOB, type: "again", pattern: "ask" })
+    expect(bob.takeOne().type).toBe("again")
+  })
+
   it("fault 12: an ask that the loser was delivered ends actor_terminated", () => {
     const { system, bob } = two()
     bob.ask(ADA, "question")
