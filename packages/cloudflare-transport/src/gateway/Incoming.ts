@@ -3,6 +3,7 @@
  * `from`; what it says of asks, subscriptions and watches holds only where this gateway knows of them.
  */
 import type { Envelope } from "@signal-hub/actor-core"
+import { deliverCopy } from "../hub/Backpressure.ts"
 import { isElsewhere } from "../hub/Elsewhere.ts"
 import type { HubState } from "../hub/HubState.ts"
 import { moveAway } from "../hub/IdentityClaim.ts"
@@ -39,6 +40,9 @@ const forActor = (hub: HubState, outside: Outside, { envelope, ask }: Delivery, 
   if (target === undefined) {
     if (to !== outside.host.identity) return { status: "elsewhere" }
     return { status: "refused", code: "unknown_actor", message: `there is no actor at ${to}` }
+  }
+  if (hub.sessions.connectionOf(target)?.flow.slow === true) {
+    return { status: "refused", code: "queue_full", message: `${to} reads slower than it is sent to` }
   }
   if (!hub.deliver(target, envelope, now)) {
     return { status: "refused", code: "actor_terminated", message: `${to} has lost its connection` }
@@ -118,8 +122,8 @@ const fromTopic = (hub: HubState, envelope: Envelope.Envelope, topic: string, no
   }
   const isHubs = envelope.from === HUB_ADDRESS
   if (isHubs) hub.tell(session, envelope)
-  else if (!hub.deliver(session, envelope, now)) {
-    const message = `${envelope.to} has lost its connection`
+  else if (!deliverCopy(hub, session, envelope, now)) {
+    const message = `${envelope.to} reads too slowly, or has lost its connection`
     return { status: "refused", code: "actor_terminated", message }
   }
   return TAKEN

@@ -3,12 +3,11 @@
  * an address: the one named by it, else the one that the directory says. What is refused there is told to whoever
  * sent it, typed.
  */
-import type { Address, Envelope } from "@signal-hub/actor-core"
+import { type Address, AnswerStream, type Envelope } from "@signal-hub/actor-core/vocabulary"
 import type { Claims } from "../auth/Claims.ts"
 import type { Ask } from "../hub/Asks.ts"
 import { isElsewhere } from "../hub/Elsewhere.ts"
 import type { HubState } from "../hub/HubState.ts"
-import { isMoreToCome } from "../protocol/AnswerStream.ts"
 import { errorEnvelope, hubEnvelope } from "../protocol/HubEnvelope.ts"
 import { messageId } from "../protocol/MessageId.ts"
 import type { GatewayHost } from "./GatewayHost.ts"
@@ -199,7 +198,7 @@ export class Outbound {
 
   /** An answer to an ask that was asked here: by a session, or by a caller without an address. */
   answered(ask: Ask, envelope: Envelope.Envelope, now: number): void {
-    if (isMoreToCome(envelope)) this.#hub.asks.extend(ask, now)
+    if (AnswerStream.isMoreToCome(envelope)) this.#hub.asks.extend(ask, now)
     else this.#hub.asks.close(ask)
     if (isElsewhere(ask.askerSession)) return this.send(envelope, now, ask.askerSession)
     const session = this.#hub.sessions.byId(ask.askerSession)
