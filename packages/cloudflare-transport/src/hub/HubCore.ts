@@ -237,16 +237,24 @@ export class HubCore {
     this.#writes = []
     this.#together = true
     for (const { connection, envelope, write } of writes) {
+      const waiting = connection.parked ?? []
+      connection.parked = null
       try {
         write(now)
       } catch (error) {
+        connection.parked = waiting
         const to = provisionalAddress(connection.id)
         const message = "the hub failed on this message"
         connection.send(errorEnvelope(connection.major, to, "internal_error", message, now, envelope.id))
         if (connection.parked?.length === 0) connection.parked = null
         throw error
       }
-      this.#unpark(connection)
+      // What was written may have to wait for another object: what came after it waits too.
+      if (this.#isParked(connection)) connection.parked!.push(...waiting)
+      else {
+        connection.parked = waiting
+        this.#unpark(connection)
+      }
     }
     this.#together = false
   }
