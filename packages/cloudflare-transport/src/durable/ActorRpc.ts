@@ -1,15 +1,24 @@
 /**
- * How the objects that host actors call one another: plain data, so that a test can play any side. Only
- * code of the deployment can call these methods; no frame of a client names one.
+ * How the objects that host actors call one another, gateways among them: the methods of their RPC, and the
+ * data that goes with them. Plain data only, so that a test can play any side.
+ *
+ * Nobody but the code of the deployment can call these methods: no frame of a client names one.
  */
 import type { Address, Envelope } from "@signal-hub/actor-core"
+
+/** What a receiver may know of whoever sends: the rights, never the token. */
+export interface CallerClaims {
+  readonly capabilities: ReadonlyArray<string>
+  /** Epoch milliseconds; `null`: never. */
+  readonly expiresAt: number | null
+}
 
 /** On whose behalf a batch is sent. Every `from` in it was enforced there. */
 export interface Caller {
   /** The object that sends: a gateway, by the identity that it serves, or a durable actor. */
   readonly home: Address.Address
-  /** What the receiver may know of a client's rights; `null`: it is no client, or has every right. */
-  readonly claims: { readonly capabilities: ReadonlyArray<string>; readonly expiresAt: number | null } | null
+  /** `null`: everybody has every right, or it is no client that sends. */
+  readonly claims: CallerClaims | null
 }
 
 /** One envelope on its way. With a `seq` it is reliable: its effect is to happen once. */
@@ -17,6 +26,8 @@ export interface Delivery {
   readonly envelope: Envelope.Envelope
   /** Of an ask: the object that answers and failures go to, and the milliseconds that it may take. */
   readonly ask?: { readonly home: Address.Address; readonly timeout: number }
+  /** Of what comes through a topic: its name. */
+  readonly topic?: string
 }
 
 /** Envelopes for one object, those for the same address in the order in which they were sent. */
@@ -27,20 +38,20 @@ export interface Batch {
 
 /** Why a delivery was not taken. */
 export type RefusalCode =
+  /** There is no such actor. */
   | "unknown_actor"
+  /** It has lost its connection, or went away. */
   | "actor_terminated"
+  /** It takes no more now; not to be repeated at once. */
   | "queue_full"
+  /** It failed on it: its fault, not the sender's. */
   | "actor_failed"
+  /** It was not taken in time; whether it was processed is not known. */
   | "timeout"
+  /** Its time was over when it was its turn. */
   | "message_expired"
+  /** Nobody there is subscribed to the topic any more. */
   | "not_subscribed"
-
-/** The answer to an ask; of type `actor:error` where the actor failed. */
-export interface Answer {
-  readonly type: string
-  readonly payload: unknown
-  readonly metadata?: Envelope.Metadata
-}
 
 /** What became of a delivery. */
 export type Outcome =
@@ -49,18 +60,39 @@ export type Outcome =
   /** It was taken, and this is the answer to the ask. */
   | { readonly status: "answered"; readonly answer: Answer }
   | { readonly status: "refused"; readonly code: RefusalCode; readonly message: string }
-  /** The address is served by this object. */
-  | { readonly status: "elsewhere"; readonly at: Address.Address }
+  /** This object serves the address no more; `at` does, where that is known. */
+  | { readonly status: "elsewhere"; readonly at?: Address.Address }
 
-/** What an object that hosts actors answers to. */
-export interface ActorRpc {
-  /** Takes envelopes in their order, and gives what became of each, at the same index. */
-  deliver(batch: Batch): Promise<ReadonlyArray<Outcome>>
-  /** Asks on behalf of who has no address (a Worker, a cron): gives the answer, be it a failure. */
-  request(envelope: Envelope.Envelope, timeout: number): Promise<Envelope.Envelope>
-  /** `watcher` is told once, by a `hub:terminated`, when `target` ends. Whether there is such an actor. */
-  watch(target: Address.Address, watcher: Address.Address): Promise<boolean>
-  unwatch(target: Address.Address, watcher: Address.Address): Promise<void>
+/** The answer to an ask; of type `actor:error` where the actor failed. */
+export interface Answer {
+  readonly type: string
+  readonly payload: unknown
+  readonly metadata?: Envelope.Metadata
 }
 
 export const TAKEN: Outcome = { status: "taken" }
+
+/**
+ * What an object that hosts actors answers to.
+ *
+ * Envelopes of three types are for the object and not for its actors: `hub:terminated
+ * {actorAddress, reason}`, what one of its actors watched has ended; `hub:error` and `hub:unknown_actor`
+ * with a `correlationId`, an ask of its own has failed.
+ */
+export interface ActorRpc {
+  /**
+   * Takes envelopes in their order, and gives what became of each, at the same index. It should return as
+   * soon as they are taken: until then the sender's next batch to this address waits. Answers to asks,
+   * parts of a stream and `actor:error` go to `ask.home` by a `deliver` there, `correlationId` the ask's
+   * `id`, as often as the ask allows; or come back as the outcome.
+   */
+  deliver(batch: Batch): Promise<ReadonlyArray<Outcome>>
+  /** Asks on behalf of who has no address (a Worker, a cron): gives the answer, be it a failure. */
+  request(envelope: Envelope.Envelope, timeout: number): Promise<Envelope.Envelope>
+  /**
+   * From now on `watcher` is told once, by a `hub:terminated` delivered to it, when `target` ends. Gives
+   * whether there is such an actor: where not, nothing follows. May be repeated.
+   */
+  watch(target: Address.Address, watcher: Address.Address): Promise<boolean>
+  unwatch(target: Address.Address, watcher: Address.Address): Promise<void>
+}

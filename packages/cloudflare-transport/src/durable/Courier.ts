@@ -132,10 +132,11 @@ export class Courier {
       const onward: Array<number> = []
       for (const [i, index] of going.entries()) {
         const outcome = results[i]!
-        if (outcome.status === "elsewhere") {
+        if (outcome.status !== "elsewhere") outcomes[index] = outcome
+        else if (outcome.at !== undefined) {
           at = outcome.at
           onward.push(index)
-        } else outcomes[index] = outcome
+        }
       }
       going = onward
     }

@@ -10,7 +10,6 @@ declare namespace Cloudflare {
     readonly ACCOUNT: DurableObjectNamespace<import("./worker.ts").AccountActor>
     readonly BUYER: DurableObjectNamespace<import("./worker.ts").BuyerActor>
     readonly CLOCK: DurableObjectNamespace<import("./worker.ts").ClockActor>
-    readonly SESSION_GATEWAY: DurableObjectNamespace<import("./worker.ts").SessionGateway>
     readonly SESSION_GATEWAY: DurableObjectNamespace<
       import("../../src/gateway/SessionGateway.ts").SessionGateway
     >
