@@ -3,12 +3,13 @@ import { describe, expect, test } from "vitest"
 import { envelope, fieldsOf, listOf, type RawClient } from "../support/RawClient.ts"
 import { address, topic, unique } from "../support/names.ts"
 import { expectError, expectQuiet } from "../support/expectations.ts"
-import { useHub } from "../support/hub.ts"
+import { UNHURRIED, useHub } from "../support/hub.ts"
 
 const INTERVAL = 300
 const SWEEP = 400
 const hub = useHub({
   limits: {
+    ...UNHURRIED,
     heartbeatInterval: INTERVAL,
     sweepInterval: SWEEP,
     connectTimeout: 500,
