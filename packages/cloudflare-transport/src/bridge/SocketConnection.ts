@@ -114,16 +114,10 @@ export class SocketConnection implements Connection {
   flush(maxFrameBytes: number = this.#limits.maxMessageSize): void {
     const { outgoing } = this
     if (outgoing.length === 0) return
-    const batch = outgoing.splice(0)
-    if (batch.length > 1 && (this.major === 1 || this.codec === MsgPackCodec)) {
-      this.#sendBatch(batch, maxFrameBytes)
-    } else {
-      for (const envelope of batch) {
-        const copyOf = this.#copyOf
-        if (copyOf === undefined) this.#sendFrame(this.codec.encode([envelope]))
-        else this.#sendFrame(copyOf.frameFor(envelope.to, this.codec), copyOf)
-      }
-    }
+    if (outgoing.length === 1) this.#sendOne(outgoing.pop()!)
+    else if (this.major === 1 || this.codec === MsgPackCodec) {
+      this.#sendBatch(outgoing.splice(0), maxFrameBytes)
+    } else for (const envelope of outgoing.splice(0)) this.#sendOne(envelope)
     const drift = this.flow.sent - this.#savedBytes
     if (this.#savedAt === 0 || (drift > this.#limits.pauseThreshold * BYTES_DRIFT && this.#isDue(Date.now())))
       this.save()
@@ -162,6 +156,12 @@ export class SocketConnection implements Connection {
     else if (this.state === "connecting") this.state = "disconnected"
     this.save()
     if (this.socket.readyState === OPEN) this.socket.close(code, reason)
+  }
+
+  #sendOne(envelope: Envelope.Envelope): void {
+    const copyOf = this.#copyOf
+    if (copyOf === undefined) this.#sendFrame(this.codec.encode([envelope]))
+    else this.#sendFrame(copyOf.frameFor(envelope.to, this.codec), copyOf)
   }
 
   /** Asking the socket first whether it is open would cost as much as sending. */

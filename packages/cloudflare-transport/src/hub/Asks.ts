@@ -40,6 +40,7 @@ export class Asks {
   readonly #sql: Sql
   readonly #session: (id: string) => Session | undefined
   readonly #volatileFor: number
+  readonly #onQuiet: () => void
   /** Open asks that memory knows, oldest first. */
   readonly #open = new Map<string, Ask>()
   /** How many of them are not yet rows. */
@@ -47,8 +48,15 @@ export class Asks {
   /** How many rows there are, so that no row is looked for where there is none. */
   #stored: number
 
-  constructor(sql: Sql, volatileFor: number, session: (id: string) => Session | undefined) {
+  /** `onQuiet`: told when the last ask that was only in memory has ended. */
+  constructor(
+    sql: Sql,
+    volatileFor: number,
+    session: (id: string) => Session | undefined,
+    onQuiet: () => void,
+  ) {
     this.#sql = sql
+    this.#onQuiet = onQuiet
     this.#volatileFor = volatileFor
     this.#session = (id) => (isElsewhere(id) ? undefined : session(id))
     this.#stored = sql.all<{ n: number }>("SELECT count(*) AS n FROM ask")[0]!.n
@@ -97,8 +105,9 @@ export class Asks {
     if (!this.#open.delete(key)) return
     this.#session(ask.askerSession)?.asked.delete(key)
     this.#session(ask.targetSession)?.answering.delete(key)
-    if (ask.storeAt > 0) this.#volatile--
-    else {
+    if (ask.storeAt > 0) {
+      if (--this.#volatile === 0) this.#onQuiet()
+    } else {
       this.#sql.run("DELETE FROM ask WHERE asker = ? AND id = ?", ask.asker, ask.id)
       this.#stored--
     }

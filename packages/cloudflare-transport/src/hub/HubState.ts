@@ -76,7 +76,12 @@ export class HubState {
       () => void host.later(host.limits.presenceWindow, () => this.#tellPresence()),
     )
     this.watches = new Watches(host.sql)
-    this.asks = new Asks(host.sql, host.limits.askVolatileFor, (id) => this.sessions.byId(id))
+    this.asks = new Asks(
+      host.sql,
+      host.limits.askVolatileFor,
+      (id) => this.sessions.byId(id),
+      () => this.#forgetAskTimer(),
+    )
     this.pauses = new Pauses(host.sql)
     this.alarm = new Alarm(host, armedAt, () => this.elsewhere?.dueAt())
     this.metrics = new Metrics(host.now())
@@ -233,6 +238,12 @@ export class HubState {
       this.watchAsks(this.asks.nextLook())
     })
     this.#askTimer = { at, cancel }
+  }
+
+  /** Without it the object may hibernate: one that waits is paid for. */
+  #forgetAskTimer(): void {
+    this.#askTimer?.cancel()
+    this.#askTimer = undefined
   }
 
   /** Ends the asks whose time is over; their askers hear `timeout`. */

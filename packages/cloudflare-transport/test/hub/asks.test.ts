@@ -179,6 +179,17 @@ describe("asks", () => {
     expect(statements).toEqual([])
     expect(hub.isBusy).toBe(false)
   })
+
+  it("keeps nothing awake from when the last of them is answered", () => {
+    const { hub, a, b } = two()
+    a.ask("@(node/b)", "question")
+    a.ask("@(node/b)", "question")
+    const [first, second] = b.take()
+    b.answer(first!, 1)
+    expect(hub.isBusy).toBe(true)
+    b.answer(second!, 2)
+    expect(hub.isBusy).toBe(false)
+  })
 })
 
 describe("asks over hibernation", () => {
