@@ -780,8 +780,8 @@ const ROWS: ReadonlyArray<Mutation> = [
     file: `${CORE}/src/ActorCell.ts`,
     edits: [
       [
-        "if (!this.#scheduled && !this.#busy) this.#wake()",
-        'message.takeAnswer()?.succeed("delivered")\n if (!this.#scheduled && !this.#busy) this.#wake()',
+        "if (!this.#scheduled && this.#wait === null) this.#wake()",
+        'message.takeAnswer()?.succeed("delivered")\n if (!this.#scheduled && this.#wait === null) this.#wake()',
       ],
     ],
     test: `${CORE}/test/ActorSystem.test.ts`,
@@ -798,7 +798,7 @@ const ROWS: ReadonlyArray<Mutation> = [
     breaks: "restart keeps the broken state",
     file: `${CORE}/src/ActorCell.ts`,
     edits: [
-      ["      this.#functions = null\n      this.#state = undefined\n", ""],
+      ["    this.#functions = null\n    this.#state = undefined\n", ""],
       ["this.#make(this.#behavior, () => this.system(() =>", "void (() => this.system(() =>"],
     ],
     test: `${CORE}/test/Supervision.test.ts`,
@@ -861,8 +861,8 @@ const ROWS: ReadonlyArray<Mutation> = [
   {
     fault: 43,
     breaks: "the children of an actor outlive it",
-    file: `${CORE}/src/ActorCell.ts`,
-    edits: [["    if (this.last !== null) work.push(this.#stopChildren())\n", ""]],
+    file: `${CORE}/src/Ending.ts`,
+    edits: [["  if (cell.last !== null) work.push(stopChildren(cell))\n", ""]],
     test: MODEL,
   },
   {
@@ -947,11 +947,11 @@ const ROWS: ReadonlyArray<Mutation> = [
   {
     fault: 44,
     breaks: "the siblings of one that fails are left as they are",
-    file: `${CORE}/src/ActorCell.ts`,
+    file: `${CORE}/src/Supervisor.ts`,
     edits: [
       [
-        'if (cell === this || cell.#status === "ready" || cell.#status === "new") all.push(cell)',
-        "if (cell === this) all.push(cell)",
+        "if (each === cell || (!each.suspended && !each.ended)) group.push(each)",
+        "if (each === cell) group.push(each)",
       ],
     ],
     test: MODEL,

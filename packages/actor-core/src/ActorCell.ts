@@ -10,20 +10,20 @@ import * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import type { Activation } from "./Activation.ts"
 import type { SpawnOptions } from "./ActorContext.ts"
-import { DeathPact } from "./ActorError.ts"
 import * as Address from "./Address.ts"
 import type { ActorErrorPayload } from "./AskError.ts"
 import type { AnyBehavior } from "./Behavior.ts"
 import { CellContext } from "./CellContext.ts"
 import type { Reason } from "./DeadLetters.ts"
+import { deathPact } from "./DeathWatch.ts"
 import type { Runnable } from "./Dispatcher.ts"
+import { endIncarnation, quietly } from "./Ending.ts"
 import { NO_METADATA } from "./Envelope.ts"
-import { Kin, members } from "./Family.ts"
+import { Kin } from "./Family.ts"
 import { Incarnation } from "./Incarnation.ts"
 import { Inbox, type Taken } from "./Inbox.ts"
 import type { MessageQueue } from "./Mailbox.ts"
@@ -37,12 +37,13 @@ import {
   NOT_ACTIVATED,
   TERMINATED,
 } from "./Message.ts"
-import * as Protocol from "./Protocol.ts"
+import { isPending, type Pending, Wait } from "./Pending.ts"
+import type * as Protocol from "./Protocol.ts"
 import type { Runtime } from "./Runtime.ts"
 import * as Signal from "./Signal.ts"
-import { DEFAULT, type Failure, type Restarts } from "./Supervision.ts"
+import type { Failure, Restarts } from "./Supervision.ts"
 import { supervise } from "./Supervisor.ts"
-import { isTypedError } from "./TypedError.ts"
+import { isErrorOf } from "./TypedError.ts"
 
 /**
  * Where an actor stands. `new`: its behavior is still to be made. `suspended`: its supervision is at
@@ -71,12 +72,10 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
   #system: Array<() => void> | null = null
 
   #scheduled = false
-  /** Whether a handler, a signal's function or a start is under way, beyond its first stack. */
-  #busy = false
+  /** What a handler, a signal's function or a start waits for, beyond its first stack. */
+  #wait: Wait | null = null
   /** What is being handled, by name, for the log. */
   #label: string | null = null
-  #turn = 0
-  #fiber: Fiber.Fiber<unknown, unknown> | undefined
   /** The message that is being handled. */
   current: Message | null = null
   #stopRequested = false
@@ -150,14 +149,14 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
 
   /** Whether it has something to do, or something waits. */
   get occupied(): boolean {
-    return this.#busy || this.#inbox.size > 0 || this.#status === "suspended"
+    return this.#wait !== null || this.#inbox.size > 0 || this.#status === "suspended"
   }
 
   /** Whether nothing is under way, nothing waits, and nothing is owed. */
   get idle(): boolean {
     return (
       this.#status === "ready" &&
-      !this.#busy &&
+      this.#wait === null &&
       this.#inbox.empty &&
       this.#system === null &&
       this.first === null &&
@@ -181,7 +180,7 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
 
   /** Whether the current fiber is that of its handler, which can't wait for its own end. */
   get isCurrent(): boolean {
-    return this.#fiber !== undefined && this.#fiber === Fiber.getCurrent()
+    return this.#wait?.isCurrent === true
   }
 
   // -- what comes in
@@ -190,7 +189,7 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
   deliver(message: Message): void {
     if (this.ended) return this.#deliverLate(message)
     this.#inbox.put(message)
-    if (!this.#scheduled && !this.#busy) this.#wake()
+    if (!this.#scheduled && this.#wait === null) this.#wake()
   }
 
   #deliverLate(message: Message): void {
@@ -236,7 +235,7 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
     message.answer = null
     this.#inbox.withdraw(message)
     this.incarnation?.settle(message)?.cancelled?.()
-    if (this.current === message) this.#fiber?.interruptUnsafe()
+    if (this.current === message) this.#wait?.interrupt()
   }
 
   /** Ends a message that is not handled. */
@@ -250,7 +249,7 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
   // -- what it does
 
   #wake(): void {
-    if (this.#scheduled || this.#busy) return
+    if (this.#scheduled || this.#wait !== null) return
     const idle = this.#inbox.size === 0 && this.#system === null && this.#status !== "new"
     if (idle || this.#status === "suspended" || this.ended) return
     this.#scheduled = true
@@ -265,7 +264,7 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
       this.#status = "ready"
       this.#make(this.#behavior, () => undefined)
     }
-    while (this.#status === "ready" && !this.#busy && steps < throughput) {
+    while (this.#status === "ready" && this.#wait === null && steps < throughput) {
       if (this.#system !== null) {
         const [task] = this.#system.splice(0, 1)
         if (this.#system.length === 0) this.#system = null
@@ -370,31 +369,16 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
 
   /** Goes on when the promise or the effect is there, unless the turn is over before. */
   #await(pending: Pending, then: (value: unknown) => void): void {
-    this.#busy = true
-    const turn = this.#turn
     const message = this.current
-    if (!Effect.isEffect(pending)) {
-      pending.then(
-        (value) => (turn === this.#turn ? then(value) : undefined),
-        (thrown: unknown) => {
-          if (turn === this.#turn) this.#failed(Cause.die(thrown))
-        },
-      )
-      return
-    }
-    // Known from its first step on: whoever that wakes may cancel it, or stop the actor, at once.
-    const known = Effect.withFiber((fiber: Fiber.Fiber<unknown, unknown>) => {
-      this.#fiber = fiber
-      return pending
-    })
-    const services = this.holds.servicesFor(this.#label, message?.metadata ?? NO_METADATA)
-    const fiber = Effect.runForkWith(services)(known)
-    fiber.addObserver((exit) => {
-      if (turn !== this.#turn) return
+    const wait = (this.#wait = new Wait())
+    const ended = (exit: Exit.Exit<unknown, unknown>): void => {
       if (Exit.isSuccess(exit)) then(exit.value)
       else if (message?.state === "cancelled" && Cause.hasInterruptsOnly(exit.cause)) this.#endTurn()
       else this.#failed(exit.cause)
-    })
+    }
+    if (!Effect.isEffect(pending)) return wait.promise(pending, ended)
+    const services = this.holds.servicesFor(this.#label, message?.metadata ?? NO_METADATA)
+    wait.effect(pending, services, ended)
   }
 
   #endTurn(): void {
@@ -409,10 +393,9 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
   }
 
   #turnOver(): void {
-    this.#turn++
     this.activation?.touched()
-    this.#busy = false
-    this.#fiber = undefined
+    this.#wait?.leave()
+    this.#wait = null
     this.#label = null
     this.runtime.metrics?.ended(this)
     if (this.current === null) return
@@ -429,7 +412,7 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
 
   stopSoon(): void {
     this.#stopRequested = true
-    if (!this.#busy && this.current === null) this.system(() => this.stop("stopped"))
+    if (this.#wait === null && this.current === null) this.system(() => this.stop("stopped"))
   }
 
   /** Ends with the message at hand; a virtual actor too. */
@@ -463,7 +446,7 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
     const typed = Result.isSuccess(found)
     const error = typed ? found.success : Cause.squash(cause)
     const answer = message?.takeAnswer() ?? null
-    if (answer !== null && this.#isTyped(message!.name, error, typed)) {
+    if (answer !== null && isErrorOf(this.protocol, message!.name, error, typed)) {
       this.#endTurn()
       return answer.fail(error)
     }
@@ -478,14 +461,6 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
     if (message !== null) this.runtime.deadMessage("failed", this.address, message, cause)
     this.fail(failure)
     answer?.refuse(FAILED)
-  }
-
-  /** Whether it is the typed error of this ask. What an effect fails with is, as the compiler saw to it. */
-  #isTyped(name: string, error: unknown, typed: boolean): boolean {
-    const definition = Protocol.find(this.protocol, name)
-    if (definition === undefined || definition.pattern === "tell") return false
-    if (definition.error === Protocol.Never) return false
-    return typed || isTypedError(definition.error, error)
   }
 
   /** Has failed, by itself or as a child of its escalated. */
@@ -506,24 +481,6 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
 
   suspend(): void {
     if (!this.ended) this.#status = "suspended"
-  }
-
-  get supervision(): NonNullable<SpawnOptions["supervision"]> {
-    return this.options.supervision ?? DEFAULT
-  }
-
-  /** The actors that restart with this one, of those that run. */
-  siblings(which: "one-for-one" | "one-for-all" | "rest-for-one"): ReadonlyArray<ActorCell> {
-    const all: Array<ActorCell> = []
-    const from = which === "one-for-all" ? this.family.first : this
-    for (
-      let cell: ActorCell | null = from;
-      cell !== null;
-      cell = which === "one-for-one" ? null : cell.behind
-    ) {
-      if (cell === this || cell.#status === "ready" || cell.#status === "new") all.push(cell)
-    }
-    return all
   }
 
   /** Ends the incarnation of a suspended actor. The actor itself stays, with its mailbox. */
@@ -599,99 +556,39 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
     this.#watchers?.delete(ended)
   }
 
-  /** Stops it and waits; its own handler, which is part of what stops, does not wait. */
-  readonly stopAndWait: Effect.Effect<void> = Effect.suspend(() => {
-    const own = this.isCurrent
-    this.stop("stopped")
-    return own ? Effect.void : this.end
-  })
-
-  /** Ends when it has stopped. */
-  get end(): Effect.Effect<void> {
-    return Effect.callback<void>((resume) => {
-      const ended = () => resume(Effect.void)
-      this.addWatcher(ended)
-      return Effect.sync(() => this.removeWatcher(ended))
-    })
-  }
-
-  /**
-   * Ends what the incarnation holds: what it has under way, then its children, then `hook` has a last
-   * look, then what it acquired is released. `undefined`: it was done at once.
-   */
+  /** Ends the incarnation, of which nothing is left then. `undefined`: it was done at once. */
   #end(
-    hook: typeof Signal.preRestart | typeof Signal.postStop,
+    signal: typeof Signal.preRestart | typeof Signal.postStop,
     failure: Failure | undefined,
     exit: Exit.Exit<unknown, unknown>,
   ): Effect.Effect<void> | undefined {
-    const fiber = this.#fiber
+    const wait = this.#wait
     this.current?.takeAnswer()?.refuse(TERMINATED)
     this.#turnOver()
-    const scope = this.incarnation?.end() ?? null
-    const call = this.#functions?.[hook]
-    const work: Array<Effect.Effect<void>> = []
-    if (fiber !== undefined) {
-      fiber.interruptUnsafe()
-      work.push(Effect.asVoid(Fiber.await(fiber)))
-    }
-    if (this.last !== null) work.push(this.#stopChildren())
-    if (call !== undefined) work.push(this.#hook(hook, call, this.#signalArguments(failure)))
-    // The hook may have acquired something yet.
-    const release = Effect.suspend(() => {
-      const scope = this.incarnation?.end() ?? null
-      return scope === null ? Effect.void : Scope.close(scope, exit)
-    })
-    if (scope !== null || call !== undefined) work.push(this.#quietly("release", release))
-    const forget = (): void => {
-      this.incarnation = null
-      this.#functions = null
-      this.#state = undefined
-    }
-    if (work.length === 0) return void forget()
+    const call = this.#functions?.[signal]
+    const look =
+      call === undefined
+        ? null
+        : { signal, call: () => call.apply(this.#functions, this.#signalArguments(failure)) }
+    const ending = endIncarnation(this, wait, look, exit)
+    if (ending === undefined) return this.#forget()
     return Effect.andThen(
-      Effect.forEach(work, (step) => step, { discard: true }),
-      Effect.sync(forget),
+      ending,
+      Effect.sync(() => this.#forget()),
     )
   }
 
-  /** Stops them last to first, and waits for all. */
-  #stopChildren(): Effect.Effect<void> {
-    const children = members(this).toReversed()
-    for (const child of children) child.stop("stopped")
-    return Effect.forEach(children, (child) => child.end, { discard: true })
-  }
-
-  #hook(hook: symbol, call: (...of: Array<unknown>) => unknown, of: Array<unknown>): Effect.Effect<void> {
-    const functions = this.#functions
-    return Effect.suspend((): Effect.Effect<unknown, unknown> => {
-      const result = call.apply(functions, of)
-      if (Effect.isEffect(result)) {
-        return Effect.provideContext(result as Effect.Effect<unknown, unknown>, this.holds.services)
-      }
-      return isPending(result) ? Effect.promise(() => Promise.resolve(result)) : Effect.void
-    }).pipe((ending) => this.#quietly(hook.description ?? "", ending))
-  }
-
-  /** Nothing of an end that goes wrong keeps the rest of it from happening. */
-  #quietly(at: string, effect: Effect.Effect<unknown, unknown>): Effect.Effect<void> {
-    return Effect.catchCause(Effect.asVoid(effect), (cause) =>
-      Effect.sync(() =>
-        this.runtime.report({
-          kind: "defect",
-          error: Cause.squash(cause),
-          cause,
-          actor: this.address,
-          message: at,
-        }),
-      ),
-    )
+  #forget(): undefined {
+    this.incarnation = null
+    this.#functions = null
+    this.#state = undefined
   }
 
   #finish(): void {
     const { registration } = this
     this.registration = null
     if (registration !== null) {
-      const left = this.#quietly("unregister", Scope.close(registration, Exit.void))
+      const left = quietly(this, "unregister", Scope.close(registration, Exit.void))
       this.runtime.fork(
         Effect.andThen(
           left,
@@ -716,18 +613,3 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
     this.activation?.over(goesOn ? null : this.#reason, this.#inbox)
   }
 }
-
-const deathPact = ({ address, reason }: Signal.Terminated): DeathPact =>
-  new DeathPact({
-    address,
-    reason,
-    message: `${address}, which this actor watched, ended (${reason}), and it has no function for that`,
-  })
-
-export type Pending = Effect.Effect<unknown, unknown> | PromiseLike<unknown>
-
-/** Whether it is to be waited for. */
-export const isPending = (value: unknown): value is Pending =>
-  typeof value === "object" &&
-  value !== null &&
-  (Effect.isEffect(value) || ("then" in value && typeof value.then === "function"))
