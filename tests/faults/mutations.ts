@@ -780,8 +780,8 @@ const ROWS: ReadonlyArray<Mutation> = [
     file: `${CORE}/src/ActorCell.ts`,
     edits: [
       [
-        "if (!this.#scheduled && this.#wait === null) this.#wake()",
-        'message.takeAnswer()?.succeed("delivered")\n if (!this.#scheduled && this.#wait === null) this.#wake()',
+        "if (!this.#scheduled && this.wait === null) this.#wake()",
+        'message.takeAnswer()?.succeed("delivered")\n if (!this.#scheduled && this.wait === null) this.#wake()',
       ],
     ],
     test: `${CORE}/test/ActorSystem.test.ts`,
@@ -789,7 +789,7 @@ const ROWS: ReadonlyArray<Mutation> = [
   {
     fault: 43,
     breaks: "what an actor throws is invisible",
-    file: `${CORE}/src/ActorCell.ts`,
+    file: `${CORE}/src/Turns.ts`,
     edits: [["    this.runtime.report(failure)\n    if", "    if"]],
     test: `${CORE}/test/ActorSystem.test.ts`,
   },
@@ -798,8 +798,8 @@ const ROWS: ReadonlyArray<Mutation> = [
     breaks: "restart keeps the broken state",
     file: `${CORE}/src/ActorCell.ts`,
     edits: [
-      ["    this.#functions = null\n    this.#state = undefined\n", ""],
-      ["this.#make(this.#behavior, () => this.system(() =>", "void (() => this.system(() =>"],
+      ["    this.unmake()\n", ""],
+      ["this.make(this.#behavior, () => this.system(() =>", "void (() => this.system(() =>"],
     ],
     test: `${CORE}/test/Supervision.test.ts`,
   },
@@ -931,7 +931,7 @@ const ROWS: ReadonlyArray<Mutation> = [
   {
     fault: 43,
     breaks: "a message that fails is no dead letter",
-    file: `${CORE}/src/ActorCell.ts`,
+    file: `${CORE}/src/Turns.ts`,
     edits: [
       ['    if (message !== null) this.runtime.deadMessage("failed", this.address, message, cause)\n', ""],
     ],
