@@ -31,6 +31,7 @@ import { type ActorRpc, type Answer, type Batch, type Delivery, type Outcome, TA
 import { Courier } from "./Courier.ts"
 import { DurableAlarm } from "./DurableAlarm.ts"
 import { DurableJournal, isStoreError } from "./DurableJournal.ts"
+import { takeDue } from "./DurableReceiveTimeout.ts"
 import { createTables } from "./DurableSchema.ts"
 import { Inbox, Taken } from "./Inbox.ts"
 import { OwnMessages } from "./OwnMessages.ts"
@@ -41,7 +42,7 @@ import { Watching } from "./Watching.ts"
 export const DEFAULT_HOLD = 50
 /** An ask without a time limit gets one, milliseconds. */
 const ASK_TIMEOUT = 30_000
-/** Milliseconds until a receive timeout that the actor did not come to is signaled again. */
+/** Milliseconds until what the actor could not take, or keep, is tried again. */
 const AGAIN = 30_000
 
 /** What a durable actor is. */
@@ -118,7 +119,7 @@ export class DurableHost implements ActorRpc {
     })
     this.#own = new OwnMessages({
       sql,
-      timers: () => this.#journal,
+      timers: () => this.#journal?.timers,
       transaction,
       follow,
       tell: (id, type, payload) =>
@@ -515,12 +516,7 @@ export class DurableHost implements ActorRpc {
     this.sql.run("DELETE FROM owed WHERE deadline <= ?", now)
     this.#recover()
     this.#own.fire(now)
-    const [idle] = this.sql.all<{ at: number; millis: number }>("SELECT at, millis FROM receive_timeout")
-    if (idle !== undefined && idle.at <= now) {
-      // The signal's own step sets it for the next time; without one, as after a crash, it comes again.
-      this.sql.run("UPDATE receive_timeout SET at = ?", now + Math.min(idle.millis, AGAIN))
-      this.#signaled(Signal.receiveTimeout)
-    }
+    if (takeDue(this.sql, now)) this.#signaled(Signal.receiveTimeout)
     await this.#own.settled(this.#options.hold ?? DEFAULT_HOLD)
     this.alarm.rearm(this.now())
   }
