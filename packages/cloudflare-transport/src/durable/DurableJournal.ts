@@ -27,16 +27,8 @@ import * as Result from "effect/Result"
 import type { DurableHost } from "./DurableHost.ts"
 import { DurableReceiveTimeout } from "./DurableReceiveTimeout.ts"
 import { DurableTimers } from "./DurableTimers.ts"
+import { ASK_TIMEOUT } from "./Letters.ts"
 import { encodePayload, LONGEST } from "./Stored.ts"
-
-/** An own ask waits that long unless told otherwise, milliseconds. */
-const ASK_TIMEOUT = 30_000
-
-interface OwedRow {
-  readonly asker: Address.Address
-  readonly id: string
-  readonly home: Address.Address
-}
 
 export class DurableJournal implements Journal, Duties {
   readonly duties: Duties = this
@@ -86,7 +78,7 @@ export class DurableJournal implements Journal, Duties {
         else if (step.state !== undefined) this.#save(step.state)
         if (!step.stashed) this.#done()
         for (const write of staged) write()
-        host.release(step.forget || step.state !== undefined || staged.length > 0, release)
+        host.transport.release(step.forget || step.state !== undefined || staged.length > 0, release)
       })
     } catch (cause) {
       if (isStoreError(cause)) throw cause
@@ -136,10 +128,7 @@ export class DurableJournal implements Journal, Duties {
     const { address } = this.#actor
     const host = this.#host
     const { persistence, sql } = host
-    const owed = sql.all<OwedRow>("DELETE FROM owed RETURNING asker, id, home")
-    for (const { asker, home, id } of owed) {
-      host.answerLate(asker, id, home, { type: "actor:error", payload: GONE })
-    }
+    host.owed.giveAll({ type: "actor:error", payload: GONE })
     if (this.#version > 0) Effect.runSync(persistence.delete(address, this.#version))
     this.#version = 0
     for (const table of ["watching", "ask"]) sql.run(`DELETE FROM ${table}`)
@@ -175,7 +164,7 @@ export class DurableJournal implements Journal, Duties {
     const encoded = encodePayload(to.protocol, name, payload)
     const remembered = this.#encodeAbout(next, about)
     const id = crypto.randomUUID()
-    const envelope = host.envelope({
+    const envelope = host.letters.envelope({
       id,
       to: to.address,
       type: name,
@@ -184,16 +173,7 @@ export class DurableJournal implements Journal, Duties {
       ttl: millis,
     })
     this.stage(() => {
-      const deadline = host.now() + millis
-      host.sql.run(
-        "INSERT INTO ask (id, target, next, about, deadline) VALUES (?, ?, ?, ?, ?)",
-        id,
-        to.address,
-        next,
-        JSON.stringify(remembered),
-        deadline,
-      )
-      host.alarm.atLatest(deadline)
+      host.own.asked(id, to.address, host.now() + millis, next, remembered)
       host.put(to.address, { envelope, ask: { home: host.address, timeout: millis } })
     })
   }
@@ -201,34 +181,18 @@ export class DurableJournal implements Journal, Duties {
   postpone(asked: Envelope.Envelope): string {
     const token = crypto.randomUUID()
     const host = this.#host
-    const { home, timeout } = host.homeOf(asked)
-    const asker = asked.from as Address.Address
-    this.stage(() => {
-      const deadline = host.now() + timeout
-      host.sql.run(
-        "INSERT INTO owed (token, asker, id, home, deadline) VALUES (?, ?, ?, ?, ?)",
-        token,
-        asker,
-        asked.id,
-        home,
-        deadline,
-      )
-      host.alarm.atLatest(deadline)
-      host.postponed(asked)
-    })
+    const home = host.owed.homeOf(asked)
+    this.stage(() => host.owed.add(token, asked, home))
     return token
   }
 
   answer(token: string, name: string, answer: Result.Result<unknown, unknown>): boolean {
     const host = this.#host
-    const [owed] = host.sql.all<OwedRow>("SELECT asker, id, home FROM owed WHERE token = ?", token)
+    const owed = host.owed.find(token)
     const definition = Protocol.find(this.#actor.protocol, name)
     if (owed === undefined || definition?.pattern !== "ask") return false
     const [type, payload] = encodeAnswer(definition, name, answer)
-    this.stage(() => {
-      host.sql.run("DELETE FROM owed WHERE token = ?", token)
-      host.answerLate(owed.asker, owed.id, owed.home, { type, payload })
-    })
+    this.stage(() => host.owed.give(owed, { type, payload }))
     return true
   }
 
