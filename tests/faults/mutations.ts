@@ -539,8 +539,8 @@ const ROWS: ReadonlyArray<Mutation> = [
   {
     fault: 32,
     breaks: "whoever says that it is the actor may send its own messages",
-    file: durable("DurableHost"),
-    edits: [["if (from === this.address || type.startsWith", "if (type.startsWith"]],
+    file: durable("Reception"),
+    edits: [["if (from === address || type.startsWith", "if (type.startsWith"]],
     test: DURABLE,
   },
   {

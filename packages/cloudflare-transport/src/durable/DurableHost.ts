@@ -1,76 +1,49 @@
 /**
- * One durable actor in the memory of its Durable Object: an actor system with one virtual actor, whose
- * transport is the calls between objects. What came and is not done, what is to be sent, and what is to
- * happen later are rows; this can be thrown away between any two messages.
+ * One durable actor in the memory of its Durable Object: an actor system with one virtual actor, and the
+ * parts that make it durable, put together here. What came and is not done, what is to be sent, and what is
+ * to happen later are rows, each kind of them a part's; this can be thrown away between any two messages.
  */
 import {
   ActorError,
   ActorSystem,
   Address,
-  type DeadLetter,
-  Envelope,
-  type Mailbox,
+  type Envelope,
   Persistence,
   type PersistentBehavior,
   type Protocol,
   Signal,
-  type Supervision,
   VirtualActors,
 } from "@signal-hub/actor-core"
 import { Journals } from "@signal-hub/actor-core/hosting"
-import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
-import { HUB_ADDRESS } from "../protocol/HubMessage.ts"
 import { sqlitePersistence } from "../storage/SqlitePersistence.ts"
 import { durableObjectSql, type Sql } from "../storage/Sql.ts"
 import { type ActorRpc, type Batch, type Delivery, type Outcome, TAKEN } from "./ActorRpc.ts"
 import { Callers } from "./Callers.ts"
 import { Courier } from "./Courier.ts"
+import type { DurableActorOptions } from "./DurableActorOptions.ts"
 import { DurableAlarm } from "./DurableAlarm.ts"
-import { DurableJournal, isStoreError } from "./DurableJournal.ts"
+import { DurableJournal } from "./DurableJournal.ts"
 import { takeDue } from "./DurableReceiveTimeout.ts"
 import { createTables } from "./DurableSchema.ts"
 import { DurableTransport } from "./DurableTransport.ts"
 import { Inbox, Taken } from "./Inbox.ts"
-import { isAboutAsk, Letters } from "./Letters.ts"
+import { Letters } from "./Letters.ts"
 import { Owed } from "./Owed.ts"
 import { OwnMessages } from "./OwnMessages.ts"
-import type { Reach } from "./Reach.ts"
+import { Reception } from "./Reception.ts"
 import { Watching } from "./Watching.ts"
+import { Writes } from "./Writes.ts"
 
 /** Milliseconds that a call waits for what it brought to be done, unless told otherwise. */
 export const DEFAULT_HOLD = 50
-/** Milliseconds until what the actor could not take, or keep, is tried again. */
-const AGAIN = 30_000
-
-/** What a durable actor is. */
-export interface DurableActorOptions {
-  /** The first segment of its address; the rest is the name of its Durable Object. */
-  readonly type: string
-  readonly behavior: AnyPersistentBehavior
-  /**
-   * The object that serves an address: another durable actor's, or the gateway of an identity. Nothing else
-   * can be reached. Default: nobody.
-   */
-  readonly reach?: Reach
-  readonly supervision?: Supervision.Supervision
-  readonly mailbox?: Mailbox.Mailbox
-  readonly stash?: number
-  /** Milliseconds that a call waits for what it brought to be done. Default: 50. */
-  readonly hold?: number
-}
-
-/** A persistent behavior that needs nothing, whatever its protocol. */
-export type AnyPersistentBehavior = Pick<
-  PersistentBehavior.PersistentBehavior<Protocol.Any>,
-  "protocol" | "persistent" | "start" | "~needs"
->
 
 export class DurableHost implements ActorRpc {
   readonly sql: Sql
   readonly alarm: DurableAlarm
+  readonly writes: Writes
   readonly persistence: Persistence.Persistence
   readonly address: Address.Address
   readonly inbox: Inbox
@@ -78,6 +51,7 @@ export class DurableHost implements ActorRpc {
   readonly letters: Letters
   readonly own: OwnMessages
   readonly owed: Owed
+  readonly reception: Reception
   readonly transport: DurableTransport
   readonly #name: string
   readonly #options: DurableActorOptions
@@ -88,8 +62,6 @@ export class DurableHost implements ActorRpc {
   /** Those that wait for the actor to begin. */
   readonly #signals: Array<readonly [signal: symbol, event?: unknown]> = []
   #activate: () => void = () => undefined
-  /** What follows once the writes of a step are made; `undefined`: none are being made. */
-  #after: Array<() => void> | undefined
 
   private constructor(ctx: DurableObjectState, options: DurableActorOptions, armedAt: number | null) {
     this.#options = options
@@ -104,8 +76,7 @@ export class DurableHost implements ActorRpc {
     const { address } = this
     const now = (): number => this.now()
     const reach = options.reach ?? (() => undefined)
-    const transaction = (writes: () => void): void => this.transaction(writes)
-    const follow = (task: () => void): void => this.#follow(task)
+    const { follow, transaction } = (this.writes = new Writes(sql))
     const put = (target: Address.Address, delivery: Delivery): void => this.put(target, delivery)
     const receive = (envelope: Envelope.Envelope): void => this.transport.handOver(envelope)
     const letters = (this.letters = new Letters(address, now))
@@ -130,8 +101,8 @@ export class DurableHost implements ActorRpc {
       transaction,
       stage: (write) => (this.#journal === undefined ? transaction(write) : this.#journal.stage(write)),
     })
-    this.#callers = new Callers((delivery) => this.#take(delivery), letters)
-    this.own = new OwnMessages({
+    this.#callers = new Callers((delivery) => this.reception.take(delivery), letters)
+    const own = (this.own = new OwnMessages({
       sql,
       alarm,
       timers: () => this.#journal?.timers,
@@ -139,8 +110,8 @@ export class DurableHost implements ActorRpc {
       follow,
       tell: (id, type, payload) =>
         receive(letters.envelope({ id, to: address, type, payload, pattern: "tell" })),
-    })
-    this.watching = new Watching({
+    }))
+    const watching = (this.watching = new Watching({
       sql,
       alarm,
       address,
@@ -149,6 +120,17 @@ export class DurableHost implements ActorRpc {
       follow,
       send: put,
       signal: (signal, event) => this.#signaled(signal, event),
+    }))
+    this.reception = new Reception({
+      address,
+      alarm,
+      inbox,
+      own,
+      owed,
+      watching,
+      now,
+      transaction,
+      receive,
     })
   }
 
@@ -175,12 +157,12 @@ export class DurableHost implements ActorRpc {
       Context.add(Persistence.Persistence, this.persistence),
     )
     return Effect.flatMap(ActorSystem.make({ name: this.address, transport: this.transport }), (system) => {
-      system.deadLetters.subscribe((letter) => this.#died(letter))
+      system.deadLetters.subscribe((letter) => this.reception.died(letter))
       system.events.subscribe("ActorPassivated", () => this.#stopped())
       system.events.subscribe("ActorStopped", ({ address, reason }) => {
         if (address !== this.address) return
         this.#stopped()
-        if (reason === "failed") this.transaction(() => this.watching.tellWatchers("disconnected"))
+        if (reason === "failed") this.writes.transaction(() => this.watching.tellWatchers("disconnected"))
       })
       system.events.subscribe("ActorFailed", ({ failure: { error } }) => {
         // One that can't live without what it watched would fail of it again at each start.
@@ -208,50 +190,18 @@ export class DurableHost implements ActorRpc {
     return Date.now()
   }
 
-  // -- steps
-
-  /** Writes together, and then does what follows from it. */
-  transaction(writes: () => void): void {
-    if (this.#after !== undefined) return writes()
-    const after: Array<() => void> = []
-    this.#after = after
-    try {
-      this.sql.transaction(writes)
-    } finally {
-      this.#after = undefined
-    }
-    for (const task of after) task()
-  }
-
-  #follow(task: () => void): void {
-    if (this.#after === undefined) task()
-    else this.#after.push(task)
-  }
-
-  /** Whether a message is still to be handled. */
-  isWanted(id: string, sender: Address.Address | null): boolean {
-    return sender !== this.address || this.own.isWanted(id)
-  }
-
-  /** A message is done with; an ask is when it is answered. Part of a step. */
-  done(id: string, sender: Address.Address | null): void {
-    if (sender === this.address) return this.own.done(id)
-    const taken = this.inbox.find(sender ?? "", id)
-    if (taken?.isAsk === false) this.inbox.close(taken, null)
-  }
-
   /** Sends, with what else the step writes. */
   put(target: Address.Address, delivery: Delivery): void {
     const caller = this.#callers.find(target)
-    if (caller !== undefined) return this.#follow(() => caller(delivery.envelope))
+    if (caller !== undefined) return this.writes.follow(() => caller(delivery.envelope))
     this.#courier.put(target, delivery)
-    this.#follow(() => this.#courier.kick(target))
+    this.writes.follow(() => this.#courier.kick(target))
   }
 
   // -- what comes in
 
   async deliver({ deliveries }: Batch): Promise<ReadonlyArray<Outcome>> {
-    const outcomes = deliveries.map((delivery) => this.#take(delivery))
+    const outcomes = deliveries.map((delivery) => this.reception.take(delivery))
     const open = outcomes.filter((outcome) => outcome instanceof Taken)
     if (open.length > 0) {
       await Taken.wait(open, this.#options.hold ?? DEFAULT_HOLD)
@@ -266,73 +216,13 @@ export class DurableHost implements ActorRpc {
 
   watch(target: Address.Address, watcher: Address.Address): Promise<boolean> {
     const isHere = target === this.address && Address.isAddress(watcher)
-    if (isHere) this.sql.run("INSERT OR IGNORE INTO watcher (address) VALUES (?)", watcher)
+    if (isHere) this.watching.addWatcher(watcher)
     return Promise.resolve(isHere)
   }
 
   unwatch(target: Address.Address, watcher: Address.Address): Promise<void> {
-    if (target === this.address) this.sql.run("DELETE FROM watcher WHERE address = ?", watcher)
+    if (target === this.address) this.watching.removeWatcher(watcher)
     return Promise.resolve()
-  }
-
-  /** What became of it, where that is known at once. */
-  #take(delivery: Delivery): Outcome | Taken {
-    const envelope = Envelope.check(delivery.envelope)
-    if (envelope instanceof Envelope.Malformed) return refused("actor_failed", envelope.reason)
-    const { from, to, type } = envelope
-    if (to !== this.address) return refused("unknown_actor", `${to} is not here`)
-    if (from === HUB_ADDRESS || (envelope.correlationId !== null && !isAboutAsk(type))) {
-      return this.#correlated(envelope)
-    }
-    if (from === this.address || type.startsWith("hub:")) {
-      return refused("unknown_actor", `${this.address} takes no such message from others`)
-    }
-    if (!isAboutAsk(type)) return this.inbox.take({ ...delivery, envelope })
-    if (type === "actor:cancel") this.#cancelled(from, envelope.correlationId ?? "")
-    this.transport.handOver(envelope)
-    return TAKEN
-  }
-
-  /** The asker gives up. What was begun for it may still be done. */
-  #cancelled(asker: string, id: string): void {
-    this.transaction(() => {
-      this.owed.cancelled(asker, id)
-      const taken = this.inbox.find(asker, id)
-      if (taken !== undefined) this.inbox.close(taken, null)
-    })
-  }
-
-  /** The end of an ask of this actor, or of what it watches. */
-  #correlated(envelope: Envelope.Envelope): Outcome {
-    const { actorAddress, reason } = (envelope.payload ?? {}) as { readonly [field: string]: unknown }
-    if (envelope.from === HUB_ADDRESS && envelope.type === "hub:terminated") {
-      if (Address.isAddress(actorAddress)) this.watching.ended(actorAddress, String(reason))
-      return TAKEN
-    }
-    const id = envelope.correlationId ?? ""
-    const target = this.own.target(id)
-    if (target === undefined) this.transport.handOver(envelope)
-    else if (envelope.from === HUB_ADDRESS && envelope.type === "hub:forwarded") {
-      this.own.forwarded(id, String(actorAddress))
-    } else if (envelope.from === HUB_ADDRESS || envelope.from === target) this.own.answered(id, envelope)
-    return TAKEN
-  }
-
-  /** A message that came to nothing. Of an ask, its answer says so. */
-  #died({ cause, envelope: { from, id, pattern }, reason }: DeadLetter): void {
-    if (pattern === "ask") return
-    // What could not begin, or be stored, is tried again.
-    const again = reason === "terminated" || (cause !== undefined && isStoreError(Cause.squash(cause)))
-    if (again) this.alarm.atLatest(this.now() + AGAIN)
-    if (from === this.address && this.own.has(id)) {
-      if (again) this.own.forget(id)
-      else this.transaction(() => this.done(id, from))
-      return
-    }
-    const taken = this.inbox.find(from, id)
-    if (taken === undefined) return
-    if (again) this.inbox.leave(taken, refused("queue_full", `${this.address} could not take it now`))
-    else this.transaction(() => this.inbox.discard(taken, TAKEN))
   }
 
   // -- what becomes of it
@@ -383,8 +273,3 @@ export class DurableHost implements ActorRpc {
     this.alarm.rearm(this.now())
   }
 }
-
-const refused = (
-  code: Extract<Outcome, { readonly status: "refused" }>["code"],
-  message: string,
-): Outcome => ({ status: "refused", code, message })

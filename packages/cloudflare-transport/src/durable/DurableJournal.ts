@@ -61,7 +61,7 @@ export class DurableJournal implements Journal, Duties {
   // -- steps
 
   begin(cause: Cause): boolean {
-    if (cause._tag === "Message" && !this.#host.isWanted(cause.id, cause.sender)) return false
+    if (cause._tag === "Message" && !this.#host.reception.isWanted(cause.id, cause.sender)) return false
     this.#cause = cause
     this.#staged = []
     this.#stepping = true
@@ -73,7 +73,7 @@ export class DurableJournal implements Journal, Duties {
     const staged = this.#staged
     this.#stepping = false
     try {
-      host.transaction(() => {
+      host.writes.transaction(() => {
         if (step.forget) this.#forget()
         else if (step.state !== undefined) this.#save(step.state)
         if (!step.stashed) this.#done()
@@ -103,7 +103,7 @@ export class DurableJournal implements Journal, Duties {
   /** Writes with the step that is under way, or at once. */
   stage(write: () => void): void {
     if (this.#stepping) this.#staged.push(write)
-    else this.#host.transaction(write)
+    else this.#host.writes.transaction(write)
   }
 
   #save(state: unknown): void {
@@ -116,7 +116,7 @@ export class DurableJournal implements Journal, Duties {
   #done(): void {
     const host = this.#host
     const cause = this.#cause
-    if (cause._tag === "Message") host.done(cause.id, cause.sender)
+    if (cause._tag === "Message") host.reception.done(cause.id, cause.sender)
     else if (cause._tag === "Signal" && cause.signal === Signal.terminated) {
       host.watching.told((cause.event as Signal.Terminated).address)
     }
