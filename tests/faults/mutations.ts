@@ -539,8 +539,8 @@ const ROWS: ReadonlyArray<Mutation> = [
   {
     fault: 32,
     breaks: "whoever says that it is the actor may send its own messages",
-    file: durable("DurableHost"),
-    edits: [["if (from === this.address || type.startsWith", "if (type.startsWith"]],
+    file: durable("Reception"),
+    edits: [["if (from === address || type.startsWith", "if (type.startsWith"]],
     test: DURABLE,
   },
   {
@@ -780,8 +780,8 @@ const ROWS: ReadonlyArray<Mutation> = [
     file: `${CORE}/src/ActorCell.ts`,
     edits: [
       [
-        "if (!this.#scheduled && !this.#busy) this.#wake()",
-        'message.takeAnswer()?.succeed("delivered")\n if (!this.#scheduled && !this.#busy) this.#wake()',
+        "if (!this.#scheduled && this.wait === null) this.#wake()",
+        'message.takeAnswer()?.succeed("delivered")\n if (!this.#scheduled && this.wait === null) this.#wake()',
       ],
     ],
     test: `${CORE}/test/ActorSystem.test.ts`,
@@ -789,7 +789,7 @@ const ROWS: ReadonlyArray<Mutation> = [
   {
     fault: 43,
     breaks: "what an actor throws is invisible",
-    file: `${CORE}/src/ActorCell.ts`,
+    file: `${CORE}/src/Turns.ts`,
     edits: [["    this.runtime.report(failure)\n    if", "    if"]],
     test: `${CORE}/test/ActorSystem.test.ts`,
   },
@@ -798,8 +798,8 @@ const ROWS: ReadonlyArray<Mutation> = [
     breaks: "restart keeps the broken state",
     file: `${CORE}/src/ActorCell.ts`,
     edits: [
-      ["      this.#functions = null\n      this.#state = undefined\n", ""],
-      ["this.#make(this.#behavior, () => this.system(() =>", "void (() => this.system(() =>"],
+      ["    this.unmake()\n", ""],
+      ["this.make(this.#behavior, () => this.system(() =>", "void (() => this.system(() =>"],
     ],
     test: `${CORE}/test/Supervision.test.ts`,
   },
@@ -861,8 +861,8 @@ const ROWS: ReadonlyArray<Mutation> = [
   {
     fault: 43,
     breaks: "the children of an actor outlive it",
-    file: `${CORE}/src/ActorCell.ts`,
-    edits: [["    if (this.last !== null) work.push(this.#stopChildren())\n", ""]],
+    file: `${CORE}/src/Ending.ts`,
+    edits: [["  if (cell.last !== null) work.push(stopChildren(cell))\n", ""]],
     test: MODEL,
   },
   {
@@ -931,7 +931,7 @@ const ROWS: ReadonlyArray<Mutation> = [
   {
     fault: 43,
     breaks: "a message that fails is no dead letter",
-    file: `${CORE}/src/ActorCell.ts`,
+    file: `${CORE}/src/Turns.ts`,
     edits: [
       ['    if (message !== null) this.runtime.deadMessage("failed", this.address, message, cause)\n', ""],
     ],
@@ -947,11 +947,11 @@ const ROWS: ReadonlyArray<Mutation> = [
   {
     fault: 44,
     breaks: "the siblings of one that fails are left as they are",
-    file: `${CORE}/src/ActorCell.ts`,
+    file: `${CORE}/src/Supervisor.ts`,
     edits: [
       [
-        'if (cell === this || cell.#status === "ready" || cell.#status === "new") all.push(cell)',
-        "if (cell === this) all.push(cell)",
+        "if (each === cell || (!each.suspended && !each.ended)) group.push(each)",
+        "if (each === cell) group.push(each)",
       ],
     ],
     test: MODEL,

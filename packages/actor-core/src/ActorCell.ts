@@ -1,48 +1,36 @@
 /**
- * One actor that runs: its messages in the order they came, one at a time, each answered once.
+ * One actor that runs: what comes in, in order and one at a time, and how the actor stands, from its spawn
+ * over its restarts to its end.
  *
  * Sending to it and a handler that returns a plain value are plain code: no fiber, no closure, nothing
- * made but the message. What an actor holds besides is made when it is needed (`Incarnation`). What
- * becomes of it when it fails is decided in `Supervisor`. A cell knows neither schemas on the wire nor
- * envelopes: what it takes is decoded, and answers go to whoever is given with the message.
+ * made but the message. What an actor holds besides is made when it is needed (`Incarnation`). How its
+ * functions are called is in `Turns`, what an end waits for in `Ending`, and what becomes of it when it
+ * fails is decided in `Supervisor`. A cell knows neither schemas on the wire nor envelopes: what it takes is
+ * decoded, and answers go to whoever is given with the message.
  */
-import * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
-import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import type { Activation } from "./Activation.ts"
 import type { SpawnOptions } from "./ActorContext.ts"
-import { DeathPact } from "./ActorError.ts"
 import * as Address from "./Address.ts"
 import type { ActorErrorPayload } from "./AskError.ts"
 import type { AnyBehavior } from "./Behavior.ts"
 import { CellContext } from "./CellContext.ts"
 import type { Reason } from "./DeadLetters.ts"
 import type { Runnable } from "./Dispatcher.ts"
-import { NO_METADATA } from "./Envelope.ts"
-import { Kin, members } from "./Family.ts"
+import { endIncarnation, quietly } from "./Ending.ts"
 import { Incarnation } from "./Incarnation.ts"
 import { Inbox, type Taken } from "./Inbox.ts"
 import type { MessageQueue } from "./Mailbox.ts"
-import {
-  type Addressed,
-  type Answer,
-  EXPIRED,
-  FAILED,
-  type Message,
-  NO_ANSWER,
-  NOT_ACTIVATED,
-  TERMINATED,
-} from "./Message.ts"
-import * as Protocol from "./Protocol.ts"
+import { type Addressed, EXPIRED, type Message, NOT_ACTIVATED, TERMINATED } from "./Message.ts"
+import type * as Protocol from "./Protocol.ts"
 import type { Runtime } from "./Runtime.ts"
 import * as Signal from "./Signal.ts"
-import { DEFAULT, type Failure, type Restarts } from "./Supervision.ts"
+import type { Failure, Restarts } from "./Supervision.ts"
 import { supervise } from "./Supervisor.ts"
-import { isTypedError } from "./TypedError.ts"
+import { Turns } from "./Turns.ts"
 
 /**
  * Where an actor stands. `new`: its behavior is still to be made. `suspended`: its supervision is at
@@ -50,10 +38,7 @@ import { isTypedError } from "./TypedError.ts"
  */
 type Status = "new" | "ready" | "suspended" | "stopping" | "stopped"
 
-/** Functions by message name and signal. */
-type Functions = { readonly [key: string | symbol]: ((...of: Array<unknown>) => unknown) | undefined }
-
-export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
+export class ActorCell extends Turns implements Addressed, Runnable {
   readonly runtime: Runtime
   readonly protocol: Protocol.Any
   readonly options: SpawnOptions
@@ -62,23 +47,12 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
   readonly #behavior: AnyBehavior
   #address: Address.Address | null
   #status: Status = "new"
-  #functions: Functions | null = null
-  #stateful = false
-  #state: unknown = undefined
   #become: AnyBehavior | null = null
 
   readonly #inbox: Inbox
   #system: Array<() => void> | null = null
 
   #scheduled = false
-  /** Whether a handler, a signal's function or a start is under way, beyond its first stack. */
-  #busy = false
-  /** What is being handled, by name, for the log. */
-  #label: string | null = null
-  #turn = 0
-  #fiber: Fiber.Fiber<unknown, unknown> | undefined
-  /** The message that is being handled. */
-  current: Message | null = null
   #stopRequested = false
   /** Whether an incarnation's end is under way. */
   #ending = false
@@ -119,7 +93,7 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
     if (address !== null) runtime.cells.set(address, this)
     this.join()
     if (behavior.start._tag === "Handlers") {
-      this.#functions = behavior.start.handlers as Functions
+      this.use(behavior.start.handlers)
       this.#status = "ready"
     } else this.#wake()
   }
@@ -150,14 +124,14 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
 
   /** Whether it has something to do, or something waits. */
   get occupied(): boolean {
-    return this.#busy || this.#inbox.size > 0 || this.#status === "suspended"
+    return this.wait !== null || this.#inbox.size > 0 || this.#status === "suspended"
   }
 
   /** Whether nothing is under way, nothing waits, and nothing is owed. */
   get idle(): boolean {
     return (
       this.#status === "ready" &&
-      !this.#busy &&
+      this.wait === null &&
       this.#inbox.empty &&
       this.#system === null &&
       this.first === null &&
@@ -179,18 +153,13 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
     return (this.incarnation ??= new Incarnation(this))
   }
 
-  /** Whether the current fiber is that of its handler, which can't wait for its own end. */
-  get isCurrent(): boolean {
-    return this.#fiber !== undefined && this.#fiber === Fiber.getCurrent()
-  }
-
   // -- what comes in
 
   /** Takes a message. Its handler runs later, never in the caller's stack. */
   deliver(message: Message): void {
     if (this.ended) return this.#deliverLate(message)
     this.#inbox.put(message)
-    if (!this.#scheduled && !this.#busy) this.#wake()
+    if (!this.#scheduled && this.wait === null) this.#wake()
   }
 
   #deliverLate(message: Message): void {
@@ -236,7 +205,7 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
     message.answer = null
     this.#inbox.withdraw(message)
     this.incarnation?.settle(message)?.cancelled?.()
-    if (this.current === message) this.#fiber?.interruptUnsafe()
+    if (this.current === message) this.wait?.interrupt()
   }
 
   /** Ends a message that is not handled. */
@@ -250,7 +219,7 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
   // -- what it does
 
   #wake(): void {
-    if (this.#scheduled || this.#busy) return
+    if (this.#scheduled || this.wait !== null) return
     const idle = this.#inbox.size === 0 && this.#system === null && this.#status !== "new"
     if (idle || this.#status === "suspended" || this.ended) return
     this.#scheduled = true
@@ -263,9 +232,9 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
     let steps = 0
     if (this.#status === "new") {
       this.#status = "ready"
-      this.#make(this.#behavior, () => undefined)
+      this.make(this.#behavior, () => undefined)
     }
-    while (this.#status === "ready" && !this.#busy && steps < throughput) {
+    while (this.#status === "ready" && this.wait === null && steps < throughput) {
       if (this.#system !== null) {
         const [task] = this.#system.splice(0, 1)
         if (this.#system.length === 0) this.#system = null
@@ -275,150 +244,42 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
       const message = this.#inbox.take()
       if (message === null) break
       steps++
-      this.#handle(message)
+      this.#take(message)
     }
     this.#scheduled = false
     this.#wake()
     return steps
   }
 
-  #handle(message: Message): void {
+  #take(message: Message): void {
     if (message.state === "cancelled") return
     if (message.source !== null && message.source !== this.incarnation) return
     if (message.deadline !== Infinity && this.runtime.now() >= message.deadline) {
       return this.drop("expired", message, EXPIRED)
     }
     message.state = "taken"
-    this.current = message
     this.runtime.metrics?.began(this, message)
-    this.#label = message.name
-    let result: unknown
-    try {
-      const handle = this.#functions![message.name]!
-      result = this.#stateful
-        ? handle.call(this.#functions, this.#state, message.payload, this.context)
-        : handle.call(this.#functions, message.payload, this.context)
-    } catch (thrown) {
-      return this.#failed(Cause.die(thrown))
-    }
-    if (isPending(result)) this.#await(result, this.#handled)
-    else this.#handled(result)
+    this.handle(message)
   }
 
-  /** A message is done with, and this came of it. Who asked goes on last: in this stack, it may. */
-  readonly #handled = (value: unknown): void => {
-    if (this.#stateful) this.#state = value
-    const message = this.current
-    if (message === null || message.pattern === "tell") return this.#endTurn()
-    const answer = message.takeAnswer()
-    if (message.state === "cancelled") this.runtime.deadMessage("late_answer", this.address, message)
-    this.#endTurn()
-    if (this.#stateful) answer?.refuse(NO_ANSWER)
-    else answer?.succeed(value)
-  }
-
-  /** Calls the function that the behavior has for a signal. Within a turn only: by `system`. */
-  signal(signal: symbol, event?: unknown): void {
-    const call = this.#functions?.[signal]
-    this.#label = signal.description ?? null
-    if (call === undefined) {
-      if (signal === Signal.terminated) this.#failed(Cause.fail(deathPact(event as Signal.Terminated)))
-      return
-    }
-    let result: unknown
-    try {
-      result = call.apply(this.#functions, this.#signalArguments(event))
-    } catch (thrown) {
-      return this.#failed(Cause.die(thrown))
-    }
-    if (isPending(result)) this.#await(result, this.#signaled)
-    else this.#signaled(result)
-  }
-
-  #signalArguments(event: unknown): Array<unknown> {
-    const own = event === undefined ? [this.context] : [event, this.context]
-    return this.#stateful ? [this.#state, ...own] : own
-  }
-
-  readonly #signaled = (value: unknown): void => {
-    if (this.#stateful) this.#state = value
-    this.#endTurn()
-  }
-
-  /** Makes a behavior's functions and first state, now or when its promise or effect has them. */
-  #make(behavior: AnyBehavior, then: () => void): void {
-    const { start } = behavior
-    this.#label = null
-    const made = (value: unknown): void => {
-      this.#stateful = start._tag === "State"
-      this.#functions = (start._tag === "Setup" ? value : start.handlers) as Functions
-      this.#state = start._tag === "State" ? value : undefined
-      this.#endTurn()
-      then()
-    }
-    if (start._tag === "Handlers") return made(undefined)
-    let value: unknown
-    try {
-      const context = this.context as never
-      value = start._tag === "Setup" ? start.make(context) : start.initial(context)
-    } catch (thrown) {
-      return this.#failed(Cause.die(thrown))
-    }
-    if (isPending(value)) this.#await(value, made)
-    else made(value)
-  }
-
-  /** Goes on when the promise or the effect is there, unless the turn is over before. */
-  #await(pending: Pending, then: (value: unknown) => void): void {
-    this.#busy = true
-    const turn = this.#turn
-    const message = this.current
-    if (!Effect.isEffect(pending)) {
-      pending.then(
-        (value) => (turn === this.#turn ? then(value) : undefined),
-        (thrown: unknown) => {
-          if (turn === this.#turn) this.#failed(Cause.die(thrown))
-        },
-      )
-      return
-    }
-    // Known from its first step on: whoever that wakes may cancel it, or stop the actor, at once.
-    const known = Effect.withFiber((fiber: Fiber.Fiber<unknown, unknown>) => {
-      this.#fiber = fiber
-      return pending
-    })
-    const services = this.holds.servicesFor(this.#label, message?.metadata ?? NO_METADATA)
-    const fiber = Effect.runForkWith(services)(known)
-    fiber.addObserver((exit) => {
-      if (turn !== this.#turn) return
-      if (Exit.isSuccess(exit)) then(exit.value)
-      else if (message?.state === "cancelled" && Cause.hasInterruptsOnly(exit.cause)) this.#endTurn()
-      else this.#failed(exit.cause)
-    })
-  }
-
-  #endTurn(): void {
-    this.#turnOver()
+  protected override endTurn(): void {
+    this.turnOver()
     if (this.#stopRequested) return this.stop("stopped")
     if (this.#become !== null && this.#status === "ready") {
       const behavior = this.#become
       this.#become = null
-      this.#make(behavior, () => undefined)
+      this.make(behavior, () => undefined)
     }
     this.#wake()
   }
 
-  #turnOver(): void {
-    this.#turn++
+  protected override turnOver(): void {
+    const handled = this.current !== null
+    super.turnOver()
     this.activation?.touched()
-    this.#busy = false
-    this.#fiber = undefined
-    this.#label = null
     this.runtime.metrics?.ended(this)
-    if (this.current === null) return
-    this.current = null
     const receiveTimeout = this.incarnation?.receiveTimeout
-    if (receiveTimeout != null) receiveTimeout.lastAt = this.runtime.now()
+    if (handled && receiveTimeout != null) receiveTimeout.lastAt = this.runtime.now()
   }
 
   // -- what its context asks for
@@ -429,7 +290,7 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
 
   stopSoon(): void {
     this.#stopRequested = true
-    if (!this.#busy && this.current === null) this.system(() => this.stop("stopped"))
+    if (this.wait === null && this.current === null) this.system(() => this.stop("stopped"))
   }
 
   /** Ends with the message at hand; a virtual actor too. */
@@ -450,47 +311,11 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
     this.#wake()
   }
 
-  /** Takes the answer of the message at hand. */
-  takeAnswer(): Answer | null {
-    return this.current?.takeAnswer() ?? null
-  }
-
   // -- what goes wrong
-
-  #failed(cause: Cause.Cause<unknown>): void {
-    const message = this.current
-    const found = Cause.findError(cause)
-    const typed = Result.isSuccess(found)
-    const error = typed ? found.success : Cause.squash(cause)
-    const answer = message?.takeAnswer() ?? null
-    if (answer !== null && this.#isTyped(message!.name, error, typed)) {
-      this.#endTurn()
-      return answer.fail(error)
-    }
-    const failure: Failure = {
-      kind: typed ? "error" : "defect",
-      error,
-      cause,
-      actor: this.address,
-      message: this.#label,
-    }
-    this.runtime.report(failure)
-    if (message !== null) this.runtime.deadMessage("failed", this.address, message, cause)
-    this.fail(failure)
-    answer?.refuse(FAILED)
-  }
-
-  /** Whether it is the typed error of this ask. What an effect fails with is, as the compiler saw to it. */
-  #isTyped(name: string, error: unknown, typed: boolean): boolean {
-    const definition = Protocol.find(this.protocol, name)
-    if (definition === undefined || definition.pattern === "tell") return false
-    if (definition.error === Protocol.Never) return false
-    return typed || isTypedError(definition.error, error)
-  }
 
   /** Has failed, by itself or as a child of its escalated. */
   fail(failure: Failure): void {
-    this.#turnOver()
+    this.turnOver()
     if (this.#stopRequested) return this.stop("stopped")
     // A sibling's failure restarts it already.
     if (this.#status !== "suspended") supervise(this, failure)
@@ -499,31 +324,13 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
   /** Goes on as it was. Without ever having got to where it was, it stops. */
   resume(): void {
     if (this.ended) return
-    if (this.#functions === null) return this.stop("failed")
+    if (!this.made) return this.stop("failed")
     this.#status = "ready"
-    this.#endTurn()
+    this.endTurn()
   }
 
   suspend(): void {
     if (!this.ended) this.#status = "suspended"
-  }
-
-  get supervision(): NonNullable<SpawnOptions["supervision"]> {
-    return this.options.supervision ?? DEFAULT
-  }
-
-  /** The actors that restart with this one, of those that run. */
-  siblings(which: "one-for-one" | "one-for-all" | "rest-for-one"): ReadonlyArray<ActorCell> {
-    const all: Array<ActorCell> = []
-    const from = which === "one-for-all" ? this.family.first : this
-    for (
-      let cell: ActorCell | null = from;
-      cell !== null;
-      cell = which === "one-for-one" ? null : cell.behind
-    ) {
-      if (cell === this || cell.#status === "ready" || cell.#status === "new") all.push(cell)
-    }
-    return all
   }
 
   /** Ends the incarnation of a suspended actor. The actor itself stays, with its mailbox. */
@@ -551,7 +358,7 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
     this.#system = null
     this.unstashAll()
     this.runtime.restarted(this, failure)
-    this.#make(this.#behavior, () => this.system(() => this.signal(Signal.postRestart, failure)))
+    this.make(this.#behavior, () => this.system(() => this.signal(Signal.postRestart, failure)))
     this.#wake()
   }
 
@@ -585,7 +392,7 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
 
   /** Whether it is the activation of a virtual actor that never got to where it takes messages. */
   get #unborn(): boolean {
-    return this.activation !== null && this.#functions === null
+    return this.activation !== null && !this.made
   }
 
   /** Calls back when it has stopped; at once where it has. */
@@ -599,99 +406,33 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
     this.#watchers?.delete(ended)
   }
 
-  /** Stops it and waits; its own handler, which is part of what stops, does not wait. */
-  readonly stopAndWait: Effect.Effect<void> = Effect.suspend(() => {
-    const own = this.isCurrent
-    this.stop("stopped")
-    return own ? Effect.void : this.end
-  })
-
-  /** Ends when it has stopped. */
-  get end(): Effect.Effect<void> {
-    return Effect.callback<void>((resume) => {
-      const ended = () => resume(Effect.void)
-      this.addWatcher(ended)
-      return Effect.sync(() => this.removeWatcher(ended))
-    })
-  }
-
-  /**
-   * Ends what the incarnation holds: what it has under way, then its children, then `hook` has a last
-   * look, then what it acquired is released. `undefined`: it was done at once.
-   */
+  /** Ends the incarnation, of which nothing is left then. `undefined`: it was done at once. */
   #end(
-    hook: typeof Signal.preRestart | typeof Signal.postStop,
+    signal: typeof Signal.preRestart | typeof Signal.postStop,
     failure: Failure | undefined,
     exit: Exit.Exit<unknown, unknown>,
   ): Effect.Effect<void> | undefined {
-    const fiber = this.#fiber
+    const wait = this.wait
     this.current?.takeAnswer()?.refuse(TERMINATED)
-    this.#turnOver()
-    const scope = this.incarnation?.end() ?? null
-    const call = this.#functions?.[hook]
-    const work: Array<Effect.Effect<void>> = []
-    if (fiber !== undefined) {
-      fiber.interruptUnsafe()
-      work.push(Effect.asVoid(Fiber.await(fiber)))
-    }
-    if (this.last !== null) work.push(this.#stopChildren())
-    if (call !== undefined) work.push(this.#hook(hook, call, this.#signalArguments(failure)))
-    // The hook may have acquired something yet.
-    const release = Effect.suspend(() => {
-      const scope = this.incarnation?.end() ?? null
-      return scope === null ? Effect.void : Scope.close(scope, exit)
-    })
-    if (scope !== null || call !== undefined) work.push(this.#quietly("release", release))
-    const forget = (): void => {
-      this.incarnation = null
-      this.#functions = null
-      this.#state = undefined
-    }
-    if (work.length === 0) return void forget()
+    this.turnOver()
+    const ending = endIncarnation(this, wait, this.lastLook(signal, failure), exit)
+    if (ending === undefined) return this.#forget()
     return Effect.andThen(
-      Effect.forEach(work, (step) => step, { discard: true }),
-      Effect.sync(forget),
+      ending,
+      Effect.sync(() => this.#forget()),
     )
   }
 
-  /** Stops them last to first, and waits for all. */
-  #stopChildren(): Effect.Effect<void> {
-    const children = members(this).toReversed()
-    for (const child of children) child.stop("stopped")
-    return Effect.forEach(children, (child) => child.end, { discard: true })
-  }
-
-  #hook(hook: symbol, call: (...of: Array<unknown>) => unknown, of: Array<unknown>): Effect.Effect<void> {
-    const functions = this.#functions
-    return Effect.suspend((): Effect.Effect<unknown, unknown> => {
-      const result = call.apply(functions, of)
-      if (Effect.isEffect(result)) {
-        return Effect.provideContext(result as Effect.Effect<unknown, unknown>, this.holds.services)
-      }
-      return isPending(result) ? Effect.promise(() => Promise.resolve(result)) : Effect.void
-    }).pipe((ending) => this.#quietly(hook.description ?? "", ending))
-  }
-
-  /** Nothing of an end that goes wrong keeps the rest of it from happening. */
-  #quietly(at: string, effect: Effect.Effect<unknown, unknown>): Effect.Effect<void> {
-    return Effect.catchCause(Effect.asVoid(effect), (cause) =>
-      Effect.sync(() =>
-        this.runtime.report({
-          kind: "defect",
-          error: Cause.squash(cause),
-          cause,
-          actor: this.address,
-          message: at,
-        }),
-      ),
-    )
+  #forget(): undefined {
+    this.incarnation = null
+    this.unmake()
   }
 
   #finish(): void {
     const { registration } = this
     this.registration = null
     if (registration !== null) {
-      const left = this.#quietly("unregister", Scope.close(registration, Exit.void))
+      const left = quietly(this, "unregister", Scope.close(registration, Exit.void))
       this.runtime.fork(
         Effect.andThen(
           left,
@@ -716,18 +457,3 @@ export class ActorCell extends Kin<ActorCell> implements Addressed, Runnable {
     this.activation?.over(goesOn ? null : this.#reason, this.#inbox)
   }
 }
-
-const deathPact = ({ address, reason }: Signal.Terminated): DeathPact =>
-  new DeathPact({
-    address,
-    reason,
-    message: `${address}, which this actor watched, ended (${reason}), and it has no function for that`,
-  })
-
-export type Pending = Effect.Effect<unknown, unknown> | PromiseLike<unknown>
-
-/** Whether it is to be waited for. */
-export const isPending = (value: unknown): value is Pending =>
-  typeof value === "object" &&
-  value !== null &&
-  (Effect.isEffect(value) || ("then" in value && typeof value.then === "function"))

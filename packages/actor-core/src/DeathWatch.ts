@@ -5,6 +5,7 @@
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import type { ActorCell } from "./ActorCell.ts"
+import { DeathPact } from "./ActorError.ts"
 import type { Address } from "./Address.ts"
 import { cellOf } from "./Reference.ts"
 import type { Runtime } from "./Runtime.ts"
@@ -99,3 +100,11 @@ export class Watches {
     this.#watched.clear()
   }
 }
+
+/** What an actor fails with that has no function for the end of another that it watched. */
+export const deathPact = ({ address, reason }: Signal.Terminated): DeathPact =>
+  new DeathPact({
+    address,
+    reason,
+    message: `${address}, which this actor watched, ended (${reason}), and it has no function for that`,
+  })

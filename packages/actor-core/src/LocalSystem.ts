@@ -19,6 +19,7 @@ import * as Behavior from "./Behavior.ts"
 import { DeadLetterOffice } from "./DeadLetters.ts"
 import { watch } from "./DeathWatch.ts"
 import { type Dispatcher, MicrotaskDispatcher } from "./Dispatcher.ts"
+import { stopAndWait } from "./Ending.ts"
 import { Events } from "./EventStream.ts"
 import { type Family, members } from "./Family.ts"
 import { CLOSED, finiteMillis } from "./Outbound.ts"
@@ -105,12 +106,15 @@ const makeSystem = (runtime: Runtime): ActorSystem => {
       catch: (error) => error as AddressInUse,
     })
     if (options.register !== undefined && options.register !== false) {
-      yield* Effect.onError(runtime.register(cell), () => cell.stopAndWait)
+      yield* Effect.onError(runtime.register(cell), () => stopAndWait(cell))
     }
     return new Reference(runtime, behavior.protocol, cell, null, null)
   })
   const stop: ActorSystem["stop"] = (actor) =>
-    Effect.suspend(() => cellOf(runtime, actor)?.stopAndWait ?? Effect.void)
+    Effect.suspend(() => {
+      const cell = cellOf(runtime, actor)
+      return cell === undefined ? Effect.void : stopAndWait(cell)
+    })
 
   return {
     name: runtime.name,
@@ -139,7 +143,7 @@ const shutdown = (runtime: Runtime, timeout: Duration.Input): Effect.Effect<void
     if (runtime.over) return Effect.void
     runtime.closed = true
     runtime.border?.asks.endAll(CLOSED)
-    const all = Effect.forEach(members(runtime.root), (cell) => cell.stopAndWait, {
+    const all = Effect.forEach(members(runtime.root), stopAndWait, {
       concurrency: "unbounded",
       discard: true,
     })

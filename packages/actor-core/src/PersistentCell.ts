@@ -6,7 +6,6 @@ import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import { isPending } from "./ActorCell.ts"
 import type { Timers } from "./ActorContext.ts"
 import type { ActorRef } from "./ActorRef.ts"
 import type { Address } from "./Address.ts"
@@ -15,6 +14,7 @@ import { CellContext, soon } from "./CellContext.ts"
 import * as Continuation from "./Continuation.ts"
 import type { Cause, Journal, JournaledActor } from "./Journal.ts"
 import { FAILED, senderAddress } from "./Message.ts"
+import { asEffect, isPending } from "./Pending.ts"
 import { PersistenceError } from "./Persistence.ts"
 import type * as Protocol from "./Protocol.ts"
 import * as Schemas from "./Schemas.ts"
@@ -276,15 +276,4 @@ export class Steps<S = unknown> {
       Effect.map(kept),
     )
   }
-}
-
-/** Waits for what may have to be waited for. */
-export const asEffect = <A>(
-  value: A | PromiseLike<A> | Effect.Effect<A, unknown>,
-): Effect.Effect<A, unknown> => {
-  if (!isPending(value)) return Effect.succeed(value as A)
-  return (Effect.isEffect(value) ? value : Effect.promise(() => Promise.resolve(value))) as Effect.Effect<
-    A,
-    unknown
-  >
 }

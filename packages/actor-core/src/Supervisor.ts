@@ -2,12 +2,19 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { ActorCell } from "./ActorCell.ts"
-import { decide, type Directive, type Failure, Restarts } from "./Supervision.ts"
+import {
+  decide,
+  DEFAULT,
+  type Directive,
+  type Failure,
+  Restarts,
+  type RestartOptions,
+} from "./Supervision.ts"
 
 /** Decides about the actor, and does it. The actor has ended its turn. */
 export const supervise = (cell: ActorCell, failure: Failure): void => {
   if (cell.ended) return
-  const directive = decide(cell.supervision, failure)
+  const directive = decide(cell.options.supervision ?? DEFAULT, failure)
   switch (directive._tag) {
     case "Resume":
       return cell.resume()
@@ -49,7 +56,7 @@ const restart = (
         else escalate(cell, failure)
         return Effect.void
       }
-      const group = cell.siblings(options.siblings ?? "one-for-one")
+      const group = restartedWith(cell, options.siblings ?? "one-for-one")
       for (const each of group) each.suspend()
       return Effect.forEach(group.toReversed(), (each) => each.endIncarnation(failure), {
         discard: true,
@@ -63,4 +70,18 @@ const restart = (
       )
     }),
   )
+}
+
+/** It and those that restart with it, of those that run. */
+const restartedWith = (
+  cell: ActorCell,
+  siblings: NonNullable<RestartOptions["siblings"]>,
+): ReadonlyArray<ActorCell> => {
+  if (siblings === "one-for-one") return [cell]
+  const group: Array<ActorCell> = []
+  const from = siblings === "one-for-all" ? cell.family.first : cell
+  for (let each: ActorCell | null = from; each !== null; each = each.behind) {
+    if (each === cell || (!each.suspended && !each.ended)) group.push(each)
+  }
+  return group
 }

@@ -25,6 +25,7 @@ import type { ActorSystem } from "./ActorSystem.ts"
 import * as Address from "./Address.ts"
 import type { AnyBehavior, Behavior } from "./Behavior.ts"
 import { Deadline } from "./Deadlines.ts"
+import { stopAndWait } from "./Ending.ts"
 import type { MessageQueue } from "./Mailbox.ts"
 import { TERMINATED } from "./Message.ts"
 import type * as Protocol from "./Protocol.ts"
@@ -215,7 +216,7 @@ class Kind implements VirtualKind {
   readonly close: Effect.Effect<void> = Effect.suspend(() => {
     this.closed = true
     const cells = [...this.active].map(({ cell }) => cell)
-    return Effect.forEach(cells, (cell) => cell.stopAndWait, { concurrency: "unbounded", discard: true })
+    return Effect.forEach(cells, stopAndWait, { concurrency: "unbounded", discard: true })
   }).pipe(
     Effect.andThen(
       Effect.sync(() => {

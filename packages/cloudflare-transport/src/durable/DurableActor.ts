@@ -8,7 +8,8 @@
 import { DurableObject } from "cloudflare:workers"
 import type { Address, Envelope } from "@signal-hub/actor-core"
 import type { ActorRpc, Batch, Outcome } from "./ActorRpc.ts"
-import { type DurableActorOptions, DurableHost } from "./DurableHost.ts"
+import type { DurableActorOptions } from "./DurableActorOptions.ts"
+import { DurableHost } from "./DurableHost.ts"
 
 /** The actor of a Durable Object, to be made in its constructor. */
 export class DurableActorHost implements ActorRpc {

@@ -9,7 +9,6 @@ import {
   Persistence,
   Protocol,
   Signal,
-  type Timers,
 } from "@signal-hub/actor-core"
 import {
   encodeAnswer,
@@ -17,7 +16,6 @@ import {
   type Duties,
   type Journal,
   type JournaledActor,
-  Schemas,
   type Step,
   type Then,
 } from "@signal-hub/actor-core/hosting"
@@ -27,18 +25,10 @@ import * as Exit from "effect/Exit"
 import * as Causes from "effect/Cause"
 import * as Result from "effect/Result"
 import type { DurableHost } from "./DurableHost.ts"
-
-/** An own ask waits that long unless told otherwise, milliseconds. */
-const ASK_TIMEOUT = 30_000
-/** A receive timeout may come that much of its length too late, at most; milliseconds at least. */
-const SLACK = 0.1
-const LEAST_SLACK = 1_000
-
-interface OwedRow {
-  readonly asker: Address.Address
-  readonly id: string
-  readonly home: Address.Address
-}
+import { DurableReceiveTimeout } from "./DurableReceiveTimeout.ts"
+import { DurableTimers } from "./DurableTimers.ts"
+import { ASK_TIMEOUT } from "./Letters.ts"
+import { encodePayload, LONGEST } from "./Stored.ts"
 
 export class DurableJournal implements Journal, Duties {
   readonly duties: Duties = this
@@ -48,16 +38,17 @@ export class DurableJournal implements Journal, Duties {
   #cause: Cause = { _tag: "Start" }
   #staged: Array<() => void> = []
   #stepping = false
-  /** When each timer is due; a cache of its rows. */
-  #timers: Map<string, number>
-  /** The receive timeout; a cache of its row. */
-  #timeout: { at: number; readonly millis: number } | null
+  readonly timers: DurableTimers
+  readonly #receiveTimeout: DurableReceiveTimeout
 
   constructor(host: DurableHost, actor: JournaledActor) {
     this.#host = host
     this.#actor = actor
-    this.#timers = this.#readTimers()
-    this.#timeout = this.#readTimeout()
+    const { alarm, sql } = host
+    const now = (): number => host.now()
+    const stage = (write: () => void): void => this.stage(write)
+    this.timers = new DurableTimers({ sql, alarm, now, stage, protocol: actor.protocol })
+    this.#receiveTimeout = new DurableReceiveTimeout({ sql, alarm, now, stage })
   }
 
   get load(): Journal["load"] {
@@ -70,7 +61,7 @@ export class DurableJournal implements Journal, Duties {
   // -- steps
 
   begin(cause: Cause): boolean {
-    if (cause._tag === "Message" && !this.#host.isWanted(cause.id, cause.sender)) return false
+    if (cause._tag === "Message" && !this.#host.reception.isWanted(cause.id, cause.sender)) return false
     this.#cause = cause
     this.#staged = []
     this.#stepping = true
@@ -82,12 +73,12 @@ export class DurableJournal implements Journal, Duties {
     const staged = this.#staged
     this.#stepping = false
     try {
-      host.transaction(() => {
+      host.writes.transaction(() => {
         if (step.forget) this.#forget()
         else if (step.state !== undefined) this.#save(step.state)
         if (!step.stashed) this.#done()
         for (const write of staged) write()
-        host.release(step.forget || step.state !== undefined || staged.length > 0, release)
+        host.transport.release(step.forget || step.state !== undefined || staged.length > 0, release)
       })
     } catch (cause) {
       if (isStoreError(cause)) throw cause
@@ -100,8 +91,8 @@ export class DurableJournal implements Journal, Duties {
   abort(): void {
     this.#stepping = false
     this.#staged = []
-    this.#timers = this.#readTimers()
-    this.#timeout = this.#readTimeout()
+    this.timers.abort()
+    this.#receiveTimeout.abort()
   }
 
   /** Whether a step is under way: what the actor sends meanwhile is a part of it. */
@@ -112,7 +103,7 @@ export class DurableJournal implements Journal, Duties {
   /** Writes with the step that is under way, or at once. */
   stage(write: () => void): void {
     if (this.#stepping) this.#staged.push(write)
-    else this.#host.transaction(write)
+    else this.#host.writes.transaction(write)
   }
 
   #save(state: unknown): void {
@@ -125,17 +116,11 @@ export class DurableJournal implements Journal, Duties {
   #done(): void {
     const host = this.#host
     const cause = this.#cause
-    if (cause._tag === "Message") host.done(cause.id, cause.sender)
+    if (cause._tag === "Message") host.reception.done(cause.id, cause.sender)
     else if (cause._tag === "Signal" && cause.signal === Signal.terminated) {
       host.watching.told((cause.event as Signal.Terminated).address)
     }
-    const timeout = this.#timeout
-    if (timeout === null) return
-    const at = host.now() + timeout.millis
-    const slack = Math.max(LEAST_SLACK, timeout.millis * SLACK)
-    if (at - timeout.at <= slack && cause._tag === "Message") return
-    timeout.at = at
-    host.sql.run("UPDATE receive_timeout SET at = ?", at)
+    this.#receiveTimeout.touched(cause._tag === "Message")
   }
 
   /** All that the actor has is gone; who waits for it, or watches it, hears so. */
@@ -143,82 +128,20 @@ export class DurableJournal implements Journal, Duties {
     const { address } = this.#actor
     const host = this.#host
     const { persistence, sql } = host
-    const owed = sql.all<OwedRow>("DELETE FROM owed RETURNING asker, id, home")
-    for (const { asker, home, id } of owed) {
-      host.answerLate(asker, id, home, { type: "actor:error", payload: GONE })
-    }
+    host.owed.giveAll({ type: "actor:error", payload: GONE })
     if (this.#version > 0) Effect.runSync(persistence.delete(address, this.#version))
     this.#version = 0
-    for (const table of ["timer", "receive_timeout", "watching", "ask"]) sql.run(`DELETE FROM ${table}`)
-    this.#timers.clear()
-    this.#timeout = null
+    for (const table of ["watching", "ask"]) sql.run(`DELETE FROM ${table}`)
+    this.timers.forget()
+    this.#receiveTimeout.forget()
     this.#staged = []
     host.watching.tellWatchers("unregistered")
   }
 
   // -- duties
 
-  readonly timers: Timers<Protocol.Any> = {
-    once: (key, delay, name, payload) =>
-      this.#set(key, Math.max(0, Duration.toMillis(delay)), null, name, payload),
-    every: (key, interval, name, payload) => {
-      const millis = Duration.toMillis(interval)
-      if (!(millis >= 1)) throw new RangeError(`a timer can't tick every ${millis} ms: 1 ms at least`)
-      this.#set(key, millis, millis, name, payload)
-    },
-    has: (key) => this.#timers.has(key),
-    cancel: (key) => {
-      if (!this.#timers.delete(key)) return false
-      this.stage(() => this.#host.sql.run("DELETE FROM timer WHERE key = ?", key))
-      return true
-    },
-    cancelAll: () => {
-      this.#timers.clear()
-      this.stage(() => this.#host.sql.run("DELETE FROM timer"))
-    },
-  }
-
-  /** Whether the timer still waits for its message of that time. */
-  isDue(key: string, at: number): boolean {
-    return this.#timers.get(key) === at
-  }
-
-  /** A timer's message is done with. Part of a step. */
-  fired(key: string, at: number): void {
-    const { sql } = this.#host
-    const [row] = sql.all<{ every: number | null }>(
-      "SELECT every FROM timer WHERE key = ? AND at = ?",
-      key,
-      at,
-    )
-    if (row === undefined) return
-    if (row.every === null) {
-      sql.run("DELETE FROM timer WHERE key = ?", key)
-      if (this.#timers.get(key) === at) this.#timers.delete(key)
-      return
-    }
-    // Ticks that are past already are left out, and the rate is kept.
-    const late = Math.max(0, Math.floor((this.#host.now() - at) / row.every))
-    const next = at + (late + 1) * row.every
-    sql.run("UPDATE timer SET at = ? WHERE key = ?", next, key)
-    if (this.#timers.get(key) === at) this.#timers.set(key, next)
-    this.#host.alarm.atLatest(next)
-  }
-
   setReceiveTimeout(millis: number | null): void {
-    const { alarm, now, sql } = this.#host
-    // Set again by each start: it goes on where it was.
-    if (this.#timeout?.millis === millis) return
-    if (millis === null) {
-      this.#timeout = null
-      return this.stage(() => sql.run("DELETE FROM receive_timeout"))
-    }
-    const at = now() + millis
-    this.#timeout = { at, millis }
-    this.stage(() => {
-      sql.run("INSERT OR REPLACE INTO receive_timeout (one, at, millis) VALUES (1, ?, ?)", at, millis)
-      alarm.atLatest(at)
-    })
+    this.#receiveTimeout.set(millis)
   }
 
   watch(address: Address.Address): void {
@@ -238,10 +161,10 @@ export class DurableJournal implements Journal, Duties {
   ): void {
     const host = this.#host
     const millis = timeout === undefined ? ASK_TIMEOUT : Math.min(Duration.toMillis(timeout), LONGEST)
-    const encoded = encodeOwn(to.protocol, name, payload)
+    const encoded = encodePayload(to.protocol, name, payload)
     const remembered = this.#encodeAbout(next, about)
     const id = crypto.randomUUID()
-    const envelope = host.envelope({
+    const envelope = host.letters.envelope({
       id,
       to: to.address,
       type: name,
@@ -250,16 +173,7 @@ export class DurableJournal implements Journal, Duties {
       ttl: millis,
     })
     this.stage(() => {
-      const deadline = host.now() + millis
-      host.sql.run(
-        "INSERT INTO ask (id, target, next, about, deadline) VALUES (?, ?, ?, ?, ?)",
-        id,
-        to.address,
-        next,
-        JSON.stringify(remembered),
-        deadline,
-      )
-      host.alarm.atLatest(deadline)
+      host.own.asked(id, to.address, host.now() + millis, next, remembered)
       host.put(to.address, { envelope, ask: { home: host.address, timeout: millis } })
     })
   }
@@ -267,70 +181,26 @@ export class DurableJournal implements Journal, Duties {
   postpone(asked: Envelope.Envelope): string {
     const token = crypto.randomUUID()
     const host = this.#host
-    const { home, timeout } = host.homeOf(asked)
-    const asker = asked.from as Address.Address
-    this.stage(() => {
-      const deadline = host.now() + timeout
-      host.sql.run(
-        "INSERT INTO owed (token, asker, id, home, deadline) VALUES (?, ?, ?, ?, ?)",
-        token,
-        asker,
-        asked.id,
-        home,
-        deadline,
-      )
-      host.alarm.atLatest(deadline)
-      host.postponed(asked)
-    })
+    const home = host.owed.homeOf(asked)
+    this.stage(() => host.owed.add(token, asked, home))
     return token
   }
 
   answer(token: string, name: string, answer: Result.Result<unknown, unknown>): boolean {
     const host = this.#host
-    const [owed] = host.sql.all<OwedRow>("SELECT asker, id, home FROM owed WHERE token = ?", token)
+    const owed = host.owed.find(token)
     const definition = Protocol.find(this.#actor.protocol, name)
     if (owed === undefined || definition?.pattern !== "ask") return false
     const [type, payload] = encodeAnswer(definition, name, answer)
-    this.stage(() => {
-      host.sql.run("DELETE FROM owed WHERE token = ?", token)
-      host.answerLate(owed.asker, owed.id, owed.home, { type, payload })
-    })
+    this.stage(() => host.owed.give(owed, { type, payload }))
     return true
-  }
-
-  #set(key: string, delay: number, every: number | null, name: string, payload: unknown): void {
-    const { alarm, now, sql } = this.#host
-    const encoded = encodeOwn(this.#actor.protocol, name, payload)
-    const at = Math.ceil(now() + Math.min(delay, LONGEST))
-    this.#timers.set(key, at)
-    this.stage(() => {
-      sql.run(
-        "INSERT OR REPLACE INTO timer (key, at, every, name, payload) VALUES (?, ?, ?, ?, ?)",
-        key,
-        at,
-        every,
-        name,
-        JSON.stringify(encoded),
-      )
-      alarm.atLatest(at)
-    })
   }
 
   /** What the ask is about, as the message that brings the answer has it: only that part is known yet. */
   #encodeAbout(next: string, about: unknown): unknown {
     const placeholder = { _tag: "Refused", code: "", message: "", retryable: false }
-    const whole = encodeOwn(this.#actor.protocol, next, { about, answer: placeholder })
+    const whole = encodePayload(this.#actor.protocol, next, { about, answer: placeholder })
     return (whole as { readonly about: unknown }).about
-  }
-
-  #readTimeout(): { at: number; readonly millis: number } | null {
-    const query = "SELECT at, millis FROM receive_timeout"
-    return this.#host.sql.all<{ at: number; millis: number }>(query)[0] ?? null
-  }
-
-  #readTimers(): Map<string, number> {
-    const rows = this.#host.sql.all<{ key: string; at: number }>("SELECT key, at FROM timer")
-    return new Map(rows.map(({ key, at }) => [key, at]))
   }
 }
 
@@ -340,13 +210,3 @@ export const isStoreError = (error: unknown): boolean =>
 
 /** Why an answer that is owed never comes. */
 const GONE = { code: "actor_terminated", message: "the actor has ended", retryable: true }
-
-/** About 100 years, for what has no end. */
-const LONGEST = 3_155_760_000_000
-
-/** As it is stored. Throws what the schema says. */
-const encodeOwn = (protocol: Protocol.Any, name: string, payload: unknown): unknown => {
-  const encoded = Schemas.encodePayload(protocol, name, payload)
-  if (Result.isFailure(encoded)) throw encoded.failure
-  return encoded.success
-}

@@ -5,6 +5,7 @@
 import { type Address, AskError, type Envelope } from "@signal-hub/actor-core"
 import { Continuation } from "@signal-hub/actor-core/hosting"
 import type { Sql } from "../storage/Sql.ts"
+import type { DurableAlarm } from "./DurableAlarm.ts"
 
 /** What a message comes from. */
 type Own =
@@ -36,6 +37,7 @@ export interface OwnTimers {
 
 export interface OwnMessagesOptions {
   readonly sql: Sql
+  readonly alarm: DurableAlarm
   readonly timers: () => OwnTimers | undefined
   readonly transaction: (writes: () => void) => void
   readonly follow: (task: () => void) => void
@@ -83,6 +85,25 @@ export class OwnMessages {
   forget(id: string): void {
     this.#coming.delete(id)
     if (this.#coming.size === 0) this.#idle()
+  }
+
+  /** The actor asks; `about` is told it with the answer, as the message `next`. Part of a step. */
+  asked(id: string, target: Address.Address, deadline: number, next: string, about: unknown): void {
+    const { alarm, sql } = this.#options
+    sql.run(
+      "INSERT INTO ask (id, target, next, about, deadline) VALUES (?, ?, ?, ?, ?)",
+      id,
+      target,
+      next,
+      JSON.stringify(about),
+      deadline,
+    )
+    alarm.atLatest(deadline)
+  }
+
+  /** Somebody else has the ask now. */
+  forwarded(id: string, target: string): void {
+    this.#options.sql.run("UPDATE ask SET target = ? WHERE id = ?", target, id)
   }
 
   /** Who was asked, where the ask is open. */

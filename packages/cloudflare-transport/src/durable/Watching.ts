@@ -84,6 +84,15 @@ export class Watching {
     }
   }
 
+  /** Somebody watches the actor from now on. */
+  addWatcher(watcher: Address.Address): void {
+    this.#options.sql.run("INSERT OR IGNORE INTO watcher (address) VALUES (?)", watcher)
+  }
+
+  removeWatcher(watcher: Address.Address): void {
+    this.#options.sql.run("DELETE FROM watcher WHERE address = ?", watcher)
+  }
+
   /** The actor has ended: all who watch it hear so. Part of a step. */
   tellWatchers(reason: TerminatedReason): void {
     const { address, now, send, sql } = this.#options

@@ -7,7 +7,7 @@ import { DurableObject } from "cloudflare:workers"
 import type { ActorRpc, Batch, Outcome } from "../../../src/durable/ActorRpc.ts"
 import { DurableActor, DurableActorHost } from "../../../src/durable/DurableActor.ts"
 import { namespaces, type Reach } from "../../../src/durable/Reach.ts"
-import type { DurableActorOptions } from "../../../src/durable/DurableHost.ts"
+import type { DurableActorOptions } from "../../../src/durable/DurableActorOptions.ts"
 
 export class Overdrawn extends Schema.TaggedError<Overdrawn>()("Overdrawn", { balance: Schema.Number }) {}
 

@@ -1,0 +1,46 @@
+/** Who asks a durable actor without having an address: a Worker, a cron. They wait in memory. */
+import type { Address, Envelope } from "@signal-hub/actor-core"
+import type { Delivery, Outcome } from "./ActorRpc.ts"
+import { Taken } from "./Inbox.ts"
+import type { Letters } from "./Letters.ts"
+
+export class Callers {
+  readonly #take: (delivery: Delivery) => Outcome | Taken
+  readonly #letters: Letters
+  /** By the addresses that they were given. */
+  readonly #waiting = new Map<Address.Address, (answer: Envelope.Envelope) => void>()
+
+  /** `take` brings an ask in. */
+  constructor(take: (delivery: Delivery) => Outcome | Taken, letters: Letters) {
+    this.#take = take
+    this.#letters = letters
+  }
+
+  /** What gives an answer to the caller of this address. */
+  find(address: Address.Address): ((answer: Envelope.Envelope) => void) | undefined {
+    return this.#waiting.get(address)
+  }
+
+  /** Asks for one of them: gives the answer, be it a failure, or that there was none in so many milliseconds. */
+  async request(asked: Envelope.Envelope, timeout: number): Promise<Envelope.Envelope> {
+    const letters = this.#letters
+    const from: Address.Address = `@(worker/${crypto.randomUUID()})`
+    const late = Promise.withResolvers<Envelope.Envelope | null>()
+    const timer = setTimeout(() => late.resolve(null), timeout)
+    this.#waiting.set(from, late.resolve)
+    try {
+      const envelope = { ...asked, from, pattern: "ask", ttl: asked.ttl ?? timeout } as const
+      const taken = this.#take({ envelope, ask: { home: from, timeout } })
+      if (taken instanceof Taken) await Promise.race([Taken.wait([taken], timeout), late.promise])
+      const outcome = taken instanceof Taken ? taken.outcome : taken
+      if (outcome?.status === "answered") return letters.answer(from, asked.id, outcome.answer)
+      if (outcome?.status === "refused") return letters.failure(from, asked, outcome)
+      const answer = await late.promise
+      if (answer !== null) return answer
+    } finally {
+      clearTimeout(timer)
+      this.#waiting.delete(from)
+    }
+    return letters.timeout(from, asked.id, `no answer within ${timeout} ms`)
+  }
+}

@@ -1,0 +1,26 @@
+/** What there is to say about a durable actor, for who makes one. */
+import type { Mailbox, PersistentBehavior, Protocol, Supervision } from "@signal-hub/actor-core"
+import type { Reach } from "./Reach.ts"
+
+/** What a durable actor is. */
+export interface DurableActorOptions {
+  /** The first segment of its address; the rest is the name of its Durable Object. */
+  readonly type: string
+  readonly behavior: AnyPersistentBehavior
+  /**
+   * The object that serves an address: another durable actor's, or the gateway of an identity. Nothing else
+   * can be reached. Default: nobody.
+   */
+  readonly reach?: Reach
+  readonly supervision?: Supervision.Supervision
+  readonly mailbox?: Mailbox.Mailbox
+  readonly stash?: number
+  /** Milliseconds that a call waits for what it brought to be done. Default: 50. */
+  readonly hold?: number
+}
+
+/** A persistent behavior that needs nothing, whatever its protocol. */
+export type AnyPersistentBehavior = Pick<
+  PersistentBehavior.PersistentBehavior<Protocol.Any>,
+  "protocol" | "persistent" | "start" | "~needs"
+>

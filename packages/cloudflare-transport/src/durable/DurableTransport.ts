@@ -1,0 +1,117 @@
+/**
+ * The transport of the system that a durable actor runs in: what the actor sends becomes rows, with the
+ * step that sends it; what its handlers ask and wait for is a call. What comes in is checked before
+ * (`DurableHost`); here it is only handed over.
+ */
+import type { Address, Envelope, Transport } from "@signal-hub/actor-core"
+import { REPLY } from "@signal-hub/actor-core/hosting"
+import * as Effect from "effect/Effect"
+import type { Answer, Delivery } from "./ActorRpc.ts"
+import type { Courier } from "./Courier.ts"
+import type { Inbox } from "./Inbox.ts"
+import { ASK_TIMEOUT, isAboutAsk, type Letters } from "./Letters.ts"
+import type { Owed } from "./Owed.ts"
+
+export interface DurableTransportOptions {
+  readonly home: Address.Address
+  readonly inbox: Inbox
+  readonly owed: Owed
+  readonly courier: Pick<Courier, "once">
+  readonly letters: Letters
+  readonly put: (target: Address.Address, delivery: Delivery) => void
+  readonly transaction: (writes: () => void) => void
+  /** Writes with the step that is under way, or at once. */
+  readonly stage: (write: () => void) => void
+}
+
+export class DurableTransport implements Transport {
+  readonly guardsAnswers = true
+  readonly #options: DurableTransportOptions
+  #receiver: (envelope: Envelope.Envelope) => void = () => undefined
+  /** Whether the answers that go are of a step that changed something. */
+  #changes = false
+
+  constructor(options: DurableTransportOptions) {
+    this.#options = options
+  }
+
+  receive(receiver: (envelope: Envelope.Envelope) => void): Effect.Effect<void> {
+    return Effect.sync(() => void (this.#receiver = receiver))
+  }
+
+  /** It is reached by the name of its object: there is nobody to tell. */
+  register(): Effect.Effect<void> {
+    return Effect.void
+  }
+
+  /** Hands over what came in. */
+  handOver(envelope: Envelope.Envelope): void {
+    this.#receiver(envelope)
+  }
+
+  /** Runs what lets the answers of a step go; `changes`: it changed something. */
+  release(changes: boolean, release: () => void): void {
+    this.#changes = changes
+    try {
+      release()
+    } finally {
+      this.#changes = false
+    }
+  }
+
+  send(envelope: Envelope.Envelope): undefined {
+    const { home, put, stage, transaction } = this.#options
+    if (envelope.correlationId !== null && !isAboutAsk(envelope.type)) return this.#reply(envelope)
+    if (envelope.pattern === "ask") {
+      if (envelope.from === home) void this.#ask(envelope)
+      else this.#forward(envelope)
+      return
+    }
+    // Reliable: what a stored step has sent is not sent again as something else.
+    const write = (): void => put(envelope.to, { envelope: { ...envelope, seq: 1 } })
+    if (envelope.from === home) stage(write)
+    else transaction(write)
+  }
+
+  /** The answer of the actor to an ask. */
+  #reply(envelope: Envelope.Envelope): undefined {
+    const { inbox, put, transaction } = this.#options
+    const { correlationId, payload, to, type } = envelope
+    const taken = inbox.find(to, correlationId ?? "")
+    if (taken === undefined) return
+    const answer: Answer = { type, payload }
+    const isTheActors = type === REPLY || (payload as { readonly data?: unknown } | null)?.data !== undefined
+    transaction(() => {
+      // That the runtime could not let the actor answer is no answer: the same may be tried again.
+      const isLight = !this.#changes && taken.delivery.envelope.seq === undefined
+      if (isTheActors && isLight) inbox.closeLightly(taken, answer)
+      else if (isTheActors) inbox.close(taken, answer)
+      else inbox.discard(taken, { status: "answered", answer })
+      if (taken.isWaitedFor) return
+      put(taken.delivery.ask?.home ?? to, { envelope })
+    })
+  }
+
+  /** An ask that a handler waits for: in memory only. */
+  async #ask(envelope: Envelope.Envelope): Promise<void> {
+    const { courier, home, letters } = this.#options
+    const timeout = envelope.ttl ?? ASK_TIMEOUT
+    const outcome = await courier.once({ envelope, ask: { home, timeout } })
+    if (outcome.status === "answered") {
+      this.#receiver({ ...letters.answer(home, envelope.id, outcome.answer), from: envelope.to })
+    } else if (outcome.status === "refused") {
+      this.#receiver(letters.failure(home, envelope, outcome))
+    }
+  }
+
+  /** Hands an ask on: its home hears who has it now. */
+  #forward(envelope: Envelope.Envelope): void {
+    const { letters, owed, put, stage } = this.#options
+    const ask = owed.homeOf(envelope)
+    stage(() => {
+      put(ask.home, { envelope: letters.forwarded(envelope) })
+      put(envelope.to, { envelope, ask })
+      owed.letGo(envelope)
+    })
+  }
+}

@@ -1,0 +1,65 @@
+/** The envelopes that the object of a durable actor makes: in the actor's name, and of how asks end. */
+import { type Address, Envelope } from "@signal-hub/actor-core"
+import { errorEnvelope, hubEnvelope } from "../protocol/HubEnvelope.ts"
+import type { Answer, Outcome } from "./ActorRpc.ts"
+
+/** An ask without a time limit gets one, milliseconds. */
+export const ASK_TIMEOUT = 30_000
+
+/** Whether it is about an ask that it names, and no answer to it. */
+export const isAboutAsk = (type: string): boolean => type === "actor:cancel" || type === "actor:demand"
+
+export class Letters {
+  readonly #home: Address.Address
+  readonly #now: () => number
+
+  constructor(home: Address.Address, now: () => number) {
+    this.#home = home
+    this.#now = now
+  }
+
+  envelope(
+    draft: Pick<Envelope.Envelope, "to" | "type" | "payload" | "pattern"> & Partial<Envelope.Envelope>,
+  ): Envelope.Envelope {
+    return {
+      id: crypto.randomUUID(),
+      from: this.#home,
+      correlationId: null,
+      timestamp: this.#now(),
+      metadata: Envelope.NO_METADATA,
+      ttl: null,
+      signature: null,
+      ...draft,
+    }
+  }
+
+  /** The answer to the ask of this id. */
+  answer(to: Address.Address, correlationId: string, { payload, type }: Answer): Envelope.Envelope {
+    return this.envelope({ to, type, payload, pattern: "tell", correlationId })
+  }
+
+  /** Why the ask was not taken. */
+  failure(
+    to: Address.Address,
+    asked: Envelope.Envelope,
+    { code, message }: Extract<Outcome, { readonly status: "refused" }>,
+  ): Envelope.Envelope {
+    const now = this.#now()
+    if (code === "unknown_actor") {
+      return hubEnvelope("hub:unknown_actor", to, { actorAddress: asked.to, message }, now, asked.id)
+    }
+    const wire = code === "actor_failed" || code === "not_subscribed" ? "actor_terminated" : code
+    return errorEnvelope(null, to, wire, message, now, asked.id)
+  }
+
+  /** No answer came to the ask of this id. */
+  timeout(to: Address.Address, id: string, message: string): Envelope.Envelope {
+    return errorEnvelope(null, to, "timeout", message, this.#now(), id)
+  }
+
+  /** For the home of an ask: somebody else has it now. */
+  forwarded(asked: Envelope.Envelope): Envelope.Envelope {
+    const asker = asked.from as Address.Address
+    return hubEnvelope("hub:forwarded", asker, { actorAddress: asked.to }, this.#now(), asked.id)
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * Answers that do not come with the step that handles the ask: those that a durable actor gives later are
+ * rows until then, and those of an ask that was handed on are another's to give.
+ */
+import type { Address, Envelope } from "@signal-hub/actor-core"
+import type { Sql } from "../storage/Sql.ts"
+import type { Answer, Delivery } from "./ActorRpc.ts"
+import type { DurableAlarm } from "./DurableAlarm.ts"
+import type { Inbox } from "./Inbox.ts"
+import { ASK_TIMEOUT, type Letters } from "./Letters.ts"
+
+/** Where the answer to an ask goes, and the milliseconds that it may take. */
+export type Home = NonNullable<Delivery["ask"]>
+
+export interface OwedRow {
+  readonly token: string
+  readonly asker: Address.Address
+  readonly id: string
+  readonly home: Address.Address
+}
+
+export interface OwedOptions {
+  readonly sql: Sql
+  readonly alarm: DurableAlarm
+  readonly inbox: Inbox
+  readonly letters: Letters
+  readonly now: () => number
+  readonly send: (target: Address.Address, delivery: Delivery) => void
+}
+
+export class Owed {
+  readonly #options: OwedOptions
+
+  constructor(options: OwedOptions) {
+    this.#options = options
+  }
+
+  homeOf({ from, id, ttl }: Envelope.Envelope): Home {
+    const ask = this.#options.inbox.find(from, id)?.delivery.ask
+    return ask ?? { home: from as Address.Address, timeout: ttl ?? ASK_TIMEOUT }
+  }
+
+  /** The ask is handled, and somebody else answers it. Part of a step. */
+  letGo({ from, id }: Envelope.Envelope): void {
+    const { inbox } = this.#options
+    const taken = inbox.find(from, id)
+    if (taken !== undefined) inbox.close(taken, null)
+  }
+
+  /** The ask is handled, and is answered later, by this token. Part of a step. */
+  add(token: string, asked: Envelope.Envelope, { home, timeout }: Home): void {
+    const { alarm, now, sql } = this.#options
+    const deadline = now() + timeout
+    sql.run(
+      "INSERT INTO owed (token, asker, id, home, deadline) VALUES (?, ?, ?, ?, ?)",
+      token,
+      asked.from,
+      asked.id,
+      home,
+      deadline,
+    )
+    alarm.atLatest(deadline)
+    this.letGo(asked)
+  }
+
+  find(token: string): OwedRow | undefined {
+    const query = "SELECT token, asker, id, home FROM owed WHERE token = ?"
+    return this.#options.sql.all<OwedRow>(query, token)[0]
+  }
+
+  /** Part of a step. */
+  give(owed: OwedRow, answer: Answer): void {
+    this.#options.sql.run("DELETE FROM owed WHERE token = ?", owed.token)
+    this.#answer(owed, answer)
+  }
+
+  /** The actor gives none of them any more. Part of a step. */
+  giveAll(answer: Answer): void {
+    const query = "DELETE FROM owed RETURNING token, asker, id, home"
+    for (const owed of this.#options.sql.all<OwedRow>(query)) this.#answer(owed, answer)
+  }
+
+  /** Who asked gave up. Part of a step. */
+  cancelled(asker: string, id: string): void {
+    this.#options.sql.run("DELETE FROM owed WHERE asker = ? AND id = ?", asker, id)
+  }
+
+  /** Nobody waits any more for what was not given in time. */
+  expire(now: number): void {
+    this.#options.sql.run("DELETE FROM owed WHERE deadline <= ?", now)
+  }
+
+  #answer({ asker, home, id }: OwedRow, answer: Answer): void {
+    const { letters, send, sql } = this.#options
+    const stored = JSON.stringify(answer)
+    sql.run("UPDATE handled SET answer = ? WHERE sender = ? AND id = ?", stored, asker, id)
+    send(home, { envelope: letters.answer(asker, id, answer) })
+  }
+}

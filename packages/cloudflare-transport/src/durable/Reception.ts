@@ -1,0 +1,122 @@
+/**
+ * What comes to a durable actor: whether it may come, which of the actor's parts it is for, and when it is
+ * done with. What is done once is remembered in `Inbox`.
+ */
+import { Address, type DeadLetter, Envelope } from "@signal-hub/actor-core"
+import * as Cause from "effect/Cause"
+import { HUB_ADDRESS } from "../protocol/HubMessage.ts"
+import { type Delivery, type Outcome, TAKEN } from "./ActorRpc.ts"
+import type { DurableAlarm } from "./DurableAlarm.ts"
+import { isStoreError } from "./DurableJournal.ts"
+import type { Inbox, Taken } from "./Inbox.ts"
+import { isAboutAsk } from "./Letters.ts"
+import type { Owed } from "./Owed.ts"
+import type { OwnMessages } from "./OwnMessages.ts"
+import type { Watching } from "./Watching.ts"
+
+/** Milliseconds until what the actor could not take, or keep, is tried again. */
+const AGAIN = 30_000
+
+export interface ReceptionOptions {
+  readonly address: Address.Address
+  readonly alarm: DurableAlarm
+  readonly inbox: Inbox
+  readonly own: OwnMessages
+  readonly owed: Owed
+  readonly watching: Watching
+  readonly now: () => number
+  readonly transaction: (writes: () => void) => void
+  /** Gives it to the actor. */
+  readonly receive: (envelope: Envelope.Envelope) => void
+}
+
+export class Reception {
+  readonly #options: ReceptionOptions
+
+  constructor(options: ReceptionOptions) {
+    this.#options = options
+  }
+
+  /** What became of it, where that is known at once. */
+  take(delivery: Delivery): Outcome | Taken {
+    const { address, inbox, receive } = this.#options
+    const envelope = Envelope.check(delivery.envelope)
+    if (envelope instanceof Envelope.Malformed) return refused("actor_failed", envelope.reason)
+    const { from, to, type } = envelope
+    if (to !== address) return refused("unknown_actor", `${to} is not here`)
+    if (from === HUB_ADDRESS || (envelope.correlationId !== null && !isAboutAsk(type))) {
+      return this.#correlated(envelope)
+    }
+    if (from === address || type.startsWith("hub:")) {
+      return refused("unknown_actor", `${address} takes no such message from others`)
+    }
+    if (!isAboutAsk(type)) return inbox.take({ ...delivery, envelope })
+    if (type === "actor:cancel") this.#cancelled(from, envelope.correlationId ?? "")
+    receive(envelope)
+    return TAKEN
+  }
+
+  /** Whether a message is still to be handled. */
+  isWanted(id: string, sender: Address.Address | null): boolean {
+    const { address, own } = this.#options
+    return sender !== address || own.isWanted(id)
+  }
+
+  /** A message is done with; an ask is when it is answered. Part of a step. */
+  done(id: string, sender: Address.Address | null): void {
+    const { address, inbox, own } = this.#options
+    if (sender === address) return own.done(id)
+    const taken = inbox.find(sender ?? "", id)
+    if (taken?.isAsk === false) inbox.close(taken, null)
+  }
+
+  /** A message that came to nothing. Of an ask, its answer says so. */
+  died({ cause, envelope: { from, id, pattern }, reason }: DeadLetter): void {
+    const { address, alarm, inbox, now, own, transaction } = this.#options
+    if (pattern === "ask") return
+    // What could not begin, or be stored, is tried again.
+    const again = reason === "terminated" || (cause !== undefined && isStoreError(Cause.squash(cause)))
+    if (again) alarm.atLatest(now() + AGAIN)
+    if (from === address && own.has(id)) {
+      if (again) own.forget(id)
+      else transaction(() => own.done(id))
+      return
+    }
+    const taken = inbox.find(from, id)
+    if (taken === undefined) return
+    if (again) inbox.leave(taken, refused("queue_full", `${address} could not take it now`))
+    else transaction(() => inbox.discard(taken, TAKEN))
+  }
+
+  /** The asker gives up. What was begun for it may still be done. */
+  #cancelled(asker: string, id: string): void {
+    const { inbox, owed, transaction } = this.#options
+    transaction(() => {
+      owed.cancelled(asker, id)
+      const taken = inbox.find(asker, id)
+      if (taken !== undefined) inbox.close(taken, null)
+    })
+  }
+
+  /** The end of an ask of this actor, or of what it watches. */
+  #correlated(envelope: Envelope.Envelope): Outcome {
+    const { own, receive, watching } = this.#options
+    const { actorAddress, reason } = (envelope.payload ?? {}) as { readonly [field: string]: unknown }
+    if (envelope.from === HUB_ADDRESS && envelope.type === "hub:terminated") {
+      if (Address.isAddress(actorAddress)) watching.ended(actorAddress, String(reason))
+      return TAKEN
+    }
+    const id = envelope.correlationId ?? ""
+    const target = own.target(id)
+    if (target === undefined) receive(envelope)
+    else if (envelope.from === HUB_ADDRESS && envelope.type === "hub:forwarded") {
+      own.forwarded(id, String(actorAddress))
+    } else if (envelope.from === HUB_ADDRESS || envelope.from === target) own.answered(id, envelope)
+    return TAKEN
+  }
+}
+
+const refused = (
+  code: Extract<Outcome, { readonly status: "refused" }>["code"],
+  message: string,
+): Outcome => ({ status: "refused", code, message })
