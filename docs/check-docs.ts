@@ -1,7 +1,7 @@
 /**
  * Checks what the documentation says against what is there: links and anchors resolve, scripts and tests exist,
  * programs compile against the built packages and print what the page says, example envelopes are envelopes,
- * and the lists of error codes, close codes and log events are complete. Prints each problem,
+ * the tables of the sizing model are what it reckons, and the lists of error codes, close codes and log events are complete. Prints each problem,
  * `file:line: what`, and exits 1.
  *
  * A block ```ts is a whole program. It may name itself in its first line, `// file: name.ts` or
@@ -13,6 +13,8 @@ import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } 
 import { createRequire } from "node:module"
 import { dirname, join, relative, resolve } from "node:path"
 import { promisify } from "node:util"
+import { DEFAULT_MODEL } from "./sizing/Model.ts"
+import { tablesOf } from "./sizing/tables.ts"
 
 const root = resolve(import.meta.dirname, "..")
 const cache = join(root, "node_modules/.cache/docs")
@@ -233,6 +235,17 @@ const run = async (path: string, { block, output, page }: Program): Promise<void
   }
 }
 
+/** The tables of the sizing model are those that the program prints, whatever their padding. */
+const checkSizing = (pages: ReadonlyMap<string, Page>): void => {
+  const path = "docs/actor-design/sizing.md"
+  const plain = (lines: ReadonlyArray<string>): string =>
+    lines.map((line) => line.replaceAll(/ +/g, " ").replaceAll(/-+/g, "-").trim()).join("\n")
+  const text = plain(pages.get(path)?.prose ?? [])
+  for (const { title, lines } of tablesOf(DEFAULT_MODEL)) {
+    if (!text.includes(plain(lines))) report(path, 1, `"${title}" is not what \`npm run sizing\` prints`)
+  }
+}
+
 /** The lists that must name everything there is. */
 const checkLists = async (pages: ReadonlyMap<string, Page>): Promise<void> => {
   const { ANSWER_TYPE, CLOSE_CODES, DEFAULT_LIMITS, HUB_ERRORS } =
@@ -273,10 +286,11 @@ for (const page of pages.values()) {
   await checkFrames(page)
 }
 await checkPrograms(pages.values())
+checkSizing(pages)
 await checkLists(pages)
 
 if (problems.length > 0) {
   console.error(problems.join("\n"))
   console.error(`\n${problems.length} problem${problems.length === 1 ? "" : "s"} in the documentation`)
   process.exitCode = 1
-} else console.log(`${pages.size} pages: links, scripts, programs, frames and lists are right`)
+} else console.log(`${pages.size} pages: links, scripts, programs, frames, tables and lists are right`)

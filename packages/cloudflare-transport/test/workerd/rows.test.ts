@@ -1,0 +1,95 @@
+/**
+ * Rows and index entries that a hub writes, as the platform bills them: what `docs/sizing` reckons with.
+ */
+import { runInDurableObject } from "cloudflare:test"
+import { env } from "cloudflare:workers"
+import { SignJWT } from "jose"
+import { expect, it, vi } from "vitest"
+import { JWT_SECRET } from "./secret.ts"
+import { SocketClient } from "./SocketClient.ts"
+
+const newHub = () => env.TOKEN_HUB.getByName("default")
+type HubStub = ReturnType<typeof newHub>
+
+/** Counts what the hub writes from now on. Gives the rows since it was last asked. */
+const counting = async (hub: HubStub): Promise<() => Promise<number>> => {
+  let cursors: Array<{ readonly rowsWritten: number }> = []
+  await runInDurableObject(hub, (instance, { storage: { sql } }) => {
+    // Its first event makes the tables, which are not a session's.
+    instance.alarm()
+    const exec = sql.exec.bind(sql)
+    sql.exec = <T extends Record<string, SqlStorageValue>>(query: string, ...bindings: Array<unknown>) => {
+      const cursor = exec<T>(query, ...bindings)
+      cursors.push(cursor)
+      return cursor
+    }
+  })
+  return () =>
+    runInDurableObject(hub, () => {
+      const written = cursors.reduce((sum, { rowsWritten }) => sum + rowsWritten, 0)
+      cursors = []
+      return written
+    })
+}
+
+const newToken = () =>
+  new SignJWT({ actorId: "user/ada" })
+    .setProtectedHeader({ alg: "HS256" })
+    .setExpirationTime("1h")
+    .sign(new TextEncoder().encode(JWT_SECRET))
+
+const sessionsOf = (hub: HubStub, where = "true"): Promise<number> =>
+  runInDurableObject(hub, (_, { storage: { sql } }) =>
+    Number(sql.exec(`SELECT count(*) AS n FROM session WHERE ${where}`).one().n),
+  )
+
+const connected = async (hub: HubStub): Promise<SocketClient> => {
+  const client = await SocketClient.open(hub)
+  const metadata = {
+    protocolVersion: "1.0.0",
+    // So short a grace that its end need only be looked for.
+    sessionExpirySeconds: 0.001,
+    authToken: await newToken(),
+  }
+  expect((await client.connect("@(user/ada)", metadata)).type).toBe("hub:connected")
+  return client
+}
+
+/** The socket closes, and the alarm ends the session. Gives the rows of both. */
+const ended = async (hub: HubStub, client: SocketClient, written: () => Promise<number>) => {
+  client.close(1000)
+  await vi.waitFor(async () => expect(await sessionsOf(hub, "connection IS NOT NULL")).toBe(0))
+  const lost = await written()
+  await vi.waitFor(async () => {
+    await runInDurableObject(hub, (instance) => instance.alarm())
+    expect(await sessionsOf(hub)).toBe(0)
+  })
+  return { lost, end: await written() }
+}
+
+it("a session writes 8 rows, a subscription 3 more, a registration 5, a fresh token 2, messages none", async () => {
+  const hub = newHub()
+  const written = await counting(hub)
+
+  const bare = await connected(hub)
+  expect(await written()).toBe(3)
+  await bare.request("hub:publish", { topic: "nobody's", type: "item", data: 1 })
+  bare.send({ to: "@(user/ada)", payload: 1 })
+  await bare.came()
+  expect(await written()).toBe(0)
+  await bare.request("hub:refresh_token", { token: await newToken() })
+  expect(await written()).toBe(2)
+  expect(await ended(hub, bare, written)).toEqual({ lost: 2, end: 3 })
+
+  const subscriber = await connected(hub)
+  await subscriber.request("hub:subscribe", { topic: "news" })
+  expect(await written()).toBe(3 + 2)
+  expect(await ended(hub, subscriber, written)).toEqual({ lost: 2, end: 3 + 1 })
+
+  const registrant = await connected(hub)
+  await registrant.request("hub:register", { actorAddress: "@(user/ada)" })
+  expect(await written()).toBe(3 + 2)
+  expect(await ended(hub, registrant, written)).toEqual({ lost: 2 + 2, end: 3 + 1 })
+
+  expect(await runInDurableObject(hub, (_, { storage: { sql } }) => sql.databaseSize)).toBe(86_016)
+})
