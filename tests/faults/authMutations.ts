@@ -40,12 +40,7 @@ export const AUTH_MUTATIONS: ReadonlyArray<Mutation> = [
     fault: 24,
     breaks: "the identity is the one that the client names, not the token's",
     file: hub("ConnectRequest"),
-    edits: [
-      [
-        "if (identity === undefined || identity === claims.identity) return claims.identity",
-        "return identity ?? claims.identity",
-      ],
-    ],
+    edits: [["if (identity === undefined || identity === known) return known", "return identity ?? known"]],
     test: AUTHORIZATION,
   },
   {

@@ -96,7 +96,9 @@ const ROWS: ReadonlyArray<Mutation> = [
     fault: 3,
     breaks: "each alarm arms the next, with or without sockets",
     file: hub("HubCore"),
-    edits: [["rearm(sockets ? this.#sweptAt + limits.sweepInterval : undefined)", "rearm(now + 60_000)"]],
+    edits: [
+      ["alarm.rearm(this.#hasSockets() ? nextSweep : undefined)", "alarm.rearm(this.#host.now() + 60_000)"],
+    ],
     test: LIVENESS,
   },
   {
@@ -259,7 +261,10 @@ const ROWS: ReadonlyArray<Mutation> = [
     file: hub("SessionRequests"),
     edits: [
       ["reply(request, { payload: { acknowledged: true } })\n", ""],
-      ["return undefined", "reply(request, { payload: { acknowledged: true } })\n return undefined"],
+      [
+        "endSession(hub, session, now)\n",
+        "endSession(hub, session, now)\n  reply(request, { payload: { acknowledged: true } })\n",
+      ],
     ],
     test: `${TRANSPORT}/test/hub/connect.test.ts`,
   },
@@ -281,7 +286,7 @@ const ROWS: ReadonlyArray<Mutation> = [
     fault: 14,
     breaks: "an ask that waits offline is never sent",
     file: client("Channel"),
-    edits: [["this.#backlog = this.#queue.size", "this.#queue.take(Infinity)"]],
+    edits: [["this.#queue.unshift(this.#first.splice(0))\n    this.#drain()", ""]],
     test: CLIENT,
   },
   {
@@ -371,7 +376,10 @@ const ROWS: ReadonlyArray<Mutation> = [
     breaks: "the first call after the token has expired is dropped",
     file: client("Channel"),
     edits: [
-      ["if (this.#queue.push({ envelope, part, since: this.#now() })) return undefined", "return undefined"],
+      [
+        "if (!this.#queue.push(waiting)) {",
+        "if (!live) return undefined\n    if (!this.#queue.push(waiting)) {",
+      ],
     ],
     test: CLIENT,
   },
@@ -449,7 +457,12 @@ const ROWS: ReadonlyArray<Mutation> = [
     fault: 22,
     breaks: "queued frames are overtaken by new ones",
     file: client("Channel"),
-    edits: [["&& out.open && this.#queue.size === 0", "&& out.open"]],
+    edits: [
+      [
+        "    this.#queue.unshift(this.#first.splice(0))\n    this.#drain()",
+        "    queueMicrotask(() => this.#drain())",
+      ],
+    ],
     test: CLIENT,
   },
   {
@@ -560,7 +573,7 @@ const ROWS: ReadonlyArray<Mutation> = [
     fault: 33,
     breaks: "an actor's answer does not pass",
     file: hub("Router"),
-    edits: [["toSession(hub, open.askerSession, withFrom(envelope, answerer), now)", ""]],
+    edits: [["toSession(hub, open.askerSession, asker, withFrom(envelope, answerer), now)", ""]],
     test: ASKS,
   },
   {
@@ -644,7 +657,12 @@ const ROWS: ReadonlyArray<Mutation> = [
     fault: 38,
     breaks: "the hub lets an ask to nobody run into its timeout",
     file: hub("Router"),
-    edits: [["if (target === undefined) return unknownActor(", "if (target === undefined) return void ("]],
+    edits: [
+      [
+        "if (hub.elsewhere === undefined) return unknownActor(",
+        "if (hub.elsewhere === undefined) return void (",
+      ],
+    ],
     test: DELIVERY,
   },
   {
