@@ -56,8 +56,8 @@ export const GATEWAY_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 12,
     breaks: "who asked another gateway is not told that its session there is over",
-    file: hub("HubState"),
-    edits: [["else this.elsewhere!.send(envelope, now, askerSession as Address.Address)", ""]],
+    file: hub("AskEnds"),
+    edits: [["else hub.elsewhere!.send(envelope, now, askerSession as Address.Address)", ""]],
     test: GATEWAY,
   },
   {

@@ -127,8 +127,8 @@ const ROWS: ReadonlyArray<Mutation> = [
   {
     fault: 5,
     breaks: "only a timer knows when a pending ask times out",
-    file: hub("HubState"),
-    edits: [["if (earliest !== undefined) this.alarm.atLatest(earliest)", ""]],
+    file: hub("AskEnds"),
+    edits: [["if (earliest !== undefined) alarm.atLatest(earliest)", ""]],
     test: ASKS,
   },
   {

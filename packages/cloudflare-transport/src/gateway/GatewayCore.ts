@@ -3,6 +3,7 @@
  * objects call it for.
  */
 import type { Address, Envelope } from "@signal-hub/actor-core"
+import { failAsk } from "../hub/AskEnds.ts"
 import { HubCore } from "../hub/HubCore.ts"
 import { errorEnvelope } from "../protocol/HubEnvelope.ts"
 import { provisionalAddress } from "../protocol/HubMessage.ts"
@@ -47,10 +48,10 @@ export class GatewayCore {
     })
     const target = state.resolve(asked.to, now)
     const ask = state.asks.open(from, from, asked.id, asked.to, target?.id ?? asked.to, timeout, now)
-    state.watchAsks(Math.min(ask.storeAt, ask.deadline))
+    state.askTimer.watch(ask)
     if (target === undefined) this.#outside.outbound.ask(envelope, this.#host.identity, timeout, now)
     else if (!state.deliver(target, envelope, now)) {
-      state.failAsk(ask, "actor_terminated", asked.to, now, `${asked.to} has lost its connection`)
+      failAsk(state, ask, "actor_terminated", asked.to, now, `${asked.to} has lost its connection`)
     }
   }
 

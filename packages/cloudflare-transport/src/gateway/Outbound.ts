@@ -5,6 +5,7 @@
  */
 import { type Address, AnswerStream, type Envelope } from "@signal-hub/actor-core/vocabulary"
 import type { Claims } from "../auth/Claims.ts"
+import { failAsk } from "../hub/AskEnds.ts"
 import type { Ask } from "../hub/Asks.ts"
 import { isElsewhere } from "../hub/Elsewhere.ts"
 import type { HubState } from "../hub/HubState.ts"
@@ -165,7 +166,7 @@ export class Outbound {
             )
           : errorEnvelope(null, envelope.from as Address.Address, wire, message, now, envelope.id)
       this.send(failure, now, home)
-    } else if (ask !== undefined) this.#hub.failAsk(ask, wire, envelope.to, now, message)
+    } else if (ask !== undefined) failAsk(this.#hub, ask, wire, envelope.to, now, message)
   }
 
   /** An answer that came back with the call. */

@@ -15,9 +15,9 @@ import { addressOf, type Session, tokenUntil } from "../session/Session.ts"
 import { Sessions } from "../session/Sessions.ts"
 import { SpentRates } from "../session/SpentRates.ts"
 import { Alarm } from "./Alarm.ts"
+import { AskTimer } from "./AskEnds.ts"
 import { Asks } from "./Asks.ts"
 import { type DeadLetterReason, DeadLetters } from "./DeadLetters.ts"
-import type { Ask } from "./Asks.ts"
 import { type Elsewhere, isElsewhere } from "./Elsewhere.ts"
 import type { HubHost, LogFields, LogLevel } from "./HubHost.ts"
 import { Metrics } from "./Metrics.ts"
@@ -48,6 +48,7 @@ export class HubState {
   readonly presence: Presence
   readonly watches: Watches
   readonly asks: Asks
+  readonly askTimer = new AskTimer(this)
   readonly pauses: Pauses
   readonly spentRates = new SpentRates()
   readonly alarm: Alarm
@@ -59,7 +60,6 @@ export class HubState {
   /** `undefined` in a hub, which is all there is. */
   readonly elsewhere: Elsewhere | undefined
   #announcements: Array<() => void> | undefined
-  #askTimer: { readonly at: number; readonly cancel: () => void } | undefined
 
   constructor(
     host: HubHost,
@@ -80,7 +80,7 @@ export class HubState {
       host.sql,
       host.limits.askVolatileFor,
       (id) => this.sessions.byId(id),
-      () => this.#forgetAskTimer(),
+      () => this.askTimer.cancel(),
     )
     this.pauses = new Pauses(host.sql)
     this.alarm = new Alarm(host, armedAt, () => this.elsewhere?.dueAt())
@@ -195,67 +195,11 @@ export class HubState {
     return isElsewhere(id) ? undefined : this.sessions.byId(id)
   }
 
-  /** The ask is over without an answer: its asker hears why. */
-  failAsk(
-    ask: Ask,
-    code: "unknown_actor" | HubErrorCode,
-    target: Address.Address,
-    now: number,
-    message: string = code === "unknown_actor"
-      ? `there is no actor at ${target}`
-      : `${target} went away before it answered`,
-  ): void {
-    this.asks.close(ask)
-    const { asker, askerSession, id } = ask
-    const session = this.sessionOf(askerSession)
-    if (session === undefined && !isElsewhere(askerSession)) return
-    this.metrics.errors++
-    const envelope =
-      code === "unknown_actor"
-        ? hubEnvelope("hub:unknown_actor", asker, { actorAddress: target, message }, now, id)
-        : errorEnvelope(session?.major ?? null, asker, code, message, now, id)
-    if (session !== undefined) this.deliver(session, envelope, now)
-    else this.elsewhere!.send(envelope, now, askerSession as Address.Address)
-  }
-
   /** The session that an owner of subscriptions or watches stands for. */
   owner(address: Address.Address): Session | undefined {
     return address.startsWith("@(session/")
       ? this.sessions.byId(address.slice("@(session/".length, -1))
       : this.sessions.byIdentity(address)
-  }
-
-  /** Sees to it that asks in memory become rows, or time out, in time: the next of them at `at`. */
-  watchAsks(at: number | undefined): void {
-    if (at === undefined || (this.#askTimer !== undefined && this.#askTimer.at <= at)) return
-    this.#askTimer?.cancel()
-    const cancel = this.host.later(Math.max(0, at - this.host.now()), () => {
-      this.#askTimer = undefined
-      const now = this.host.now()
-      this.endOverdueAsks(now)
-      const earliest = this.asks.storeOld(now)
-      if (earliest !== undefined) this.alarm.atLatest(earliest)
-      this.watchAsks(this.asks.nextLook())
-    })
-    this.#askTimer = { at, cancel }
-  }
-
-  /** Without it the object may hibernate: one that waits is paid for. */
-  #forgetAskTimer(): void {
-    this.#askTimer?.cancel()
-    this.#askTimer = undefined
-  }
-
-  /** Ends the asks whose time is over; their askers hear `timeout`. */
-  endOverdueAsks(now: number): void {
-    for (const ask of this.asks.overdue(now)) {
-      // Where the asker is elsewhere, it is told there: the same time runs out.
-      if (isElsewhere(ask.askerSession)) this.asks.close(ask)
-      else {
-        const message = `${ask.target} did not answer within ${ask.timeout} ms`
-        this.failAsk(ask, "timeout", ask.target, now, message)
-      }
-    }
   }
 
   log(level: LogLevel, event: string, fields: LogFields): void {

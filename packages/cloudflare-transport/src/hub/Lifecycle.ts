@@ -9,6 +9,7 @@ import { type DisconnectReason, provisionalAddress, type TerminatedReason } from
 import type { Connection } from "../session/Connection.ts"
 import { lastHeard, leaseUntil } from "../session/Liveness.ts"
 import { addressOf, type Session } from "../session/Session.ts"
+import { failAsk } from "./AskEnds.ts"
 import type { Ask } from "./Asks.ts"
 import { resumeSenders } from "./Backpressure.ts"
 import type { HubState } from "./HubState.ts"
@@ -149,7 +150,7 @@ export const endAsks = (hub: HubState, session: Session, now: number): void => {
 
 const endAsk = (hub: HubState, ask: Ask, now: number): void => {
   // One that it asked itself is over with it: nobody is left to tell.
-  hub.failAsk(ask, "actor_terminated", ask.target, now)
+  failAsk(hub, ask, "actor_terminated", ask.target, now)
 }
 
 export const logEnd = (

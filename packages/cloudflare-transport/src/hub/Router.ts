@@ -8,6 +8,7 @@ import { hubEnvelope } from "../protocol/HubEnvelope.ts"
 import { HUB_ADDRESS } from "../protocol/HubMessage.ts"
 import { isElsewhere } from "./Elsewhere.ts"
 import type { Session } from "../session/Session.ts"
+import { failAsk } from "./AskEnds.ts"
 import type { Ask } from "./Asks.ts"
 import { admits } from "./Backpressure.ts"
 import { unmarked } from "./Marks.ts"
@@ -100,7 +101,7 @@ const ask = (
     return hub.refuse(sender, from, "actor_terminated", `${to} has lost its connection`, id, now)
   }
   const opened = hub.asks.open(sender.id, from, id, to, target?.id ?? to, timeout, now)
-  hub.watchAsks(Math.min(opened.storeAt, opened.deadline))
+  hub.askTimer.watch(opened)
 }
 
 /** Nobody is at `to`: a typed answer, whether it was asked directly or through `hub:send`. */
@@ -147,7 +148,7 @@ const forward = (
     hub.asks.forward(open, envelope.to, target.id)
   } else {
     const code = target === undefined ? "unknown_actor" : "actor_terminated"
-    hub.failAsk(open, code, envelope.to, now)
+    failAsk(hub, open, code, envelope.to, now)
   }
 }
 

@@ -1,0 +1,127 @@
+/**
+ * The order of what comes in: an envelope is handled at once, or waits behind an earlier one of its
+ * connection, which waits for another object, or for a commit together with others.
+ */
+import type { Envelope } from "@signal-hub/actor-core"
+import { errorEnvelope } from "../protocol/HubEnvelope.ts"
+import { provisionalAddress } from "../protocol/HubMessage.ts"
+import type { Connection } from "../session/Connection.ts"
+import type { HubState } from "./HubState.ts"
+
+/** Who has less than this part of its burst left writes rows together with others. */
+const BUSY = 0.9
+
+/** Requests that write rows. */
+const WRITES: ReadonlySet<string> = new Set([
+  "hub:register",
+  "hub:unregister",
+  "hub:renew",
+  "hub:subscribe",
+  "hub:unsubscribe",
+  "hub:watch",
+  "hub:unwatch",
+])
+
+/** Handles an envelope now. */
+type Handle = (connection: Connection, envelope: Envelope.Envelope, receivedAt: number, now: number) => void
+
+export class Intake {
+  readonly #hub: HubState
+  readonly #handle: Handle
+  /** What is written with the next commit, in the order in which it came. */
+  #writes: Array<{
+    readonly connection: Connection
+    readonly envelope: Envelope.Envelope
+    readonly write: (now: number) => void
+  }> = []
+  /** Whether they are written now. */
+  #together = false
+
+  constructor(hub: HubState, handle: Handle) {
+    this.#hub = hub
+    this.#handle = handle
+  }
+
+  take(connection: Connection, envelope: Envelope.Envelope, receivedAt: number): void {
+    if (connection.parked === null) this.#handle(connection, envelope, receivedAt, receivedAt)
+    else if (connection.parked.length < this.#mostParked(connection))
+      connection.parked.push({ envelope, receivedAt })
+    else this.#refuseParked(connection, envelope, receivedAt)
+  }
+
+  /** Whether the envelope writes rows and its sender sends so much that it may wait for what others send. */
+  mayWait({ rate, sessionId }: Connection, { type }: Envelope.Envelope): boolean {
+    const isBusy = rate.tokens < this.#hub.host.limits.envelopeBurst * BUSY && sessionId !== null
+    return isBusy && !this.#together && WRITES.has(type)
+  }
+
+  /** What writes rows waits for what comes in together with it; so does what its connection sends next. */
+  gather(connection: Connection, envelope: Envelope.Envelope, write: (now: number) => void): void {
+    connection.parked ??= []
+    this.#writes.push({ connection, envelope, write })
+    if (this.#writes.length === 1) this.#hub.host.soon(() => this.#writeAll())
+  }
+
+  /** What the connection waited for is there: handles what came meanwhile. */
+  unpark(connection: Connection): void {
+    const parked = connection.parked ?? []
+    connection.parked = null
+    const now = this.#hub.host.now()
+    for (let i = 0; i < parked.length; i++) {
+      const { envelope, receivedAt } = parked[i]!
+      this.#handle(connection, envelope, receivedAt, now)
+      // Parked anew by what was just handled: the rest goes on waiting, before what comes later.
+      if (isParked(connection)) {
+        connection.parked!.push(...parked.slice(i + 1))
+        return
+      }
+    }
+  }
+
+  /** What came in together is written together: a commit costs more than all else that a request does. */
+  #writeAll(): void {
+    const now = this.#hub.host.now()
+    const writes = this.#writes
+    this.#writes = []
+    this.#together = true
+    for (const { connection, envelope, write } of writes) {
+      const waiting = connection.parked ?? []
+      connection.parked = null
+      try {
+        write(now)
+      } catch (error) {
+        connection.parked = waiting
+        const to = provisionalAddress(connection.id)
+        const message = "the hub failed on this message"
+        connection.send(errorEnvelope(connection.major, to, "internal_error", message, now, envelope.id))
+        if (connection.parked?.length === 0) connection.parked = null
+        throw error
+      }
+      // What was written may have to wait for another object: what came after it waits too.
+      if (isParked(connection)) connection.parked!.push(...waiting)
+      else {
+        connection.parked = waiting
+        this.unpark(connection)
+      }
+    }
+    this.#together = false
+  }
+
+  #mostParked({ sessionId }: Connection): number {
+    const { maxParked, maxParkedUnconnected } = this.#hub.host.limits
+    return sessionId === null ? maxParkedUnconnected : maxParked
+  }
+
+  #refuseParked(connection: Connection, { from, id }: Envelope.Envelope, now: number): void {
+    const hub = this.#hub
+    const message = `${this.#mostParked(connection)} messages wait for an earlier one of this connection`
+    const session = hub.sessions.of(connection)
+    if (session === undefined) {
+      const to = provisionalAddress(connection.id)
+      return connection.send(errorEnvelope(null, to, "queue_full", message, now, id))
+    }
+    hub.refuse(session, hub.enforceFrom(session, from, now), "queue_full", message, id, now)
+  }
+}
+
+const isParked = (connection: Connection): boolean => connection.parked !== null
