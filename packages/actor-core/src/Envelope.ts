@@ -61,6 +61,12 @@ export const idOf = (value: unknown): string | null => {
   return isText(id, MAX_ID_LENGTH) ? id : null
 }
 
+/** The `seq` that the decoded value has, envelope or not; `undefined` where there is none to be read. */
+export const seqOf = (value: unknown): number | undefined => {
+  const { seq } = (typeof value === "object" && value !== null ? value : {}) as { readonly seq?: unknown }
+  return Number.isSafeInteger(seq) && (seq as number) >= 1 ? (seq as number) : undefined
+}
+
 /** The envelope that the decoded value is, normalized, or why it is none. Never throws. */
 export const check = (value: unknown): Envelope | Malformed => {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {

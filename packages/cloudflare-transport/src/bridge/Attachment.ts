@@ -19,6 +19,7 @@ export interface Attachment extends RateState, FlowState {
   readonly failures: number
   readonly heardAt: number
   readonly claims: string | null
+  readonly received: number
 }
 
 export const readAttachment = (socket: WebSocket): Attachment | undefined =>

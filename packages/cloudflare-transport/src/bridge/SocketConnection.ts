@@ -40,6 +40,8 @@ export class SocketConnection implements Connection {
   failures: number
   heardAt: number
   claims: string | null
+  received: number
+  frame: string | Uint8Array | undefined
   readonly rate: RateBucket
   readonly flow: Flow
   parked: Connection["parked"] = null
@@ -75,6 +77,7 @@ export class SocketConnection implements Connection {
     this.failures = attachment.failures
     this.heardAt = attachment.heardAt
     this.claims = attachment.claims
+    this.received = attachment.received
     this.rate = new RateBucket(limits, attachment)
     this.flow = new Flow(limits, attachment)
     this.#savedTokens = attachment.tokens
@@ -114,7 +117,12 @@ export class SocketConnection implements Connection {
   flush(maxFrameBytes: number = this.#limits.maxMessageSize): void {
     const { outgoing } = this
     if (outgoing.length === 0) return
-    if (outgoing.length === 1) this.#sendOne(outgoing.pop()!)
+    const { frame } = this
+    this.frame = undefined
+    if (frame !== undefined && frameBytes(frame, maxFrameBytes) <= maxFrameBytes) {
+      outgoing.length = 0
+      this.#sendFrame(frame)
+    } else if (outgoing.length === 1) this.#sendOne(outgoing.pop()!)
     else if (this.major === 1 || this.codec === MsgPackCodec) {
       this.#sendBatch(outgoing.splice(0), maxFrameBytes)
     } else for (const envelope of outgoing.splice(0)) this.#sendOne(envelope)
@@ -139,6 +147,7 @@ export class SocketConnection implements Connection {
       failures: this.failures,
       heardAt: this.heardAt,
       claims: this.claims,
+      received: this.received,
       tokens: this.rate.tokens,
       filledAt: this.rate.filledAt,
       refusals: this.rate.refusals,

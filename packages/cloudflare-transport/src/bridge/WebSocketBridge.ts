@@ -11,6 +11,7 @@ import type { HubErrorCode } from "../protocol/HubError.ts"
 import { DEFAULT_LIMITS, type Limits } from "../protocol/Limits.ts"
 import type { Connection } from "../session/Connection.ts"
 import { NO_FLOW } from "../session/Flow.ts"
+import type { Order } from "../session/InSequence.ts"
 import { fullBucket } from "../session/RateBucket.ts"
 import { readAttachment } from "./Attachment.ts"
 import { type ConnectionLimits, SocketConnection } from "./SocketConnection.ts"
@@ -33,6 +34,20 @@ export interface BridgeHandler {
    * or left too much unread.
    */
   readonly violated: (connection: Connection, code: CloseCode, cause: string) => void
+  /** Who minds the order of reliable envelopes; without it `seq` means nothing. */
+  readonly sequences?: SequenceHandler
+}
+
+/** Told of reliable envelopes, before anything is done with them. */
+export interface SequenceHandler {
+  /** An envelope of this number came: it is taken, or refused, only where it is `next`. `undefined`: it means nothing. */
+  readonly order: (connection: Connection, seq: number) => Order | undefined
+  /** Whether the connection's client has sent reliable envelopes. */
+  readonly isSequenced: (connection: Connection) => boolean
+  /** Tells the client, surely, that its reliable envelope was refused. */
+  readonly refuse: (connection: Connection, refusal: Envelope.Envelope) => void
+  /** An event is over: what has to be stored before what is in line leaves, is stored now. */
+  readonly settle: () => void
 }
 
 export type BridgeLimits = ConnectionLimits & Pick<Limits, "maxStrikes">
@@ -81,6 +96,7 @@ export class WebSocketBridge {
           failures: 0,
           heardAt: now,
           claims,
+          received: 0,
           ...fullBucket(this.#limits, now),
           ...NO_FLOW,
         },
@@ -121,12 +137,13 @@ export class WebSocketBridge {
   #take(connection: SocketConnection, frame: string | ArrayBuffer, now: number): void {
     const { maxMessageSize } = this.#limits
     const size = frameBytes(frame, maxMessageSize)
+    connection.received += size
     if (size <= maxMessageSize) {
       this.#read(connection, typeof frame === "string" ? frame : new Uint8Array(frame), now)
     } else if (this.#admits(connection, undefined, now)) {
       const message = `the frame has ${size} bytes; at most ${maxMessageSize} are taken`
       const sizes = { messageSize: size, actualSize: size, maxSize: maxMessageSize }
-      this.#refuse(connection, "message_too_large", message, null, now, sizes)
+      this.#refuse(connection, "message_too_large", message, undefined, null, now, sizes)
     }
   }
 
@@ -179,6 +196,7 @@ export class WebSocketBridge {
 
   /** Sends what is in line on any connection. The bridge does so itself after each event. */
   flush(): void {
+    this.#handler.sequences?.settle()
     while (this.#dirty.length > 0) {
       const dirty = this.#dirty
       this.#dirty = []
@@ -206,14 +224,21 @@ export class WebSocketBridge {
       values = connection.codec.decode(frame)
     } catch (error) {
       if (!(error instanceof UndecodableFrame)) throw error
-      if (this.#admits(connection, undefined, now)) this.#strike(connection, error.message, null, now)
+      if (!this.#admits(connection, undefined, now)) return
+      this.#strike(connection, error.message, undefined, null, now)
+      // What it held may have been numbered: nothing can come after it.
+      if (this.#handler.sequences?.isSequenced(connection) === true)
+        this.#violated(connection, CloseCode.ProtocolViolation, "invalid_message")
       return
     }
     for (const value of values) {
       if (connection.state === "disconnecting" || connection.state === "disconnected") return
-      if (!this.#admits(connection, value, now)) continue
+      const order = this.#orderOf(connection, value)
+      if (order === "gap") return this.#violated(connection, CloseCode.SequenceGap, "sequence_gap")
+      if (!this.#admits(connection, value, now, order)) continue
       const envelope = Envelope.check(value)
-      if (envelope instanceof Envelope.Malformed) this.#strike(connection, envelope.reason, envelope.id, now)
+      if (envelope instanceof Envelope.Malformed)
+        this.#strike(connection, envelope.reason, order, envelope.id, now)
       else this.#receive(connection, envelope, now)
     }
   }
@@ -226,23 +251,32 @@ export class WebSocketBridge {
     try {
       this.#handler.received(connection, envelope, now)
     } catch (error) {
-      this.#refuse(connection, "internal_error", "the hub failed on this message", envelope.id, now)
+      const order = envelope.seq === undefined ? undefined : "next"
+      this.#refuse(connection, "internal_error", "the hub failed on this message", order, envelope.id, now)
       this.flush()
       this.#handler.failed(error, connection)
     }
+  }
+
+  /** Where the value stands among the reliable envelopes of its connection; `undefined`: it is none. */
+  #orderOf(connection: Connection, value: unknown): Order | undefined {
+    const seq = Envelope.seqOf(value)
+    return seq === undefined ? undefined : this.#handler.sequences?.order(connection, seq)
   }
 
   /**
    * Whether this, an envelope or what should be one, is within what its connection may send. Asked before
    * anything is done with it. Who goes on regardless is closed.
    */
-  #admits(connection: SocketConnection, value: unknown, now: number): boolean {
-    if (connection.rate.take()) return true
+  #admits(connection: SocketConnection, value: unknown, now: number, order?: Order): boolean {
+    // What was taken before is dropped, but not for nothing.
+    if (connection.rate.take()) return order !== "repeat"
     const { retryAfterMs, tooMany } = connection.rate.refuse(now)
     const limit = this.#limits.maxEnvelopesPerSecond
     const message = `more than ${limit} envelopes a second`
     const details = { retryAfter: retryAfterMs, retryAfterMs, limit }
-    this.#refuse(connection, "rate_limited", message, Envelope.idOf(value), now, details)
+    if (order !== "repeat")
+      this.#refuse(connection, "rate_limited", message, order, Envelope.idOf(value), now, details)
     if (tooMany) this.#violated(connection, CloseCode.RateLimited, "rate_limited")
     return false
   }
@@ -253,8 +287,14 @@ export class WebSocketBridge {
   }
 
   /** What is no envelope is told so; too many in a row close the connection. */
-  #strike(connection: SocketConnection, reason: string, id: string | null, now: number): void {
-    this.#refuse(connection, "invalid_message", reason, id, now)
+  #strike(
+    connection: SocketConnection,
+    reason: string,
+    order: Order | undefined,
+    id: string | null,
+    now: number,
+  ): void {
+    this.#refuse(connection, "invalid_message", reason, order, id, now)
     connection.strikes++
     connection.save()
     if (connection.strikes < this.#limits.maxStrikes) return
@@ -265,12 +305,15 @@ export class WebSocketBridge {
     connection: SocketConnection,
     code: HubErrorCode,
     message: string,
+    order: Order | undefined,
     id: string | null,
     now: number,
     details?: { readonly [key: string]: unknown },
   ): void {
-    const to = this.#handler.addressOf(connection)
-    connection.send(errorEnvelope(connection.major, to, code, message, now, id, details))
+    const { addressOf, sequences } = this.#handler
+    const refusal = errorEnvelope(connection.major, addressOf(connection), code, message, now, id, details)
+    if (order === undefined || sequences === undefined) connection.send(refusal)
+    else sequences.refuse(connection, refusal)
   }
 
   /** The one clean-up of a socket that is gone. */

@@ -47,7 +47,7 @@ export class GatewayCore {
       end(errorEnvelope(null, from, "timeout", message, this.#host.now(), asked.id))
     })
     const target = state.resolve(asked.to, now)
-    const ask = state.asks.open(from, from, asked.id, asked.to, target?.id ?? asked.to, timeout, now)
+    const ask = state.asks.open(from, from, asked.id, asked.to, target?.id ?? asked.to, timeout, false, now)
     state.askTimer.watch(ask)
     if (target === undefined) this.#outside.outbound.ask(envelope, this.#host.identity, timeout, now)
     else if (!state.deliver(target, envelope, now)) {

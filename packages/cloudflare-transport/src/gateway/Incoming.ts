@@ -57,7 +57,8 @@ const forActor = (hub: HubState, outside: Outside, { envelope, ask }: Delivery, 
   }
   // The asker is done with that one: the id is its own to use again.
   if (known !== undefined) hub.asks.close(known)
-  const opened = hub.asks.open(ask.home, from, envelope.id, to, target.id, ask.timeout, now)
+  const reliable = envelope.seq !== undefined
+  const opened = hub.asks.open(ask.home, from, envelope.id, to, target.id, ask.timeout, reliable, now)
   hub.askTimer.watch(opened)
   return TAKEN
 }

@@ -8,6 +8,7 @@ import type { HubErrorCode } from "../protocol/HubError.ts"
 import type { Ask } from "./Asks.ts"
 import { isElsewhere } from "./Elsewhere.ts"
 import type { HubState } from "./HubState.ts"
+import { surely } from "./Outboxes.ts"
 
 /** The ask is over without an answer: its asker hears why. */
 export const failAsk = (
@@ -29,8 +30,9 @@ export const failAsk = (
     code === "unknown_actor"
       ? hubEnvelope("hub:unknown_actor", asker, { actorAddress: target, message }, now, id)
       : errorEnvelope(session?.major ?? null, asker, code, message, now, id)
-  if (session !== undefined) hub.deliver(session, envelope, now)
-  else hub.elsewhere!.send(envelope, now, askerSession as Address.Address)
+  const failure = ask.reliable ? surely(envelope) : envelope
+  if (session !== undefined) hub.deliver(session, failure, now)
+  else hub.elsewhere!.send(failure, now, askerSession as Address.Address)
 }
 
 /** Ends the asks whose time is over; their askers hear `timeout`. */
@@ -55,7 +57,8 @@ export class AskTimer {
 
   /** An ask was opened: sees to it that it becomes a row, or times out, in time. */
   watch({ deadline, storeAt }: Ask): void {
-    this.#atLatest(Math.min(storeAt, deadline))
+    if (storeAt === 0) this.#hub.alarm.atLatest(deadline)
+    else this.#atLatest(Math.min(storeAt, deadline))
   }
 
   /** Nothing is only in memory. Without the timer the object may hibernate: one that waits is paid for. */

@@ -1,7 +1,8 @@
 /**
  * Open asks: who asked whom, and until when. Either side may be elsewhere; then in place of its session's
  * id stands the address of the object where it is. An ask begins in memory and becomes a row when it is a
- * second old, so that quick ones cost no row and slow ones outlive eviction. Ends exactly once.
+ * second old, so that quick ones cost no row and slow ones outlive eviction; a reliable one is a row at once.
+ * Ends exactly once.
  */
 import type { Address } from "@signal-hub/actor-core"
 import { isElsewhere } from "./Elsewhere.ts"
@@ -20,6 +21,8 @@ export interface Ask {
   readonly timeout: number
   /** Epoch milliseconds. */
   deadline: number
+  /** Whether it ends by a reliable answer. */
+  readonly reliable: boolean
   /** When it becomes a row, epoch milliseconds; `0`: it is one. */
   storeAt: number
 }
@@ -32,6 +35,7 @@ interface AskRow {
   readonly target_session: string
   readonly timeout: number
   readonly deadline: number
+  readonly reliable: number
 }
 
 const keyOf = (asker: string, id: string): string => `${asker}\n${id}`
@@ -76,10 +80,10 @@ export class Asks {
     target: Address.Address,
     targetSession: string,
     timeout: number,
+    reliable: boolean,
     now: number,
   ): Ask {
-    this.#volatile++
-    return this.#remember({
+    const ask = this.#remember({
       asker: from,
       id,
       askerSession,
@@ -87,8 +91,14 @@ export class Asks {
       targetSession,
       timeout,
       deadline: now + timeout,
-      storeAt: now + this.#volatileFor,
+      reliable,
+      storeAt: reliable ? 0 : now + this.#volatileFor,
     })
+    if (reliable) {
+      this.#stored++
+      this.#write(ask)
+    } else this.#volatile++
+    return ask
   }
 
   /** How many the session has asked and has open. */
@@ -191,8 +201,8 @@ export class Asks {
 
   #write(ask: Ask): void {
     this.#sql.run(
-      `INSERT OR REPLACE INTO ask (asker, id, asker_session, target, target_session, timeout, deadline)
-       VALUES (?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT OR REPLACE INTO ask (asker, id, asker_session, target, target_session, timeout, deadline, reliable)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
       ask.asker,
       ask.id,
       ask.askerSession,
@@ -200,6 +210,7 @@ export class Asks {
       ask.targetSession,
       ask.timeout,
       ask.deadline,
+      ask.reliable ? 1 : 0,
     )
   }
 
@@ -220,5 +231,6 @@ const fromRow = (row: AskRow): Ask => ({
   targetSession: row.target_session,
   timeout: row.timeout,
   deadline: row.deadline,
+  reliable: row.reliable === 1,
   storeAt: 0,
 })

@@ -18,9 +18,14 @@ export const admits = (
   address: Address.Address,
   sender: Session,
   from: Address.Address,
-  id: string,
+  envelope: Envelope.Envelope,
   now: number,
 ): boolean => {
+  if (envelope.seq !== undefined && reader.major === 1 && hub.outboxes.of(reader).isFull) {
+    const message = `too much waits for ${address}`
+    hub.refuse(sender, from, "queue_full", message, envelope, now, { actorAddress: address })
+    return false
+  }
   if (hub.sessions.connectionOf(reader)?.flow.slow !== true) return true
   const { pauses } = hub
   if (!pauses.has(reader, sender, address) && pauses.countOf(reader) < hub.host.limits.maxPausesPerSession) {
@@ -30,7 +35,7 @@ export const admits = (
     return true
   }
   const message = `${address} reads slower than it is sent to`
-  hub.refuse(sender, from, "queue_full", message, id, now, { actorAddress: address })
+  hub.refuse(sender, from, "queue_full", message, envelope, now, { actorAddress: address })
   return false
 }
 

@@ -3,6 +3,7 @@ import { mayRegister, maySubscribe, mayWatch } from "../auth/Authorization.ts"
 import { hubEnvelope } from "../protocol/HubEnvelope.ts"
 import { addressOf, type Session } from "../session/Session.ts"
 import type { HubState } from "./HubState.ts"
+import { surely } from "./Outboxes.ts"
 import { endAddress } from "./Lifecycle.ts"
 import { leavePresence } from "./TopicRequests.ts"
 
@@ -15,7 +16,8 @@ export const endWhatIsForbidden = (hub: HubState, session: Session, now: number)
     if (mayRegister(claims, registration.address)) continue
     endAddress(hub, registration, "unregistered", now)
     const payload = { actorAddress: registration.address, reason: "forbidden" }
-    hub.announce(() => void hub.deliver(session, hubEnvelope("hub:unregistered", owner, payload, now), now))
+    const unregistered = surely(hubEnvelope("hub:unregistered", owner, payload, now))
+    hub.announce(() => void hub.deliver(session, unregistered, now))
   }
   const tell = (message: string, details: { readonly [field: string]: unknown }): void =>
     hub.announce(() => hub.refuse(session, owner, "forbidden", message, null, now, details))

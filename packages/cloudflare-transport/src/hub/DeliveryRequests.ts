@@ -6,6 +6,7 @@ import { type BroadcastAck, type DeliveryAck, HUB_ADDRESS } from "../protocol/Hu
 import { admits, deliverCopy } from "./Backpressure.ts"
 import { unmarked } from "./Marks.ts"
 import * as Fields from "./Fields.ts"
+import { likeThat } from "./Outboxes.ts"
 import { literalPrefix, type Registration } from "./Registry.ts"
 import { malformed, Refusal } from "./Refusal.ts"
 import type { Answer, Request } from "./Requests.ts"
@@ -43,16 +44,20 @@ export const send = (request: Request): Answer | undefined => {
     else hub.deadLetter(copy, "unknown_actor", now)
     return undefined
   }
-  if (!admits(hub, target, to, session, from, envelope.id, now)) return undefined
-  if (!hub.deliver(target, copy, now)) {
+  if (!admits(hub, target, to, session, from, envelope, now)) return undefined
+  if (!hub.deliver(target, likeThat(copy, envelope), now)) {
     if (envelope.pattern === "tell") return undefined
     throw new Refusal("actor_terminated", `${to} has lost its connection`)
   }
-  return sent(request, now)
+  return sent(request, now, target.connectionId === null ? "queued" : "delivered")
 }
 
-export const sent = ({ envelope }: Request, deliveredAt: number): Answer => {
-  const payload: DeliveryAck = { messageId: envelope.id, deliveredAt, status: "delivered" }
+export const sent = (
+  { envelope }: Request,
+  deliveredAt: number,
+  status: DeliveryAck["status"] = "delivered",
+): Answer => {
+  const payload: DeliveryAck = { messageId: envelope.id, deliveredAt, status }
   return { payload }
 }
 

@@ -162,7 +162,7 @@ export class HubCore {
     const from = state.enforceFrom(session, envelope.from, now)
     if (isExpired(envelope, receivedAt, now)) {
       if (envelope.pattern === "tell") return state.deadLetter(envelope, "expired", now)
-      return state.refuse(session, from, "message_expired", "its ttl ran out", envelope.id, now)
+      return state.refuse(session, from, "message_expired", "its ttl ran out", envelope, now)
     }
     if (envelope.type.startsWith("hub:")) {
       handleRequest({ hub: state, connection, session, from, envelope, now })

@@ -10,7 +10,7 @@ import type { TerminatedReason } from "../protocol/HubMessage.ts"
 import type { Connection } from "../session/Connection.ts"
 import { canGo } from "../session/ConnectionState.ts"
 import type { Multicast } from "../session/Multicast.ts"
-import { type Outbox, volatileOutbox } from "../session/Outbox.ts"
+import { unnumbered } from "../session/Outbox.ts"
 import { addressOf, type Session, tokenUntil } from "../session/Session.ts"
 import { Sessions } from "../session/Sessions.ts"
 import { SpentRates } from "../session/SpentRates.ts"
@@ -24,7 +24,9 @@ import { Metrics } from "./Metrics.ts"
 import { Pauses } from "./Pauses.ts"
 import { diffFor, Presence } from "./Presence.ts"
 import { Registry } from "./Registry.ts"
+import { type About, likeThat, Outboxes, surely } from "./Outboxes.ts"
 import { Replies } from "./Replies.ts"
+import { Sequences } from "./Sequences.ts"
 import { Topics } from "./Topics.ts"
 import { Watches } from "./Watches.ts"
 
@@ -54,7 +56,8 @@ export class HubState {
   readonly alarm: Alarm
   readonly metrics: Metrics
   readonly deadLetters: DeadLetters
-  readonly outbox: Outbox
+  readonly sequences: Sequences
+  readonly outboxes: Outboxes
   readonly replies = new Replies()
   readonly on: HubEvents
   /** `undefined` in a hub, which is all there is. */
@@ -86,7 +89,8 @@ export class HubState {
     this.alarm = new Alarm(host, armedAt, () => this.elsewhere?.dueAt())
     this.metrics = new Metrics(host.now())
     this.deadLetters = new DeadLetters(host.limits.maxDeadLetters)
-    this.outbox = volatileOutbox((session) => this.sessions.connectionOf(session))
+    this.sequences = new Sequences(host, this.sessions)
+    this.outboxes = new Outboxes(this)
     this.elsewhere = elsewhere?.(this)
   }
 
@@ -126,18 +130,34 @@ export class HubState {
     return this.registry.holder(written, now) === session ? written : own
   }
 
-  /** Sends to the session; what can't be sent is a dead letter. Gives whether it is on its way. */
+  /**
+   * Sends to the session; what can't be sent is a dead letter. Gives whether it is on its way: what is
+   * reliable is, also while the session waits for a connection.
+   */
   deliver(session: Session, envelope: Envelope.Envelope, now: number, copyOf?: Multicast): boolean {
+    const isReliable = envelope.seq !== undefined && session.major !== 0
     const expired = tokenUntil(session) <= now
-    if (!expired && this.outbox.offer(session, envelope, copyOf)) {
-      this.metrics.messagesSent++
-      return true
-    }
-    this.deadLetter(envelope, "disconnected", now)
-    if (session.connectionId !== null) {
+    const connection = expired ? undefined : this.sessions.connectionOf(session)
+    if (connection === undefined && session.connectionId !== null) {
       if (expired) this.on.tokenExpired(session, now)
       else this.on.socketGone(session, now)
     }
+    if (isReliable) {
+      // It may have ended just now.
+      if (this.sessions.byId(session.id) === session) {
+        this.metrics.messagesSent++
+        this.outboxes.offer(session, envelope, connection, now)
+        return true
+      }
+    } else if (connection !== undefined) {
+      if (session.replayed === null) {
+        connection.send(envelope.seq === undefined ? envelope : unnumbered(envelope), copyOf)
+        this.metrics.messagesSent++
+        return true
+      }
+      if (this.outboxes.hold(session, envelope)) return true
+    }
+    this.deadLetter(envelope, connection === undefined ? "disconnected" : "slow_consumer", now)
     return false
   }
 
@@ -152,14 +172,14 @@ export class HubState {
     session: Session,
     to: Address.Address,
     code: HubErrorCode,
-    message: string,
-    correlationId: string | null,
+    about: About | null,
     now: number,
     details?: LogFields,
   ): void {
     this.metrics.errors++
     if (code === "forbidden") this.logSession("request_forbidden", session, { reason: message })
-    this.deliver(session, errorEnvelope(session.major, to, code, message, now, correlationId, details), now)
+    const refusal = errorEnvelope(session.major, to, code, message, now, about?.id ?? null, details)
+    this.deliver(session, likeThat(refusal, about), now)
   }
 
   /** The address is nobody's any more: its watchers are told, once. */
@@ -180,7 +200,8 @@ export class HubState {
     now: number,
   ): void {
     session.watches = undefined
-    this.tell(session, hubEnvelope("hub:terminated", watcher, { actorAddress: address, reason }, now))
+    const terminated = hubEnvelope("hub:terminated", watcher, { actorAddress: address, reason }, now)
+    this.tell(session, surely(terminated))
   }
 
   /** Tells the session of something, after the answers that it waits for. */

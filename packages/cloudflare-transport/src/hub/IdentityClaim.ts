@@ -9,6 +9,7 @@ import { hubEnvelope } from "../protocol/HubEnvelope.ts"
 import { addressOf, type Session } from "../session/Session.ts"
 import { countTakeover, planTakeover } from "../session/Takeover.ts"
 import type { HubState } from "./HubState.ts"
+import { surely } from "./Outboxes.ts"
 import { disconnect, endAddress, endAsks, logEnd, releaseConnection } from "./Lifecycle.ts"
 import { Refusal } from "./Refusal.ts"
 import type { Registration } from "./Registry.ts"
@@ -109,5 +110,6 @@ export const moveAway = (hub: HubState, registration: Registration, now: number)
   endAddress(hub, registration, isLive ? "superseded" : "expired", now)
   if (holder === undefined) return
   const payload = { actorAddress: address, reason: "superseded" }
-  hub.announce(() => hub.tell(holder, hubEnvelope("hub:unregistered", addressOf(holder), payload, now)))
+  const unregistered = hubEnvelope("hub:unregistered", addressOf(holder), payload, now)
+  hub.announce(() => hub.tell(holder, surely(unregistered)))
 }

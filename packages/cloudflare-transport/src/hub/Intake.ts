@@ -112,15 +112,15 @@ export class Intake {
     return sessionId === null ? maxParkedUnconnected : maxParked
   }
 
-  #refuseParked(connection: Connection, { from, id }: Envelope.Envelope, now: number): void {
+  #refuseParked(connection: Connection, envelope: Envelope.Envelope, now: number): void {
     const hub = this.#hub
     const message = `${this.#mostParked(connection)} messages wait for an earlier one of this connection`
     const session = hub.sessions.of(connection)
     if (session === undefined) {
       const to = provisionalAddress(connection.id)
-      return connection.send(errorEnvelope(null, to, "queue_full", message, now, id))
+      return connection.send(errorEnvelope(null, to, "queue_full", message, now, envelope.id))
     }
-    hub.refuse(session, hub.enforceFrom(session, from, now), "queue_full", message, id, now)
+    hub.refuse(session, hub.enforceFrom(session, envelope.from, now), "queue_full", message, envelope, now)
   }
 }
 

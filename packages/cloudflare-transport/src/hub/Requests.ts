@@ -132,7 +132,7 @@ const conclude = (request: Request, outcome: Answer | Refusal | undefined): void
 const refuse = (request: Request, refusal: Refusal): void => {
   const { hub, connection, session, from, envelope, now } = request
   const { close, code, details, message } = refusal
-  hub.refuse(session, from, code, message, envelope.id, now, details)
+  hub.refuse(session, from, code, message, envelope, now, details)
   if (close === undefined) return
   closeConnection(hub, connection, close, code)
   connectionLost(hub, connection, code, now)

@@ -13,6 +13,7 @@ import type { Ask } from "./Asks.ts"
 import { admits } from "./Backpressure.ts"
 import { unmarked } from "./Marks.ts"
 import type { HubState } from "./HubState.ts"
+import { likeThat, surely } from "./Outboxes.ts"
 
 /** Whether its time is over. `ttl` is what remained when it was received. */
 export const isExpired = (envelope: Envelope.Envelope, receivedAt: number, now: number): boolean =>
@@ -27,50 +28,55 @@ export const route = (
   now: number,
 ): void => {
   if (envelope.to === HUB_ADDRESS) {
-    hub.refuse(
-      sender,
-      from,
-      "unknown_type",
-      `the hub has no message type "${envelope.type}"`,
-      envelope.id,
-      now,
-    )
+    const message = `the hub has no message type "${envelope.type}"`
+    hub.refuse(sender, from, "unknown_type", message, envelope, now)
   } else if (envelope.pattern === "tell" && envelope.correlationId !== null) {
     correlated(hub, sender, from, envelope, envelope.correlationId, now)
   } else if (!maySend(sender.claims, envelope.to)) {
     const message = `the token does not allow to send to ${envelope.to}`
-    hub.refuse(sender, from, "forbidden", message, envelope.id, now)
+    hub.refuse(sender, from, "forbidden", message, envelope, now)
   } else if (envelope.pattern === "ask") {
     ask(hub, sender, from, envelope, now)
   } else {
     const target = hub.resolve(envelope.to, now)
     if (target === undefined) {
-      if (hub.elsewhere === undefined) hub.deadLetter(envelope, "unknown_actor", now)
-      else hub.elsewhere.send(withFrom(envelope, from), now)
-    } else if (admits(hub, target, envelope.to, sender, from, envelope.id, now)) {
+      if (hub.elsewhere !== undefined) hub.elsewhere.send(withFrom(envelope, from), now)
+      else if (envelope.seq === undefined) hub.deadLetter(envelope, "unknown_actor", now)
+      // Who sends reliably hears what becomes of it.
+      else unknownActor(hub, sender, from, envelope, now)
+    } else if (admits(hub, target, envelope.to, sender, from, envelope, now)) {
       hub.deliver(target, withFrom(envelope, from), now)
     }
   }
 }
 
-/** The envelope as it is delivered: with the sender enforced, unmarked, and not of its sequence. */
-const withFrom = (envelope: Envelope.Envelope, from: Address.Address): Envelope.Envelope => {
+/**
+ * The envelope as it is delivered: with the sender enforced, unmarked, reliable where it is to be, and then to
+ * be numbered anew.
+ */
+const withFrom = (
+  envelope: Envelope.Envelope,
+  from: Address.Address,
+  reliable = envelope.seq !== undefined,
+): Envelope.Envelope => {
   const metadata = unmarked(envelope.metadata)
-  return envelope.from === from && envelope.metadata === metadata && envelope.seq === undefined
-    ? envelope
-    : {
-        id: envelope.id,
-        from,
-        to: envelope.to,
-        type: envelope.type,
-        payload: envelope.payload,
-        pattern: envelope.pattern,
-        correlationId: envelope.correlationId,
-        timestamp: envelope.timestamp,
-        metadata,
-        ttl: envelope.ttl,
-        signature: envelope.signature,
-      }
+  if (envelope.from === from && envelope.metadata === metadata && !reliable && envelope.seq === undefined) {
+    return envelope
+  }
+  const enforced: Envelope.Envelope = {
+    id: envelope.id,
+    from,
+    to: envelope.to,
+    type: envelope.type,
+    payload: envelope.payload,
+    pattern: envelope.pattern,
+    correlationId: envelope.correlationId,
+    timestamp: envelope.timestamp,
+    metadata,
+    ttl: envelope.ttl,
+    signature: envelope.signature,
+  }
+  return reliable ? surely(enforced) : enforced
 }
 
 const ask = (
@@ -84,23 +90,25 @@ const ask = (
   const held = metadata.forwardOf === id ? heldAsk(hub, sender, envelope) : undefined
   if (held !== undefined) return forward(hub, held, sender, from, envelope, now)
   if (hub.asks.get(from, id) !== undefined) {
-    return hub.refuse(sender, from, "invalid_message", `"id" is that of an ask that is still open`, id, now)
+    const message = `"id" is that of an ask that is still open`
+    return hub.refuse(sender, from, "invalid_message", message, envelope, now)
   }
   const { maxAsksPerSession, defaultAskTimeout, maxAskTimeout } = hub.host.limits
   if (hub.asks.countOf(sender) >= maxAsksPerSession) {
-    return hub.refuse(sender, from, "too_many_asks", `${maxAsksPerSession} asks are open`, id, now)
+    return hub.refuse(sender, from, "too_many_asks", `${maxAsksPerSession} asks are open`, envelope, now)
   }
   const target = hub.resolve(to, now)
   const timeout = Math.min(envelope.ttl ?? defaultAskTimeout, maxAskTimeout)
   if (target === undefined) {
     if (hub.elsewhere === undefined) return unknownActor(hub, sender, from, envelope, now)
     hub.elsewhere.ask(withFrom(envelope, from), timeout, now)
-  } else if (!admits(hub, target, to, sender, from, id, now)) {
+  } else if (!admits(hub, target, to, sender, from, envelope, now)) {
     return
   } else if (!hub.deliver(target, withFrom(envelope, from), now)) {
-    return hub.refuse(sender, from, "actor_terminated", `${to} has lost its connection`, id, now)
+    return hub.refuse(sender, from, "actor_terminated", `${to} has lost its connection`, envelope, now)
   }
-  const opened = hub.asks.open(sender.id, from, id, to, target?.id ?? to, timeout, now)
+  const reliable = envelope.seq !== undefined
+  const opened = hub.asks.open(sender.id, from, id, to, target?.id ?? to, timeout, reliable, now)
   hub.askTimer.watch(opened)
 }
 
@@ -115,7 +123,8 @@ export const unknownActor = (
 ): void => {
   hub.metrics.errors++
   const payload = { actorAddress: address, message: `there is no actor at ${address}` }
-  hub.deliver(asker, hubEnvelope("hub:unknown_actor", from, payload, now, envelope.id), now)
+  const answer = hubEnvelope("hub:unknown_actor", from, payload, now, envelope.id)
+  hub.deliver(asker, likeThat(answer, envelope), now)
 }
 
 /**
@@ -143,7 +152,7 @@ const forward = (
     return hub.elsewhere.forward(open, withFrom(envelope, open.asker), now)
   }
   // Refused, it stays with its holder.
-  if (target !== undefined && !admits(hub, target, envelope.to, holder, from, envelope.id, now)) return
+  if (target !== undefined && !admits(hub, target, envelope.to, holder, from, envelope, now)) return
   if (target !== undefined && hub.deliver(target, withFrom(envelope, open.asker), now)) {
     hub.asks.forward(open, envelope.to, target.id)
   } else {
@@ -166,7 +175,7 @@ const correlated = (
     if (open === undefined) return hub.deadLetter(envelope, "no_such_ask", now)
     const target = hub.sessionOf(open.targetSession)
     // Refused, it changes nothing: it may be sent again.
-    if (target !== undefined && !admits(hub, target, envelope.to, sender, from, envelope.id, now)) return
+    if (target !== undefined && !admits(hub, target, envelope.to, sender, from, envelope, now)) return
     if (envelope.type === "actor:cancel") hub.asks.close(open)
     // Who demands still waits: the next answer may take as long again.
     else hub.asks.extend(open, now)
@@ -178,10 +187,11 @@ const correlated = (
   const answerer = open?.targetSession === sender.id ? answersFrom(open, envelope, from) : undefined
   if (open === undefined || answerer === undefined) return hub.deadLetter(envelope, "no_such_ask", now)
   const asker = hub.sessionOf(open.askerSession)
-  if (asker !== undefined && !admits(hub, asker, envelope.to, sender, from, envelope.id, now)) return
+  if (asker !== undefined && !admits(hub, asker, envelope.to, sender, from, envelope, now)) return
   if (AnswerStream.isMoreToCome(envelope)) hub.asks.extend(open, now)
   else hub.asks.close(open)
-  toSession(hub, open.askerSession, asker, withFrom(envelope, answerer), now)
+  const reliable = open.reliable || envelope.seq !== undefined
+  toSession(hub, open.askerSession, asker, withFrom(envelope, answerer, reliable), now)
 }
 
 /**

@@ -66,6 +66,13 @@ export interface Limits {
   readonly durableSubscriptionFor: number
   /** How long joins and leaves are gathered before they are told, in milliseconds. */
   readonly presenceWindow: number
+  /** What may wait for a session's client to acknowledge it: envelopes, and bytes. */
+  readonly maxOutboxEnvelopes: number
+  readonly maxOutboxBytes: number
+  /** How long the acknowledgement of reliable envelopes may wait for more of them, in milliseconds. */
+  readonly ackInterval: number
+  /** Reliable envelopes that are acknowledged at once. */
+  readonly ackEvery: number
   /** Dead letters that are kept to look into. */
   readonly maxDeadLetters: number
   /** How long a call from one object to another may take, in milliseconds. */
@@ -123,6 +130,10 @@ export const DEFAULT_LIMITS: Limits = {
   broadcastSlice: 1_000,
   durableSubscriptionFor: 7 * 24 * 3_600_000,
   presenceWindow: 50,
+  maxOutboxEnvelopes: 10_000,
+  maxOutboxBytes: 16 * 1_048_576,
+  ackInterval: 250,
+  ackEvery: 64,
   maxDeadLetters: 1_000,
   callTimeout: 10_000,
   maxLane: 1_000,

@@ -2,7 +2,7 @@
  * One connection of a session, as the core sees it: an id, what its socket's attachment keeps over
  * hibernation, and what is waiting to leave. A session outlives its connections.
  */
-import type { Envelope } from "@signal-hub/actor-core"
+import type { Codec, Envelope } from "@signal-hub/actor-core"
 import type { ProtocolMajor } from "../protocol/Version.ts"
 import type { ConnectionState } from "./ConnectionState.ts"
 import type { Flow } from "./Flow.ts"
@@ -12,6 +12,7 @@ import type { Session } from "./Session.ts"
 
 export interface Connection {
   readonly id: string
+  readonly codec: Codec
   /** Epoch milliseconds. */
   readonly openedAt: number
   state: ConnectionState
@@ -35,6 +36,10 @@ export interface Connection {
   claims: string | null
   /** What leaves with the next flush, in order. */
   readonly outgoing: Array<Envelope.Envelope>
+  /** What leaves with the next flush as a frame, where it was encoded already. */
+  frame: string | Uint8Array | undefined
+  /** Bytes of the data frames that came on it, as far as they were counted. */
+  received: number
   /** What came in while an earlier envelope of this connection is still worked on; `null`: nothing is. */
   parked: Array<{ readonly envelope: Envelope.Envelope; readonly receivedAt: number }> | null
   /** When the runtime last answered a ping for it, epoch milliseconds; 0 where never. */

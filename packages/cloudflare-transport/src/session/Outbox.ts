@@ -1,24 +1,366 @@
 /**
- * The port through which envelopes leave for a session, whatever becomes of its connection. The
- * volatile outbox hands over to the live connection or refuses; one that stores what is not yet
- * acknowledged takes its place for reliable envelopes.
+ * The outbox of a session: reliable envelopes for its client, in rows until the client has acknowledged
+ * them, in order. What leaves in one turn is one row, and the frame that is sent is what is stored. An
+ * envelope gets its number when it is first transmitted; what comes while there is no connection, or while
+ * an earlier connection's rest is replayed, waits without one. Knows no socket and no session's fate.
+ *
+ * Numbers and rows: architecture as in MQTT 5 (session state, section 4.1), numbers as in TCP.
  */
-import type { Envelope } from "@signal-hub/actor-core"
+import { type Codec, Envelope, JsonCodec } from "@signal-hub/actor-core"
+import { MsgPackCodec } from "@signal-hub/actor-core/codec/msgpack"
+import type { Limits } from "../protocol/Limits.ts"
+import type { Sql } from "../storage/Sql.ts"
 import type { Connection } from "./Connection.ts"
-import type { Multicast } from "./Multicast.ts"
 import type { Session } from "./Session.ts"
 
-export interface Outbox {
-  /** Whether the envelope is on its way. `false`: the session has no connection, nothing was kept. */
-  readonly offer: (session: Session, envelope: Envelope.Envelope, copyOf?: Multicast) => boolean
+/** The `seq` of a reliable envelope on its way to an outbox, which gives it its number. */
+export const UNNUMBERED = 0
+
+/** Bytes of one row, so that none is larger than a database takes. */
+const MOST_ROW_BYTES = 1_048_576
+
+export type OutboxLimits = Pick<
+  Limits,
+  "maxOutboxEnvelopes" | "maxOutboxBytes" | "pauseThreshold" | "maxParked"
+>
+
+/** A row without its frame: what was given out together. */
+interface Chunk {
+  readonly position: number
+  /** `null`: it waits to be transmitted for the first time. */
+  first: number | null
+  count: number
+  bytes: number
 }
 
-/** An outbox that keeps nothing. `connectionOf` gives the open connection of a session. */
-export const volatileOutbox = (connectionOf: (session: Session) => Connection | undefined): Outbox => ({
-  offer: (session, envelope, copyOf) => {
-    const connection = connectionOf(session)
-    if (connection === undefined) return false
-    connection.send(envelope, copyOf)
+interface Row {
+  readonly position: number
+  readonly first_seq: number | null
+  readonly count: number
+  readonly bytes: number
+}
+
+/** What the outbox holds, as it was given. */
+interface Kept {
+  readonly envelope: Envelope.Envelope
+  /** When it was received; epoch milliseconds. */
+  readonly receivedAt: number
+}
+
+export class Outbox {
+  readonly #sql: Sql
+  readonly #session: Session
+  readonly #limits: OutboxLimits
+  readonly #chunks: Array<Chunk>
+  /** How many of the chunks were transmitted on this connection. */
+  #cursor: number
+  /** Their bytes. */
+  #inFlight = 0
+  #bytes = 0
+  #last: number
+  #position = 0
+  #waiting = 0
+  /** What was given in this turn: not yet a row. */
+  #fresh: Array<Envelope.Envelope> = []
+  #freshLive = false
+  #freshAt = 0
+  /** Volatile envelopes that came after what is still to be replayed: in memory only. */
+  #held: Array<{ readonly after: number; readonly envelope: Envelope.Envelope }> = []
+
+  constructor(sql: Sql, session: Session, limits: OutboxLimits) {
+    this.#sql = sql
+    this.#session = session
+    this.#limits = limits
+    const rows = sql.all<Row>(
+      "SELECT position, first_seq, count, bytes FROM outbox WHERE session = ? ORDER BY position",
+      session.id,
+    )
+    this.#chunks = rows.map(({ position, first_seq, count, bytes }) => ({
+      position,
+      first: first_seq,
+      count,
+      bytes,
+    }))
+    this.#last = session.outAcked
+    this.#cursor = 0
+    for (const chunk of this.#chunks) {
+      this.#position = chunk.position
+      this.#bytes += chunk.bytes
+      if (chunk.first === null) this.#waiting += chunk.count
+      else this.#last = lastOf(chunk)
+      if (!this.#isTransmitted(chunk)) continue
+      this.#cursor++
+      this.#inFlight += chunk.bytes
+    }
+  }
+
+  /** The last number given. */
+  get last(): number {
+    return this.#last
+  }
+
+  /** How many envelopes it holds. */
+  get count(): number {
+    return this.#last - this.#session.outAcked + this.#waiting
+  }
+
+  /** Whether it takes no more. */
+  get isFull(): boolean {
+    const { maxOutboxEnvelopes, maxOutboxBytes } = this.#limits
+    return this.count >= maxOutboxEnvelopes || this.#bytes >= maxOutboxBytes
+  }
+
+  /** Takes an envelope: it leaves now on the connection, or when there is one and its turn has come. */
+  offer(envelope: Envelope.Envelope, connection: Connection | undefined, now: number): void {
+    const live = connection !== undefined && this.#session.replayed === null
+    if (live !== this.#freshLive) this.write()
+    this.#freshLive = live
+    this.#freshAt = now
+    if (live) {
+      const numbered = { ...envelope, seq: ++this.#last }
+      this.#fresh.push(numbered)
+      connection.send(numbered)
+    } else {
+      this.#fresh.push(unnumbered(envelope))
+      this.#waiting++
+    }
+  }
+
+  /** A volatile envelope waits until what came before it was replayed. `false`: too many wait. */
+  hold(envelope: Envelope.Envelope): boolean {
+    this.write()
+    if (this.#held.length >= this.#limits.maxParked) return false
+    this.#held.push({ after: this.#position, envelope })
     return true
-  },
-})
+  }
+
+  /** Makes a row of what was given in this turn. */
+  write(connection?: Connection): void {
+    const batch = this.#fresh
+    if (batch.length === 0) return
+    this.#fresh = []
+    const frame = this.#insert(batch, this.#freshAt, this.#freshLive ? connection : undefined)
+    // What is in line on the connection is this: it is encoded already.
+    if (this.#freshLive && connection?.outgoing.length === batch.length) connection.frame = frame
+  }
+
+  /** The client has all through this number. Its own number that is not yet given is refused before. */
+  acknowledge(through: number): void {
+    const session = this.#session
+    if (through <= session.outAcked) return
+    session.outAcked = through
+    let gone = 0
+    for (const chunk of this.#chunks) {
+      if (chunk.first === null || lastOf(chunk) > through) break
+      gone++
+      this.#bytes -= chunk.bytes
+      if (gone <= this.#cursor) this.#inFlight -= chunk.bytes
+    }
+    if (gone === 0) return
+    const { position } = this.#chunks[gone - 1]!
+    this.#sql.run("DELETE FROM outbox WHERE session = ? AND position <= ?", session.id, position)
+    this.#chunks.splice(0, gone)
+    this.#cursor = Math.max(0, this.#cursor - gone)
+  }
+
+  /** A new connection: whatever is there is transmitted on it, from the start. */
+  rewind(): void {
+    this.write()
+    this.#session.replayed = this.#session.outAcked
+    this.#cursor = 0
+    this.#inFlight = 0
+    this.#held = []
+  }
+
+  /**
+   * Transmits what is there, as far as the client has acknowledged what it was sent. Gives the envelopes that
+   * were not transmitted in time.
+   */
+  replay(connection: Connection, now: number): ReadonlyArray<Envelope.Envelope> {
+    const session = this.#session
+    const late: Array<Envelope.Envelope> = []
+    this.write(connection)
+    while (session.replayed !== null) {
+      const chunk = this.#chunks[this.#cursor]
+      if (chunk === undefined) {
+        session.replayed = null
+        this.#release(connection, Number.POSITIVE_INFINITY)
+        break
+      }
+      if (this.#inFlight > 0 && this.#inFlight + chunk.bytes > this.#limits.pauseThreshold) break
+      this.#release(connection, chunk.position)
+      for (const envelope of this.#transmit(chunk, connection, now, late)) connection.send(envelope)
+    }
+    return late
+  }
+
+  /** Empties it, and gives what it held. */
+  drain(): ReadonlyArray<Kept> {
+    this.write()
+    const kept = this.#chunks.length === 0 ? [] : this.#all()
+    if (this.#chunks.length > 0) this.#sql.run("DELETE FROM outbox WHERE session = ?", this.#session.id)
+    this.#chunks.length = 0
+    this.#cursor = 0
+    this.#inFlight = 0
+    this.#bytes = 0
+    this.#waiting = 0
+    this.#held = []
+    this.#session.outAcked = this.#last
+    return kept
+  }
+
+  /** Takes what another held: it is transmitted before what comes from now on. */
+  adopt(kept: ReadonlyArray<Kept>): void {
+    if (kept.length === 0) return
+    this.write()
+    this.#session.replayed ??= this.#last
+    for (const { envelope, receivedAt } of kept) {
+      if (this.#freshAt !== receivedAt || this.#freshLive) this.write()
+      this.#freshAt = receivedAt
+      this.#freshLive = false
+      this.#fresh.push(unnumbered(envelope))
+      this.#waiting++
+    }
+    this.write()
+  }
+
+  /** Gives a chunk that waits its numbers; takes what is acknowledged out of one that has them. */
+  #transmit(
+    chunk: Chunk,
+    connection: Connection,
+    now: number,
+    late: Array<Envelope.Envelope>,
+  ): ReadonlyArray<Envelope.Envelope> {
+    const session = this.#session
+    const { id } = session
+    const [row] = this.#sql.all<Stored>(
+      "SELECT received_at, frame FROM outbox WHERE session = ? AND position = ?",
+      id,
+      chunk.position,
+    )
+    const envelopes = decode(row!)
+    if (chunk.first !== null) {
+      this.#cursor++
+      this.#inFlight += chunk.bytes
+      session.replayed = lastOf(chunk)
+      return envelopes.filter(({ seq }) => seq! > session.outAcked)
+    }
+    const waited = Math.max(0, now - row!.received_at)
+    const numbered: Array<Envelope.Envelope> = []
+    for (const envelope of envelopes) {
+      const ttl = envelope.ttl === null ? null : envelope.ttl - waited
+      if (ttl !== null && ttl <= 0) late.push(envelope)
+      else numbered.push({ ...envelope, ttl, seq: this.#last + numbered.length + 1 })
+    }
+    this.#waiting -= chunk.count
+    this.#bytes -= chunk.bytes
+    if (numbered.length === 0) {
+      this.#sql.run("DELETE FROM outbox WHERE session = ? AND position = ?", id, chunk.position)
+      this.#chunks.splice(this.#cursor, 1)
+      return numbered
+    }
+    const frame = connection.codec.encode(numbered)
+    chunk.first = this.#last + 1
+    chunk.count = numbered.length
+    chunk.bytes = frame.length
+    this.#sql.run(
+      "UPDATE outbox SET first_seq = ?, count = ?, bytes = ?, frame = ? WHERE session = ? AND position = ?",
+      chunk.first,
+      chunk.count,
+      chunk.bytes,
+      frame,
+      id,
+      chunk.position,
+    )
+    this.#last = lastOf(chunk)
+    this.#bytes += chunk.bytes
+    this.#cursor++
+    this.#inFlight += chunk.bytes
+    session.replayed = this.#last
+    return numbered
+  }
+
+  #insert(
+    batch: ReadonlyArray<Envelope.Envelope>,
+    receivedAt: number,
+    connection: Connection | undefined,
+  ): string | Uint8Array | undefined {
+    const frame = (connection?.codec ?? MsgPackCodec).encode(batch)
+    if (frame.length > MOST_ROW_BYTES && batch.length > 1) {
+      const half = batch.length >> 1
+      this.#insert(batch.slice(0, half), receivedAt, connection)
+      this.#insert(batch.slice(half), receivedAt, connection)
+      return undefined
+    }
+    const first = this.#freshLive ? batch[0]!.seq! : null
+    const chunk: Chunk = {
+      position: ++this.#position,
+      first,
+      count: batch.length,
+      bytes: frame.length,
+    }
+    this.#sql.run(
+      `INSERT INTO outbox (session, position, first_seq, count, bytes, received_at, frame)
+       VALUES (?, ?, ?, ?, ?, ?, ?)`,
+      this.#session.id,
+      chunk.position,
+      chunk.first,
+      chunk.count,
+      chunk.bytes,
+      receivedAt,
+      frame,
+    )
+    this.#chunks.push(chunk)
+    this.#bytes += chunk.bytes
+    if (first !== null) {
+      this.#cursor++
+      this.#inFlight += chunk.bytes
+    }
+    return frame
+  }
+
+  #release(connection: Connection, before: number): void {
+    let count = 0
+    for (const { after, envelope } of this.#held) {
+      if (after >= before) break
+      connection.send(envelope)
+      count++
+    }
+    this.#held.splice(0, count)
+  }
+
+  #all(): ReadonlyArray<Kept> {
+    const rows = this.#sql.all<Stored>(
+      "SELECT received_at, frame FROM outbox WHERE session = ? ORDER BY position",
+      this.#session.id,
+    )
+    return rows.flatMap((row) =>
+      decode(row)
+        .filter(({ seq }) => seq === undefined || seq > this.#session.outAcked)
+        .map((envelope) => ({ envelope, receivedAt: row.received_at })),
+    )
+  }
+
+  #isTransmitted(chunk: Chunk): boolean {
+    const { replayed } = this.#session
+    return chunk.first !== null && (replayed === null || lastOf(chunk) <= replayed)
+  }
+}
+
+interface Stored {
+  readonly received_at: number
+  readonly frame: string | ArrayBuffer | Uint8Array<ArrayBuffer>
+}
+
+const lastOf = ({ first, count }: Chunk): number => first! + count - 1
+
+/** The envelope as a volatile one. */
+export const unnumbered = ({ seq: _, ...envelope }: Envelope.Envelope): Envelope.Envelope => envelope
+
+const decode = ({ frame }: Stored): ReadonlyArray<Envelope.Envelope> => {
+  const codec: Codec = typeof frame === "string" ? JsonCodec : MsgPackCodec
+  return codec
+    .decode(typeof frame === "string" ? frame : new Uint8Array(frame))
+    .map(Envelope.check)
+    .filter((envelope) => !(envelope instanceof Envelope.Malformed))
+}

@@ -7,6 +7,8 @@ import type { Claims } from "../auth/Claims.ts"
 import { provisionalAddress } from "../protocol/HubMessage.ts"
 import type { ProtocolMajor } from "../protocol/Version.ts"
 import type { Connection } from "./Connection.ts"
+import type { InSequence } from "./InSequence.ts"
+import type { Outbox } from "./Outbox.ts"
 
 export interface Session {
   readonly id: string
@@ -21,14 +23,29 @@ export interface Session {
   epoch: number
   readonly major: ProtocolMajor
   /** `clientMetadata` of its `hub:connect`. */
-  readonly metadata: { readonly [key: string]: unknown }
+  metadata: { readonly [key: string]: unknown }
   /** Epoch milliseconds. */
   readonly connectedAt: number
-  readonly expirySeconds: number
+  expirySeconds: number
   /** When it was last heard, as far as rows know: exact once it lost its connection. */
   heardAt: number
   /** When it ends unless a connection comes, epoch milliseconds; `null` while it has one. */
   graceUntil: number | null
+  /** What its client must show to have it again; `null` at 0.x. */
+  resumeToken: string | null
+  /** The one before, until something is heard of who has the new one. */
+  previousToken: string | null
+  /** Its client's reliable envelopes. */
+  readonly incoming: InSequence
+  /** The last reliable envelope that its client has. */
+  outAcked: number
+  /**
+   * The last that was transmitted on this connection, while some wait to be; `null`: all were, and what comes
+   * leaves at once.
+   */
+  replayed: number | null
+  /** Reliable envelopes for its client, once there was one. */
+  outbox: Outbox | undefined
   /** Envelopes received in this memory's life, for its rate. */
   received: number
   /** Since when `received` counts, epoch milliseconds. */

@@ -7,6 +7,7 @@ import { type Claims, keptClaims } from "../auth/Claims.ts"
 import type { ProtocolMajor } from "../protocol/Version.ts"
 import type { Sql } from "../storage/Sql.ts"
 import type { Connection } from "./Connection.ts"
+import { InSequence } from "./InSequence.ts"
 import type { Session } from "./Session.ts"
 import type { Takeovers } from "./Takeover.ts"
 
@@ -15,6 +16,7 @@ interface IdentityRow {
   readonly session: string | null
   readonly takeovers: number
   readonly takeovers_since: number
+  readonly formerly: string | null
 }
 
 /** What is known of an identity when it is claimed. */
@@ -23,6 +25,8 @@ export interface IdentityState {
   /** The last epoch in which it was claimed; 0 where it never was. */
   readonly epoch: number
   readonly takeovers: Takeovers
+  /** The id of the session that held it last, where nobody does. */
+  readonly formerly: string | null
 }
 
 const NO_TAKEOVERS: Takeovers = { count: 0, since: 0 }
@@ -39,6 +43,11 @@ interface SessionRow {
   readonly heard_at: number
   readonly grace_until: number | null
   readonly claims: string | null
+  readonly resume_token: string | null
+  readonly previous_token: string | null
+  readonly in_seq: number
+  readonly out_acked: number
+  readonly replayed: number | null
 }
 
 interface Storage {
@@ -101,8 +110,8 @@ export class Sessions {
     this.#storage.sql.run(
       `INSERT OR REPLACE INTO session
        (id, connection, identity, epoch, major, metadata, connected_at, expiry_seconds, heard_at, grace_until,
-        claims, token_until)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+        claims, token_until, resume_token, previous_token, in_seq, out_acked, replayed)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       session.id,
       session.connectionId,
       session.identity,
@@ -115,7 +124,13 @@ export class Sessions {
       session.graceUntil,
       session.claims?.text ?? null,
       session.claims?.expiresAt ?? null,
+      session.resumeToken,
+      session.previousToken,
+      session.incoming.done,
+      session.outAcked,
+      session.replayed,
     )
+    session.incoming.taken = session.incoming.done
     if (this.#count !== undefined && !this.#byId.has(session.id)) this.#count++
     this.#byId.set(session.id, session)
   }
@@ -123,14 +138,15 @@ export class Sessions {
   /** What is known of an identity: who holds it, when it was last claimed. */
   claimOf(identity: Address.Address): IdentityState {
     const row = this.#storage.sql.all<IdentityRow>(
-      "SELECT epoch, session, takeovers, takeovers_since FROM identity WHERE address = ?",
+      "SELECT epoch, session, takeovers, takeovers_since, formerly FROM identity WHERE address = ?",
       identity,
     )[0]
-    if (row === undefined) return { holder: undefined, epoch: 0, takeovers: NO_TAKEOVERS }
+    if (row === undefined) return { holder: undefined, epoch: 0, takeovers: NO_TAKEOVERS, formerly: null }
     return {
       holder: row.session === null ? undefined : this.byId(row.session),
       epoch: row.epoch,
       takeovers: { count: row.takeovers, since: row.takeovers_since },
+      formerly: row.formerly,
     }
   }
 
@@ -139,7 +155,7 @@ export class Sessions {
     this.#storage.sql.run(
       `INSERT INTO identity (address, epoch, session, takeovers, takeovers_since) VALUES (?1, ?2, ?3, ?4, ?5)
        ON CONFLICT (address) DO UPDATE
-       SET epoch = ?2, session = ?3, takeovers = ?4, takeovers_since = ?5, released_at = NULL`,
+       SET epoch = ?2, session = ?3, takeovers = ?4, takeovers_since = ?5, released_at = NULL, formerly = NULL`,
       identity,
       epoch,
       session.id,
@@ -150,6 +166,33 @@ export class Sessions {
     session.epoch = epoch
     this.save(session)
     this.#byIdentity.set(identity, session)
+  }
+
+  /** Stores how far the reliable envelopes of both directions are. */
+  saveSequences(session: Session): void {
+    const { incoming, outAcked, replayed, id } = session
+    incoming.taken = incoming.done
+    this.#storage.sql.run(
+      "UPDATE session SET in_seq = ?, out_acked = ?, replayed = ? WHERE id = ?",
+      incoming.taken,
+      outAcked,
+      replayed,
+      id,
+    )
+  }
+
+  /** The client has its new resume token: the one before is void. */
+  confirmToken(session: Session): void {
+    this.#storage.sql.run("UPDATE session SET previous_token = NULL WHERE id = ?", session.id)
+    session.previousToken = null
+  }
+
+  /** The session goes on, on another connection and in another epoch. */
+  resume(session: Session): void {
+    if (session.identity !== null) {
+      this.#storage.sql.run("UPDATE identity SET epoch = ? WHERE address = ?", session.epoch, session.identity)
+    }
+    this.save(session)
   }
 
   /** From now on these claims hold. */
@@ -192,7 +235,7 @@ export class Sessions {
     this.#storage.sql.run("DELETE FROM session WHERE id = ?", session.id)
     if (session.identity !== null) {
       this.#storage.sql.run(
-        "UPDATE identity SET session = NULL, released_at = ? WHERE address = ? AND session = ?",
+        "UPDATE identity SET session = NULL, released_at = ?, formerly = session WHERE address = ? AND session = ?",
         this.#storage.now(),
         session.identity,
         session.id,
@@ -238,6 +281,12 @@ export class Sessions {
       heardAt: row.heard_at,
       graceUntil: row.grace_until,
       claims: row.claims === null ? null : keptClaims(row.claims),
+      resumeToken: row.resume_token,
+      previousToken: row.previous_token,
+      incoming: new InSequence(row.in_seq),
+      outAcked: row.out_acked,
+      replayed: row.replayed,
+      outbox: undefined,
       received: 0,
       receivedSince: this.#storage.now(),
       asked: new Set(),

@@ -88,6 +88,25 @@ const STEPS: ReadonlyArray<ReadonlyArray<string>> = [
       PRIMARY KEY (reader, sender, address)
     ) WITHOUT ROWID`,
   ],
+  [
+    "ALTER TABLE identity ADD COLUMN formerly TEXT",
+    "ALTER TABLE session ADD COLUMN resume_token TEXT",
+    "ALTER TABLE session ADD COLUMN previous_token TEXT",
+    "ALTER TABLE session ADD COLUMN in_seq INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE session ADD COLUMN out_acked INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE session ADD COLUMN replayed INTEGER",
+    "ALTER TABLE ask ADD COLUMN reliable INTEGER NOT NULL DEFAULT 0",
+    `CREATE TABLE outbox (
+      session TEXT NOT NULL,
+      position INTEGER NOT NULL,
+      first_seq INTEGER,
+      count INTEGER NOT NULL,
+      bytes INTEGER NOT NULL,
+      received_at INTEGER NOT NULL,
+      frame BLOB NOT NULL,
+      PRIMARY KEY (session, position)
+    )`,
+  ],
 ]
 
 /** Brings the tables to the version of this code. */

@@ -4,7 +4,7 @@
  */
 
 /** What a column may hold. */
-export type SqlValue = string | number | null
+export type SqlValue = string | number | Uint8Array | null
 
 export interface Sql {
   /** The rows that the query gives, all of them. Statements are cached by their text. */

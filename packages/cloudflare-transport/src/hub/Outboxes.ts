@@ -1,0 +1,94 @@
+/**
+ * Reliable envelopes on their way to sessions: each session has an outbox, which is given them, gives them
+ * numbers and keeps them. Here is what becomes of them as connections come and sessions go.
+ */
+import type { Envelope } from "@signal-hub/actor-core"
+import type { Connection } from "../session/Connection.ts"
+import { Outbox, UNNUMBERED } from "../session/Outbox.ts"
+import type { Session } from "../session/Session.ts"
+import { failAsk } from "./AskEnds.ts"
+import type { HubState } from "./HubState.ts"
+
+/** The envelope that something is about. */
+export type About = Pick<Envelope.Envelope, "id" | "seq">
+
+/** The envelope as a reliable one, to be numbered. */
+export const surely = (envelope: Envelope.Envelope): Envelope.Envelope => ({ ...envelope, seq: UNNUMBERED })
+
+/** The envelope in the delivery class of the one that it is about. */
+export const likeThat = (envelope: Envelope.Envelope, about: About | null): Envelope.Envelope =>
+  about?.seq === undefined ? envelope : surely(envelope)
+
+export class Outboxes {
+  readonly #hub: HubState
+
+  constructor(hub: HubState) {
+    this.#hub = hub
+  }
+
+  of(session: Session): Outbox {
+    const { sql, limits } = this.#hub.host
+    return (session.outbox ??= new Outbox(sql, session, limits))
+  }
+
+  offer(
+    session: Session,
+    envelope: Envelope.Envelope,
+    connection: Connection | undefined,
+    now: number,
+  ): void {
+    this.of(session).offer(envelope, connection, now)
+    this.#hub.sequences.filled(session)
+  }
+
+  /** A volatile envelope waits until what came before it was replayed. `false`: too many wait. */
+  hold(session: Session, envelope: Envelope.Envelope): boolean {
+    return this.of(session).hold(envelope)
+  }
+
+  /** What waits for the session's client goes on to it, as far as it keeps up. */
+  replay(session: Session, now: number): void {
+    const connection = this.#hub.sessions.connectionOf(session)
+    if (session.replayed === null || connection === undefined) return
+    const late = this.of(session).replay(connection, now)
+    this.#hub.sequences.moved(session)
+    for (const envelope of late) this.#expired(envelope, now)
+  }
+
+  /** The session is over: what its client does not have is nobody's. */
+  end(session: Session, now: number): void {
+    if (session.major === 0) return
+    for (const { envelope } of this.of(session).drain()) this.#hub.deadLetter(envelope, "disconnected", now)
+  }
+
+  /**
+   * Another process speaks for the identity now: it gets what the loser's does not have, but for answers,
+   * which are for who asked. Asks among them are its own to answer. Part of a step.
+   */
+  pass(loser: Session, winner: Session, isHeld: (envelope: Envelope.Envelope) => boolean): void {
+    const kept = loser.major === 0 ? [] : this.of(loser).drain()
+    const passes = winner.major === 0 ? [] : kept.filter(({ envelope }) => isForAnybody(envelope) && isHeld(envelope))
+    if (passes.length > 0) this.of(winner).adopt(passes)
+    const lost = new Set(kept).difference(new Set(passes))
+    this.#hub.announce(() => {
+      for (const { envelope } of lost) this.#hub.deadLetter(envelope, "disconnected", this.#hub.host.now())
+    })
+    for (const { envelope } of passes) {
+      const ask = envelope.pattern === "ask" ? this.#askOf(envelope) : undefined
+      if (ask?.targetSession === loser.id) this.#hub.asks.forward(ask, ask.target, winner.id)
+    }
+  }
+
+  /** What waited for the client is too late. */
+  #expired(envelope: Envelope.Envelope, now: number): void {
+    const ask = envelope.pattern === "ask" ? this.#askOf(envelope) : undefined
+    if (ask === undefined) return this.#hub.deadLetter(envelope, "expired", now)
+    failAsk(this.#hub, ask, "message_expired", envelope.to, now, "its ttl ran out before it was delivered")
+  }
+
+  #askOf({ from, id }: Envelope.Envelope) {
+    return from === "" ? undefined : this.#hub.asks.get(from, id)
+  }
+}
+
+const isForAnybody = ({ correlationId }: Envelope.Envelope): boolean => correlationId === null

@@ -1,0 +1,92 @@
+/**
+ * How far the reliable envelopes of sessions are, both ways: stored once a turn, with all that they led to,
+ * and what came in is then told to its sender. Where something leaves for it anyway the receipt goes along;
+ * else there is at most one an interval, or one for so many envelopes.
+ */
+import { hubEnvelope } from "../protocol/HubEnvelope.ts"
+import type { Ack } from "../protocol/HubMessage.ts"
+import type { Connection } from "../session/Connection.ts"
+import type { Order } from "../session/InSequence.ts"
+import { addressOf, type Session } from "../session/Session.ts"
+import type { Sessions } from "../session/Sessions.ts"
+import type { HubHost } from "./HubHost.ts"
+
+export class Sequences {
+  readonly #host: HubHost
+  readonly #sessions: Sessions
+  /** Sessions whose numbers have changed in this turn. */
+  readonly #moved = new Set<Session>()
+  /** Sessions whose outboxes were given something in this turn. */
+  readonly #filled = new Set<Session>()
+  /** Sessions whose client is yet to be told what was taken. */
+  readonly #owed = new Set<Session>()
+
+  constructor(host: HubHost, sessions: Sessions) {
+    this.#host = host
+    this.#sessions = sessions
+  }
+
+  /** A reliable envelope came. */
+  order(session: Session, seq: number): Order {
+    const order = session.incoming.order(seq)
+    if (order !== "gap") this.#moved.add(session)
+    return order
+  }
+
+  /** The session's numbers have changed. */
+  moved(session: Session): void {
+    this.#moved.add(session)
+  }
+
+  /** The session's outbox was given something. */
+  filled(session: Session): void {
+    this.#filled.add(session)
+  }
+
+  /** The turn is over: what has changed is stored, before anything of it leaves. */
+  settle(): void {
+    if (this.#filled.size > 0) {
+      for (const session of this.#filled) session.outbox?.write(this.#sessions.connectionOf(session))
+      this.#filled.clear()
+    }
+    if (this.#moved.size === 0) return
+    const now = this.#host.now()
+    for (const session of this.#moved) {
+      // Over meanwhile: its row is gone.
+      if (this.#sessions.byId(session.id) === session) this.#settle(session, now)
+    }
+    this.#moved.clear()
+  }
+
+  #settle(session: Session, now: number): void {
+    const { incoming } = session
+    const connection = this.#sessions.connectionOf(session)
+    // What was refused at once comes after what still waits.
+    if (connection?.parked === null) incoming.done = incoming.arrived
+    this.#sessions.saveSequences(session)
+    if (connection === undefined || !incoming.isDue) return
+    const { ackEvery, ackInterval } = this.#host.limits
+    const isMuch = incoming.taken - incoming.told >= ackEvery
+    if (isMuch || connection.outgoing.length > 0 || now - incoming.toldAt >= ackInterval) {
+      return this.#tell(session, connection, now)
+    }
+    this.#owed.add(session)
+    if (this.#owed.size === 1) this.#host.later(ackInterval, () => this.#tellAll())
+  }
+
+  #tellAll(): void {
+    const now = this.#host.now()
+    const owed = [...this.#owed]
+    this.#owed.clear()
+    for (const session of owed) {
+      const connection = this.#sessions.connectionOf(session)
+      if (connection !== undefined && session.incoming.isDue) this.#tell(session, connection, now)
+    }
+  }
+
+  #tell(session: Session, connection: Connection, now: number): void {
+    session.incoming.tell(now)
+    const payload: Ack = { through: session.incoming.told, bytes: connection.received }
+    connection.send(hubEnvelope("hub:ack", addressOf(session), payload, now))
+  }
+}
