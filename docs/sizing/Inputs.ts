@@ -171,8 +171,8 @@ export const INPUTS: Inputs = {
     gatewayRowsOnce: 32,
     rowsReadAConnect: 40,
     rowsReadAWakeUp: 26,
-    hubBytes: 86_016,
-    gatewayBytes: 90_112,
+    hubBytes: 90_112,
+    gatewayBytes: 94_208,
   },
   assumed: {
     peak: 3,

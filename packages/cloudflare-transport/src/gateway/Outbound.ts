@@ -213,11 +213,11 @@ export class Outbound {
     return ask?.target === to ? ask : undefined
   }
 
-  #tellSender({ from, id }: Envelope.Envelope, { message }: Undelivered): void {
+  #tellSender(envelope: Envelope.Envelope, { message }: Undelivered): void {
     const session = this.#hub.sessions.byIdentity(this.#host.identity)
-    const to = from as Address.Address
+    const to = envelope.from as Address.Address
     if (session !== undefined) {
-      this.#hub.refuse(session, to, "queue_full", message, id, this.#host.now())
+      this.#hub.refuse(session, to, "queue_full", message, envelope, this.#host.now())
     }
   }
 }

@@ -1,9 +1,16 @@
 /** `hub:connect`: judges it, makes the session, claims its identity. A failed one changes nothing. */
-import type { Address, Envelope } from "@signal-hub/actor-core"
+import { type Address, Envelope } from "@signal-hub/actor-core"
 import type { Claims } from "../auth/Claims.ts"
 import { CloseCode } from "../protocol/CloseCode.ts"
 import { errorEnvelope, hubEnvelope } from "../protocol/HubEnvelope.ts"
-import { type AdvertisedLimits, type Connected, provisionalAddress } from "../protocol/HubMessage.ts"
+import {
+  type AdvertisedLimits,
+  type Connected,
+  type NotResumedReason,
+  provisionalAddress,
+  type ResumableSession,
+  type Resume,
+} from "../protocol/HubMessage.ts"
 import type { Limits } from "../protocol/Limits.ts"
 import {
   negotiate,
@@ -13,21 +20,29 @@ import {
   SUPPORTED_VERSIONS,
 } from "../protocol/Version.ts"
 import type { Connection } from "../session/Connection.ts"
+import { InSequence } from "../session/InSequence.ts"
 import { addressOf, type Session } from "../session/Session.ts"
 import * as Fields from "./Fields.ts"
 import { endWhatIsForbidden } from "./ClaimsChange.ts"
 import type { HubHost } from "./HubHost.ts"
 import type { HubState } from "./HubState.ts"
 import { claimIdentity } from "./IdentityClaim.ts"
-import { closeConnection } from "./Lifecycle.ts"
+import { closeConnection, disconnect } from "./Lifecycle.ts"
 import { malformed, Refusal } from "./Refusal.ts"
+import { judge, newResumeToken, resumeSession } from "./Resumption.ts"
 
-interface Claim {
+/** What is wanted of a `hub:connect`, where it may be. */
+export interface Claim {
   readonly major: ProtocolMajor
   readonly identity: Address.Address | undefined
   readonly claims: Claims | null
   readonly metadata: Fields.Fields
   readonly expirySeconds: number
+  readonly resume: Resume | undefined
+  /** Whether a session that holds the identity ends with all that it has. */
+  readonly cleanStart: boolean
+  /** Whether the identity is taken back from who has it now. */
+  readonly reclaim: boolean
 }
 
 export const connect = (
@@ -72,7 +87,21 @@ const readClaim = (metadata: Fields.Fields, claims: Claims | null, host: HubHost
     claims,
     metadata: Fields.metadata(metadata.clientMetadata, "metadata.clientMetadata", limits),
     expirySeconds: sessionExpiry(metadata.sessionExpirySeconds, major, limits),
+    resume: major === 0 ? undefined : readResume(metadata.resume),
+    cleanStart: Fields.optionalFlag(metadata.cleanStart, "metadata.cleanStart"),
+    reclaim: Fields.optionalFlag(metadata.reclaim, "metadata.reclaim"),
   }
+}
+
+const readResume = (value: unknown): Resume | undefined => {
+  if (value === undefined || value === null) return undefined
+  if (!Envelope.isPlainObject(value)) throw malformed('"metadata.resume" must be an object')
+  const sessionId = Fields.optionalText(value.sessionId, "metadata.resume.sessionId", 128)
+  const resumeToken = Fields.optionalText(value.resumeToken, "metadata.resume.resumeToken", 128)
+  if (sessionId === undefined || resumeToken === undefined) {
+    throw malformed('"metadata.resume" must name a "sessionId" and its "resumeToken"')
+  }
+  return { sessionId, resumeToken, lastSeq: Fields.count(value.lastSeq, "metadata.resume.lastSeq") }
 }
 
 /** The identity that is known already, by the object or by the token; else the one that the client names. */
@@ -104,6 +133,21 @@ const accept = (
   now: number,
 ): void => {
   const { limits } = hub.host
+  const verdict = claim.resume === undefined || claim.cleanStart ? undefined : judge(hub, claim.resume, claim)
+  if (verdict?.outcome === "forbidden") {
+    throw new Refusal("forbidden", '"metadata.resume" is not of a session of this client: connect without it')
+  }
+  if (verdict?.outcome === "superseded" && !claim.reclaim) {
+    const message = "another connection took over this identity meanwhile"
+    return disconnect(hub, connection, "duplicate_connection", CloseCode.Superseded, message, now)
+  }
+  if (verdict?.outcome === "resumed") {
+    const { session } = verdict
+    resumeSession(hub, connection, session, claim, now)
+    return greet(hub, connection, session, envelope.id, true, undefined, now)
+  }
+  // Taken back, the identity has another session now.
+  const reason = verdict?.outcome === "superseded" ? "unknown_session" : verdict?.reason
   // The identity is looked up only where it matters: nearly always there is room.
   if (hub.sessions.count() >= limits.maxSessions && !takesOver(hub, claim)) {
     throw new Refusal(
@@ -119,6 +163,12 @@ const accept = (
     connection,
     identity: null,
     claims: claim.claims,
+    resumeToken: claim.major === 0 ? null : newResumeToken(),
+    previousToken: null,
+    incoming: new InSequence(0),
+    outAcked: 0,
+    replayed: null,
+    outbox: undefined,
     epoch: 0,
     major: claim.major,
     metadata: claim.metadata,
@@ -136,18 +186,21 @@ const accept = (
   }
   hub.atomically(() => {
     if (claim.identity === undefined) hub.sessions.save(session)
-    else claimIdentity(hub, session, claim.identity, now)
-    hub.announce(() => connected(hub, connection, session, envelope.id, now))
+    else claimIdentity(hub, session, claim.identity, now, claim.cleanStart)
+    hub.announce(() => greet(hub, connection, session, envelope.id, false, reason, now))
     // Of an identity that was claimed before, some things may have passed to the session.
     if (session.epoch > 1) endWhatIsForbidden(hub, session, now)
   })
 }
 
-const connected = (
+/** The session is there: its client hears of it first, then of what waits. */
+const greet = (
   hub: HubState,
   connection: Connection,
   session: Session,
   correlationId: string,
+  resumed: boolean,
+  reason: NotResumedReason | undefined,
   now: number,
 ): void => {
   const expiresAt = session.claims?.expiresAt ?? null
@@ -158,15 +211,23 @@ const connected = (
   if (expiresAt !== null) hub.alarm.atLatest(expiresAt)
   hub.transition(connection, "connected", "hub:connect")
   connection.save()
-  hub.deliver(session, connectedEnvelope(session, correlationId, hub, now), now)
+  hub.metrics.messagesSent++
+  connection.send(connectedEnvelope(session, correlationId, hub, resumed, reason, now))
+  hub.outboxes.replay(session, now)
 }
 
 const connectedEnvelope = (
   session: Session,
   correlationId: string,
-  { elsewhere, host: { limits } }: HubState,
+  hub: HubState,
+  resumed: boolean,
+  reason: NotResumedReason | undefined,
   now: number,
 ): Envelope.Envelope => {
+  const {
+    elsewhere,
+    host: { limits },
+  } = hub
   const payload: Connected = {
     sessionId: session.id,
     serverVersion: SERVER_VERSION,
@@ -180,6 +241,9 @@ const connectedEnvelope = (
     },
     limits: advertised(limits),
     topology: elsewhere === undefined ? "hub" : "gateway",
+    ...(session.resumeToken !== null && {
+      session: resumable(hub, session, session.resumeToken, resumed, reason),
+    }),
   }
   const tokenExpiresAt = session.claims?.expiresAt
   const metadata = {
@@ -188,6 +252,29 @@ const connectedEnvelope = (
   }
   return hubEnvelope("hub:connected", addressOf(session), payload, now, correlationId, metadata)
 }
+
+/** What a client of 1.0 needs to go on with the session after its connection is lost. */
+const resumable = (
+  hub: HubState,
+  session: Session,
+  resumeToken: string,
+  resumed: boolean,
+  reason: NotResumedReason | undefined,
+): ResumableSession => ({
+  epoch: session.epoch,
+  resumeToken,
+  resumed,
+  ...(reason !== undefined && { reason }),
+  kept: {
+    registrations: hub.registry.countOf(session),
+    subscriptions: hub.topics.countOf(session),
+    watches: hub.watches.countOf(session),
+  },
+  expirySeconds: session.expirySeconds,
+  inSeq: session.incoming.done,
+  outFirst: session.outAcked + 1,
+  outNext: session.outbox === undefined ? session.outAcked + 1 : session.outbox.last + 1,
+})
 
 const advertised = (limits: Limits): AdvertisedLimits => ({
   maxMessageSize: limits.maxMessageSize,

@@ -10,6 +10,8 @@ import { provisionalAddress } from "../protocol/HubMessage.ts"
 import type { Connection } from "../session/Connection.ts"
 import { isSilent } from "../session/Liveness.ts"
 import { addressOf, tokenUntil } from "../session/Session.ts"
+import type { Order } from "../session/InSequence.ts"
+import { unnumbered } from "../session/Outbox.ts"
 import { endOverdueAsks } from "./AskEnds.ts"
 import { connect } from "./ConnectRequest.ts"
 import type { Elsewhere } from "./Elsewhere.ts"
@@ -25,6 +27,7 @@ import {
   loseConnection,
 } from "./Lifecycle.ts"
 import { Intake } from "./Intake.ts"
+import { surely } from "./Outboxes.ts"
 import { handleRequest } from "./Requests.ts"
 import { isExpired, route } from "./Router.ts"
 import { authenticateConnect } from "./TokenRequests.ts"
@@ -60,6 +63,28 @@ export class HubCore {
   opened(connection: Connection): void {
     this.state.metrics.connectionsOpened++
     this.#unconnected.opened(connection, this.#host.now())
+  }
+
+  /** An envelope of this number came, well-formed or not. `undefined`: numbers mean nothing here. */
+  order(connection: Connection, seq: number): Order | undefined {
+    const session = this.state.sessions.of(connection)
+    return session === undefined || session.major === 0 ? undefined : this.state.sequences.order(session, seq)
+  }
+
+  /** Whether the connection's client has sent reliable envelopes. */
+  isSequenced(connection: Connection): boolean {
+    return (this.state.sessions.of(connection)?.incoming.arrived ?? 0) > 0
+  }
+
+  /** Tells the client, surely, that its reliable envelope was refused. */
+  refuse(connection: Connection, refusal: Envelope.Envelope): void {
+    const session = this.state.sessions.of(connection)
+    if (session !== undefined) this.state.deliver(session, surely(refusal), this.#host.now())
+  }
+
+  /** An event is over: what is to be stored before anything of it leaves, is stored now. */
+  settle(): void {
+    this.state.sequences.settle()
   }
 
   /** A well-formed envelope arrived. */
@@ -159,6 +184,11 @@ export class HubCore {
     if (session === undefined) return this.#fenced(connection)
     if (tokenUntil(session) <= now) return expireToken(state, session, now)
     session.received++
+    if (session.previousToken !== null) state.sessions.confirmToken(session)
+    if (envelope.seq !== undefined) {
+      if (session.major === 0) envelope = unnumbered(envelope)
+      else session.incoming.done = envelope.seq
+    }
     const from = state.enforceFrom(session, envelope.from, now)
     if (isExpired(envelope, receivedAt, now)) {
       if (envelope.pattern === "tell") return state.deadLetter(envelope, "expired", now)

@@ -50,6 +50,12 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
         closed: (connection, cause) => this.#hub.closed(connection, cause),
         violated: (connection, code, cause) => this.#hub.violated(connection, code, cause),
         failed: (error, connection) => this.failed(error, connection.id),
+        sequences: {
+          order: (connection, seq) => this.#hub.order(connection, seq),
+          isSequenced: (connection) => this.#hub.isSequenced(connection),
+          refuse: (connection, refusal) => this.#hub.refuse(connection, refusal),
+          settle: () => this.#core !== undefined && this.#hub.settle(),
+        },
       },
       limits,
     )

@@ -167,11 +167,12 @@ export class HubState {
     this.log("debug", "delivery_failed", { messageId: envelope.id, to: envelope.to, reason })
   }
 
-  /** Tells the session of a failure. */
+  /** Tells the session of a failure, as surely as what it is about was sent. */
   refuse(
     session: Session,
     to: Address.Address,
     code: HubErrorCode,
+    message: string,
     about: About | null,
     now: number,
     details?: LogFields,

@@ -6,24 +6,27 @@ import type { Address } from "@signal-hub/actor-core"
 import { maySubscribe } from "../auth/Authorization.ts"
 import { CloseCode } from "../protocol/CloseCode.ts"
 import { hubEnvelope } from "../protocol/HubEnvelope.ts"
+import type { Connection } from "../session/Connection.ts"
 import { addressOf, type Session } from "../session/Session.ts"
 import { countTakeover, planTakeover } from "../session/Takeover.ts"
 import type { HubState } from "./HubState.ts"
 import { surely } from "./Outboxes.ts"
-import { disconnect, endAddress, endAsks, logEnd, releaseConnection } from "./Lifecycle.ts"
+import { disconnect, endAddress, endAsks, endSession, logEnd, releaseConnection } from "./Lifecycle.ts"
 import { Refusal } from "./Refusal.ts"
 import type { Registration } from "./Registry.ts"
 import { joinPresence, leavePresence } from "./TopicRequests.ts"
 
 /**
  * Makes the session the one that speaks for the identity. Who held it is told and closed 4409; what
- * goes by the identity (subscriptions, watches, its registration) is the winner's by that.
+ * goes by the identity (subscriptions, watches, its registration) is the winner's by that, unless it starts
+ * clean: then all that ends first.
  */
 export const claimIdentity = (
   hub: HubState,
   session: Session,
   identity: Address.Address,
   now: number,
+  cleanStart = false,
 ): void => {
   const { sessions } = hub
   hub.atomically(() => {
@@ -34,6 +37,7 @@ export const claimIdentity = (
     const counted = superseded === undefined ? takeovers : countTakeover(takeovers, hub.host.limits, now)
     if ("retryAfterMs" in counted) throw tooManyTakeovers(hub, counted.retryAfterMs)
     if (superseded === undefined) takeRegistration(hub, session, identity, now)
+    else if (cleanStart) putOut(hub, superseded, session, now)
     else supersede(hub, superseded, session, identity, plan.registrationsPass, now)
     sessions.setIdentity(session, identity, plan.epoch, counted)
     if (superseded === undefined) hub.elsewhere?.claimed(identity)
@@ -63,6 +67,16 @@ const tooManyTakeovers = (hub: HubState, retryAfterMs: number): Refusal => {
   return new Refusal("rate_limited", message, details, CloseCode.RateLimited)
 }
 
+/** The loser ends with all that it had. */
+const putOut = (hub: HubState, loser: Session, winner: Session, now: number): void => {
+  const connection = connectionOf(hub, loser)
+  endSession(hub, loser, now)
+  hub.announce(() => {
+    logTakeover(hub, winner, loser)
+    if (connection !== undefined) putOutConnection(hub, loser, connection, now)
+  })
+}
+
 /** The loser's registrations pass or end, then the loser itself ends. */
 const supersede = (
   hub: HubState,
@@ -72,8 +86,7 @@ const supersede = (
   registrationsPass: boolean,
   now: number,
 ): void => {
-  const connection = hub.sessions.connectionOf(loser)
-  if (connection !== undefined) connection.session = loser
+  const connection = connectionOf(hub, loser)
   releaseConnection(hub, loser, now)
   const held = hub.registry.heldBy(loser)
   const passes = ({ address }: Registration): boolean => registrationsPass || address === identity
@@ -83,18 +96,40 @@ const supersede = (
       hub.elsewhere?.registered(registration, winner, now)
     } else endAddress(hub, registration, "superseded", now)
   }
+  const passing = new Set<string>([identity])
+  for (const registration of held) if (passes(registration)) passing.add(registration.address)
+  hub.outboxes.pass(loser, winner, ({ to }) => passing.has(to), now)
   hub.sessions.remove(loser)
   hub.announce(() => {
-    hub.logSession("duplicate_connection_detected", winner, { supersededSessionId: loser.id })
+    logTakeover(hub, winner, loser)
     endAsks(hub, loser, now)
-    if (connection !== undefined) {
-      const message = "another connection took over this identity"
-      disconnect(hub, connection, "duplicate_connection", CloseCode.Superseded, message, now)
-      hub.logSession("old_session_closed", loser, { connectionId: connection.id })
-    }
+    if (connection !== undefined) putOutConnection(hub, loser, connection, now)
+    hub.outboxes.replay(winner, now)
     logEnd(hub, loser, "superseded", held.filter((registration) => !passes(registration)).length, now)
   })
 }
+
+/** The connection of a session that is about to be over: from then on only it knows of that. */
+const connectionOf = (hub: HubState, session: Session): Connection | undefined => {
+  const connection = hub.sessions.connectionOf(session)
+  if (connection !== undefined) connection.session = session
+  return connection
+}
+
+/** Another connection carries the identity now: this one is told, and closed 4409. */
+export const putOutConnection = (
+  hub: HubState,
+  session: Session,
+  connection: Connection,
+  now: number,
+): void => {
+  const message = "another connection took over this identity"
+  disconnect(hub, connection, "duplicate_connection", CloseCode.Superseded, message, now)
+  hub.logSession("old_session_closed", session, { connectionId: connection.id })
+}
+
+const logTakeover = (hub: HubState, winner: Session, { id }: Session): void =>
+  hub.logSession("duplicate_connection_detected", winner, { supersededSessionId: id })
 
 /** An address that another session had registered becomes an identity: it moves, like any address. */
 const takeRegistration = (hub: HubState, session: Session, identity: Address.Address, now: number): void => {

@@ -85,6 +85,7 @@ export const loseConnection = (
   const graceUntil = now + session.expirySeconds * 1_000
   hub.atomically(() => {
     releaseConnection(hub, session, now)
+    session.outbox?.write()
     hub.sessions.detach(session, heardAt, graceUntil)
     hub.registry.armLeases(session)
   })
@@ -108,6 +109,7 @@ export const endSession = (hub: HubState, session: Session, now: number): void =
     hub.elsewhere?.unwatched(hub.watches.targetsOf(address))
     hub.watches.release(address)
     releaseConnection(hub, session, now)
+    hub.outboxes.end(session, now)
     hub.sessions.remove(session)
     hub.announce(() => {
       for (const { topic } of subscriptions) leavePresence(hub, topic, session, address)

@@ -4,7 +4,7 @@
  */
 import type { Envelope } from "@signal-hub/actor-core"
 import type { Connection } from "../session/Connection.ts"
-import { Outbox, UNNUMBERED } from "../session/Outbox.ts"
+import { type Kept, Outbox, UNNUMBERED } from "../session/Outbox.ts"
 import type { Session } from "../session/Session.ts"
 import { failAsk } from "./AskEnds.ts"
 import type { HubState } from "./HubState.ts"
@@ -49,7 +49,8 @@ export class Outboxes {
   /** What waits for the session's client goes on to it, as far as it keeps up. */
   replay(session: Session, now: number): void {
     const connection = this.#hub.sessions.connectionOf(session)
-    if (session.replayed === null || connection === undefined) return
+    // To one that just connects nothing is sent before the answer.
+    if (session.replayed === null || connection?.state !== "connected") return
     const late = this.of(session).replay(connection, now)
     this.#hub.sequences.moved(session)
     for (const envelope of late) this.#expired(envelope, now)
@@ -65,15 +66,14 @@ export class Outboxes {
    * Another process speaks for the identity now: it gets what the loser's does not have, but for answers,
    * which are for who asked. Asks among them are its own to answer. Part of a step.
    */
-  pass(loser: Session, winner: Session, isHeld: (envelope: Envelope.Envelope) => boolean): void {
+  pass(loser: Session, winner: Session, isHeld: (envelope: Envelope.Envelope) => boolean, now: number): void {
     const kept = loser.major === 0 ? [] : this.of(loser).drain()
-    const passes = winner.major === 0 ? [] : kept.filter(({ envelope }) => isForAnybody(envelope) && isHeld(envelope))
-    if (passes.length > 0) this.of(winner).adopt(passes)
-    const lost = new Set(kept).difference(new Set(passes))
-    this.#hub.announce(() => {
-      for (const { envelope } of lost) this.#hub.deadLetter(envelope, "disconnected", this.#hub.host.now())
-    })
-    for (const { envelope } of passes) {
+    const isForWinner = ({ envelope }: Kept): boolean =>
+      winner.major !== 0 && envelope.correlationId === null && isHeld(envelope)
+    const passing = kept.filter(isForWinner)
+    if (passing.length > 0) this.of(winner).adopt(passing)
+    for (const one of kept) if (!isForWinner(one)) this.#hub.deadLetter(one.envelope, "disconnected", now)
+    for (const { envelope } of passing) {
       const ask = envelope.pattern === "ask" ? this.#askOf(envelope) : undefined
       if (ask?.targetSession === loser.id) this.#hub.asks.forward(ask, ask.target, winner.id)
     }
@@ -90,5 +90,3 @@ export class Outboxes {
     return from === "" ? undefined : this.#hub.asks.get(from, id)
   }
 }
-
-const isForAnybody = ({ correlationId }: Envelope.Envelope): boolean => correlationId === null

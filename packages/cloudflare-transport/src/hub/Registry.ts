@@ -172,6 +172,11 @@ export class Registry {
     )
   }
 
+  /** The session has a connection again: its leases are as long as it is heard. */
+  disarmLeases(session: Session): void {
+    this.#sql.run("UPDATE registration SET lease_until = NULL WHERE session = ?", session.id)
+  }
+
   leasesOver(now: number): ReadonlyArray<Registration> {
     return this.#sql
       .all<{ address: Address.Address }>(

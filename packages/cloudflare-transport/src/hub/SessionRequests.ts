@@ -4,6 +4,8 @@ import { CloseCode } from "../protocol/CloseCode.ts"
 import type { QueueStats } from "../protocol/HubMessage.ts"
 import { resumeSenders } from "./Backpressure.ts"
 import * as Fields from "./Fields.ts"
+import type { Session } from "../session/Session.ts"
+import type { HubState } from "./HubState.ts"
 import { closeConnection, endSession } from "./Lifecycle.ts"
 import { malformed, Refusal } from "./Refusal.ts"
 import { type Answer, reply, type Request } from "./Requests.ts"
@@ -26,7 +28,10 @@ export const disconnectRequest = (request: Request): undefined => {
 
 /** What the client has received, in all: so much less waits for it. Not answered. */
 export const ack = ({ hub, connection, session, envelope, now }: Request): undefined => {
-  const bytes = Fields.count(Fields.fieldsOf(envelope.payload).bytes, "bytes")
+  const fields = Fields.fieldsOf(envelope.payload)
+  const bytes = Fields.count(fields.bytes, "bytes")
+  const through = Fields.optionalCount(fields.through, "through", 0, Number.MAX_SAFE_INTEGER) ?? 0
+  if (through > session.outAcked) acknowledge(hub, session, through, now)
   if (connection.flow.acknowledge(bytes)) {
     connection.save()
     resumeSenders(hub, session, now)
@@ -34,11 +39,20 @@ export const ack = ({ hub, connection, session, envelope, now }: Request): undef
   return undefined
 }
 
+const acknowledge = (hub: HubState, session: Session, through: number, now: number): void => {
+  const outbox = hub.outboxes.of(session)
+  if (through > outbox.last)
+    throw malformed(`"through" must be a number that was given: at most ${outbox.last}`)
+  outbox.acknowledge(through)
+  hub.sequences.moved(session)
+  hub.outboxes.replay(session, now)
+}
+
 export const queueStats = ({ hub, connection, session, now }: Request): Answer => {
   const { pauseThreshold, resumeThreshold } = hub.host.limits
   const seconds = Math.max(now - session.receivedSince, 1_000) / 1_000
   const payload: QueueStats = {
-    queueDepth: connection.outgoing.length,
+    queueDepth: connection.outgoing.length + (session.outbox?.count ?? 0),
     queueBytes: session.major === 1 ? connection.flow.unacknowledged : 0,
     processingRate: session.received / seconds,
     pauseThreshold,

@@ -29,6 +29,15 @@ export interface ConnectMetadata {
   readonly cleanStart?: boolean
   readonly reclaim?: boolean
   readonly sessionExpirySeconds?: number
+  readonly resume?: Resume
+}
+
+/** The session that a client had before, to go on with. */
+export interface Resume {
+  readonly sessionId: string
+  readonly resumeToken: string
+  /** The last `seq` that the client took; 0 where there was none. */
+  readonly lastSeq: number
 }
 
 /** Limits that a client needs, as `hub:connected` tells them. */
@@ -63,6 +72,33 @@ export interface Connected {
   }
   readonly limits: AdvertisedLimits
   readonly topology: "hub" | "gateway"
+  /** Of protocol 1.0: what it takes to go on with the session on another connection. */
+  readonly session?: ResumableSession
+}
+
+/** Why a session was not resumed. */
+export type NotResumedReason = "unknown_session" | "expired" | "buffer_overflow" | "server_reset"
+
+export interface ResumableSession {
+  /** Of the identity: goes up with each connection that takes it. */
+  readonly epoch: number
+  /** A secret: whoever has it, and a token of the identity, has the session. */
+  readonly resumeToken: string
+  readonly resumed: boolean
+  readonly reason?: NotResumedReason
+  /** How many of each the session has from before. */
+  readonly kept: {
+    readonly registrations: number
+    readonly subscriptions: number
+    readonly watches: number
+  }
+  /** Seconds that the session waits for another connection. */
+  readonly expirySeconds: number
+  /** The last `seq` that the hub took from this client. */
+  readonly inSeq: number
+  /** The first `seq` that the client does not have, and the next to be given. */
+  readonly outFirst: number
+  readonly outNext: number
 }
 
 export interface Register {

@@ -41,7 +41,7 @@ interface Row {
 }
 
 /** What the outbox holds, as it was given. */
-interface Kept {
+export interface Kept {
   readonly envelope: Envelope.Envelope
   /** When it was received; epoch milliseconds. */
   readonly receivedAt: number
@@ -355,12 +355,15 @@ interface Stored {
 const lastOf = ({ first, count }: Chunk): number => first! + count - 1
 
 /** The envelope as a volatile one. */
-export const unnumbered = ({ seq: _, ...envelope }: Envelope.Envelope): Envelope.Envelope => envelope
+export const unnumbered = (envelope: Envelope.Envelope): Envelope.Envelope => {
+  const { seq, ...rest } = envelope
+  return seq === undefined ? envelope : rest
+}
 
 const decode = ({ frame }: Stored): ReadonlyArray<Envelope.Envelope> => {
   const codec: Codec = typeof frame === "string" ? JsonCodec : MsgPackCodec
   return codec
     .decode(typeof frame === "string" ? frame : new Uint8Array(frame))
     .map(Envelope.check)
-    .filter((envelope) => !(envelope instanceof Envelope.Malformed))
+    .filter((envelope): envelope is Envelope.Envelope => !(envelope instanceof Envelope.Malformed))
 }

@@ -3,23 +3,13 @@
  * `ConnectRequest` carries it out.
  */
 import type { Address } from "@signal-hub/actor-core"
+import type { NotResumedReason, Resume } from "../protocol/HubMessage.ts"
 import { sameSecret } from "../auth/SecretText.ts"
 import type { Session } from "./Session.ts"
 
-/** `hub:connect.metadata.resume`. */
-export interface ResumeRequest {
-  readonly sessionId: string
-  readonly resumeToken: string
-  /** The last number that the client took from the hub. */
-  readonly lastSeq: number
-}
-
-/** Why there is no session to go on with. */
-export type NotResumed = "unknown_session" | "expired" | "buffer_overflow" | "server_reset"
-
 export type ResumeVerdict =
   | { readonly outcome: "resumed"; readonly session: Session }
-  | { readonly outcome: "not_resumed"; readonly reason: NotResumed }
+  | { readonly outcome: "not_resumed"; readonly reason: NotResumedReason }
   /** Another connection holds the identity: the client slept through that. */
   | { readonly outcome: "superseded" }
   /** The token is not that of the session. */
@@ -40,7 +30,7 @@ export interface ResumeFacts {
 }
 
 export const judgeResume = (
-  { sessionId, resumeToken, lastSeq }: ResumeRequest,
+  { sessionId, resumeToken, lastSeq }: Resume,
   { session, last, identity, holder, formerly }: ResumeFacts,
 ): ResumeVerdict => {
   if (session === undefined) {

@@ -190,7 +190,11 @@ export class Sessions {
   /** The session goes on, on another connection and in another epoch. */
   resume(session: Session): void {
     if (session.identity !== null) {
-      this.#storage.sql.run("UPDATE identity SET epoch = ? WHERE address = ?", session.epoch, session.identity)
+      this.#storage.sql.run(
+        "UPDATE identity SET epoch = ? WHERE address = ?",
+        session.epoch,
+        session.identity,
+      )
     }
     this.save(session)
   }

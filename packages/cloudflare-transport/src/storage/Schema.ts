@@ -105,7 +105,7 @@ const STEPS: ReadonlyArray<ReadonlyArray<string>> = [
       received_at INTEGER NOT NULL,
       frame BLOB NOT NULL,
       PRIMARY KEY (session, position)
-    )`,
+    ) WITHOUT ROWID`,
   ],
 ]
 

@@ -120,6 +120,12 @@ describe("tables of an earlier version", () => {
     hub.sql.run("DROP TABLE pause")
     hub.sql.run("ALTER TABLE identity DROP COLUMN takeovers")
     hub.sql.run("ALTER TABLE identity DROP COLUMN takeovers_since")
+    hub.sql.run("ALTER TABLE identity DROP COLUMN formerly")
+    for (const column of ["resume_token", "previous_token", "in_seq", "out_acked", "replayed"]) {
+      hub.sql.run(`ALTER TABLE session DROP COLUMN ${column}`)
+    }
+    hub.sql.run("ALTER TABLE ask DROP COLUMN reliable")
+    hub.sql.run("DROP TABLE outbox")
     hub.sql.run("UPDATE schema_version SET version = 2")
     hub.sql.run("INSERT INTO identity (address, epoch) VALUES (?, 7)", ADA)
     migrate(hub.sql)

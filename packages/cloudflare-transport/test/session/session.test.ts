@@ -1,10 +1,11 @@
+import { JsonCodec } from "@signal-hub/actor-core"
 import { describe, expect, it } from "vitest"
 import { DEFAULT_LIMITS } from "../../src/protocol/Limits.ts"
 import type { Connection } from "../../src/session/Connection.ts"
 import { canGo, type ConnectionState } from "../../src/session/ConnectionState.ts"
 import { Flow, NO_FLOW } from "../../src/session/Flow.ts"
 import { isSilent, lastHeard, leaseUntil, sessionHeard } from "../../src/session/Liveness.ts"
-import { volatileOutbox } from "../../src/session/Outbox.ts"
+import { InSequence } from "../../src/session/InSequence.ts"
 import { fullBucket, RateBucket } from "../../src/session/RateBucket.ts"
 import { addressOf, type Session } from "../../src/session/Session.ts"
 import { planTakeover } from "../../src/session/Takeover.ts"
@@ -22,6 +23,12 @@ const session = (fields: Partial<Session> = {}): Session => ({
   expirySeconds: 0,
   heardAt: 0,
   graceUntil: null,
+  resumeToken: null,
+  previousToken: null,
+  incoming: new InSequence(0),
+  outAcked: 0,
+  replayed: null,
+  outbox: undefined,
   received: 0,
   receivedSince: 0,
   asked: new Set(),
@@ -34,6 +41,7 @@ const session = (fields: Partial<Session> = {}): Session => ({
 
 const connection = (fields: Partial<Connection> = {}): Connection => ({
   id: "c1",
+  codec: JsonCodec,
   openedAt: 0,
   state: "connected",
   sessionId: "s1",
@@ -46,6 +54,8 @@ const connection = (fields: Partial<Connection> = {}): Connection => ({
   heardAt: 0,
   claims: null,
   outgoing: [],
+  frame: undefined,
+  received: 0,
   parked: null,
   pingedAt: () => 0,
   send: () => {},
@@ -129,14 +139,36 @@ describe("takeover", () => {
   })
 })
 
-describe("the volatile outbox", () => {
-  it("hands over to the open connection, and refuses where there is none", () => {
-    const sent: Array<unknown> = []
-    const open = connection({ send: (envelope) => void sent.push(envelope) })
-    const envelope = { id: "m1" } as never
-    expect(volatileOutbox(() => open).offer(session(), envelope)).toBe(true)
-    expect(sent).toEqual([envelope])
-    expect(volatileOutbox(() => undefined).offer(session(), envelope)).toBe(false)
+describe("the sequence of what comes in", () => {
+  it("takes the next, drops repeats, and sees a gap", () => {
+    const incoming = new InSequence(4)
+    expect(incoming.order(5)).toBe("next")
+    expect(incoming.order(5)).toBe("repeat")
+    expect(incoming.order(1)).toBe("repeat")
+    expect(incoming.order(7)).toBe("gap")
+    expect(incoming.order(6)).toBe("next")
+    expect(incoming.arrived).toBe(6)
+  })
+
+  it("has what was not worked on come again on another connection", () => {
+    const incoming = new InSequence(0)
+    incoming.order(1)
+    incoming.order(2)
+    incoming.done = 1
+    incoming.restart()
+    expect(incoming.order(2)).toBe("next")
+  })
+
+  it("owes its client a receipt for what was taken, and for a repeat", () => {
+    const incoming = new InSequence(0)
+    expect(incoming.isDue).toBe(false)
+    incoming.order(1)
+    incoming.taken = 1
+    expect(incoming.isDue).toBe(true)
+    incoming.tell(9)
+    expect(incoming.isDue).toBe(false)
+    incoming.order(1)
+    expect(incoming.isDue).toBe(true)
   })
 })
 

@@ -1,6 +1,6 @@
 /** A client of the test host: sends envelopes on one socket and looks at what came. */
 import type { Envelope } from "@signal-hub/actor-core"
-import { HUB_ADDRESS } from "../../src/protocol/HubMessage.ts"
+import { HUB_ADDRESS, type ResumableSession, type Resume } from "../../src/protocol/HubMessage.ts"
 import type { TestHub } from "./TestHub.ts"
 import type { TestSocket } from "./TestSocket.ts"
 
@@ -16,8 +16,12 @@ export class TestClient {
   readonly socket: TestSocket
   identity: string | undefined
   sessionId = ""
+  /** What the hub said of it; none at 0.x. */
+  session!: ResumableSession
   /** For ids that sort in the order they were sent, as rows of asks that end together do. */
   #count = 0
+  /** The number of the last reliable envelope that it sent. */
+  #seq = 0
 
   constructor(hub: TestHub, socket: TestSocket) {
     this.hub = hub
@@ -47,6 +51,8 @@ export class TestClient {
     if (answer.type === "hub:connected") {
       this.identity = identity
       this.sessionId = String(answer.payload.sessionId)
+      this.session = answer.payload.session as ResumableSession
+      this.#seq = this.session?.inSeq ?? 0
     }
     return answer
   }
@@ -77,6 +83,16 @@ export class TestClient {
 
   ask(to: string, type: string, payload: unknown = null, ttl: number | null = null): string {
     return this.send({ to, type, payload, pattern: "ask", ttl })
+  }
+
+  /** Sends an envelope reliably, under the next number. */
+  surely(fields: Fields): string {
+    return this.send({ ...fields, seq: ++this.#seq })
+  }
+
+  /** What it takes to go on with its session, where it has taken all through this number. */
+  resume(lastSeq = 0, resumeToken = this.session.resumeToken): Resume {
+    return { sessionId: this.sessionId, resumeToken, lastSeq }
   }
 
   /** Answers an ask that came. */

@@ -151,7 +151,10 @@ export class TestHub implements HubHost {
     // Written down each time, unlike the bridge, which may forget some seconds: so that with and
     // without an eviction can be compared to the millisecond.
     connection.save()
-    this.core.received(connection, envelope, this.#now)
+    const order = envelope.seq === undefined ? undefined : this.core.order(connection, envelope.seq)
+    if (order === "gap") {
+      this.core.violated(connection, CloseCode.SequenceGap, "sequence_gap")
+    } else if (order !== "repeat") this.core.received(connection, envelope, this.#now)
     this.#runSoon()
     this.flush()
     this.afterwards()
@@ -228,6 +231,7 @@ export class TestHub implements HubHost {
   }
 
   flush(): void {
+    this.core.settle()
     for (let dirty = this.#dirty.splice(0); dirty.length > 0; dirty = this.#dirty.splice(0)) {
       for (const flush of dirty) flush()
       for (const connection of this.#connections.values()) {

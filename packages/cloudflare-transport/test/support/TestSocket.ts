@@ -1,5 +1,5 @@
 /** A socket of the test host: what was sent on it, and the attachment that outlives memory. */
-import type { Envelope } from "@signal-hub/actor-core"
+import { type Envelope, JsonCodec } from "@signal-hub/actor-core"
 import type { Limits } from "../../src/protocol/Limits.ts"
 import type { Connection } from "../../src/session/Connection.ts"
 import { Flow, type FlowState, NO_FLOW } from "../../src/session/Flow.ts"
@@ -7,7 +7,7 @@ import { fullBucket, RateBucket, type RateState } from "../../src/session/RateBu
 
 type Kept = Pick<
   Connection,
-  "state" | "sessionId" | "major" | "strikes" | "failures" | "heardAt" | "claims"
+  "state" | "sessionId" | "major" | "strikes" | "failures" | "heardAt" | "claims" | "received"
 > &
   RateState &
   FlowState
@@ -38,6 +38,7 @@ export class TestSocket {
       failures: 0,
       heardAt: now,
       claims,
+      received: 0,
       ...fullBucket(limits, now),
       ...NO_FLOW,
     }
@@ -52,6 +53,8 @@ export class TestSocket {
       rate: new RateBucket(this.#limits, kept),
       flow: new Flow(this.#limits, kept),
       id: this.id,
+      codec: JsonCodec,
+      frame: undefined,
       openedAt: this.openedAt,
       session: undefined,
       outgoing: [],
@@ -61,10 +64,11 @@ export class TestSocket {
         if (connection.outgoing.push(envelope) === 1) markDirty(() => this.#flush(connection))
       },
       save: () => {
-        const { state, sessionId, major, strikes, failures, heardAt, claims, rate, flow } = connection
+        const { state, sessionId, major, strikes, failures, heardAt, claims, received, rate, flow } =
+          connection
         const { tokens, filledAt, refusals, refusedSince } = rate
         const { sent, acked, slow } = flow
-        const session = { state, sessionId, major, strikes, failures, heardAt, claims }
+        const session = { state, sessionId, major, strikes, failures, heardAt, claims, received }
         const now: Kept = { ...session, tokens, filledAt, refusals, refusedSince, sent, acked, slow }
         this.#attachment = JSON.stringify(now)
       },
@@ -80,6 +84,7 @@ export class TestSocket {
 
   /** Sends what is in line on the connection; what finds the socket closed is lost. */
   #flush(connection: Connection): void {
+    connection.frame = undefined
     if (!this.isOpen) return void connection.outgoing.splice(0)
     for (const envelope of connection.outgoing.splice(0)) {
       const frame = JSON.stringify(envelope)

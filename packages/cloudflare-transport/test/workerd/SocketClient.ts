@@ -50,10 +50,19 @@ export class SocketClient {
 
   /** Sends an envelope; what is left out gets a value that is valid. Gives its id. */
   send(fields: { readonly [field: string]: unknown }): string {
-    const id = `m${++this.#count}`
-    const envelope = { id, to: HUB_ADDRESS, type: "note", pattern: "tell", timestamp: 0, ...fields }
+    const envelope = this.#envelope(fields)
     this.sendRaw(JSON.stringify(envelope))
     return envelope.id
+  }
+
+  /** Sends envelopes in one frame. */
+  sendAll(batch: ReadonlyArray<{ readonly [field: string]: unknown }>): void {
+    this.sendRaw(JSON.stringify(batch.map((fields) => this.#envelope(fields))))
+  }
+
+  #envelope(fields: { readonly [field: string]: unknown }) {
+    const id = `m${++this.#count}`
+    return { id, to: HUB_ADDRESS, type: "note", pattern: "tell", timestamp: 0, ...fields }
   }
 
   /** The next frame that comes. */

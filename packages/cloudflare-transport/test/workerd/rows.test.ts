@@ -3,6 +3,7 @@
  */
 import { runInDurableObject } from "cloudflare:test"
 import { env } from "cloudflare:workers"
+import { HUB_ADDRESS } from "../../src/protocol/HubMessage.ts"
 import { SignJWT } from "jose"
 import { expect, it, vi } from "vitest"
 import { JWT_SECRET } from "./secret.ts"
@@ -91,5 +92,21 @@ it("a session writes 8 rows, a subscription 3 more, a registration 5, a fresh to
   expect(await written()).toBe(3 + 2)
   expect(await ended(hub, registrant, written)).toEqual({ lost: 2 + 2, end: 3 + 1 })
 
-  expect(await runInDurableObject(hub, (_, { storage: { sql } }) => sql.databaseSize)).toBe(86_016)
+  expect(await runInDurableObject(hub, (_, { storage: { sql } }) => sql.databaseSize)).toBe(90_112)
+})
+
+it("reliable messages of a frame write 2 rows together, and 2 more once they are acknowledged", async () => {
+  const hub = newHub()
+  const client = await connected(hub)
+  const written = await counting(hub)
+  const to = "@(user/ada)"
+  const self = (seq: number) => ({ to, seq, type: "item", payload: seq })
+  client.send(self(1))
+  await client.came()
+  expect(await written()).toBe(2)
+  client.sendAll([2, 3, 4, 5, 6, 7, 8, 9].map(self))
+  await client.came()
+  expect(await written()).toBe(2)
+  client.send({ to: HUB_ADDRESS, type: "hub:ack", payload: { through: 9, bytes: 0 } })
+  await vi.waitFor(async () => expect(await written()).toBe(1 + 2))
 })

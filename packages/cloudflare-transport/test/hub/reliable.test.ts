@@ -1,0 +1,458 @@
+import { describe, expect, it } from "vitest"
+import { DEFAULT_LIMITS } from "../../src/protocol/Limits.ts"
+import type { Received, TestClient } from "../support/TestClient.ts"
+import { TestHub } from "../support/TestHub.ts"
+
+const V1 = { protocolVersion: "1.0.0" }
+const A = "@(node/a)"
+const B = "@(node/b)"
+
+/** What came, without receipts. */
+const takeSequenced = (client: TestClient): ReadonlyArray<Received> =>
+  client.take().filter(({ type }) => type !== "hub:ack")
+const numbers = (came: ReadonlyArray<Received>) => came.map(({ type, seq }) => [type, seq])
+const acknowledge = (client: TestClient, through: number): string =>
+  client.send({ type: "hub:ack", payload: { through, bytes: client.socket.received } })
+const resume = (hub: TestHub, client: TestClient, lastSeq = 0, more: object = {}): TestClient =>
+  hub.connect(client.identity, { ...V1, resume: client.resume(lastSeq), ...more })
+const rows = (hub: TestHub): number => hub.sql.count("outbox")
+
+const pair = (limits: Partial<typeof DEFAULT_LIMITS> = {}) => {
+  const hub = new TestHub(limits)
+  return { hub, a: hub.connect(A, V1), b: hub.connect(B, V1) }
+}
+
+describe("numbers", () => {
+  it("are given to each session and direction from 1, to reliable envelopes alone", () => {
+    const { a, b } = pair()
+    a.surely({ to: B, type: "one" })
+    a.tell(B, "volatile")
+    a.surely({ to: B, type: "two" })
+    expect(numbers(takeSequenced(b))).toEqual([
+      ["one", 1],
+      ["volatile", undefined],
+      ["two", 2],
+    ])
+  })
+
+  it("mean nothing at 0.x, in either direction", () => {
+    const hub = new TestHub()
+    const [old, young] = [hub.connect(A), hub.connect(B, V1)]
+    old.send({ to: B, type: "from 0.x", seq: 7 })
+    young.surely({ to: A, type: "to 0.x" })
+    expect(takeSequenced(young)[0]).not.toHaveProperty("seq")
+    expect(takeSequenced(old)[0]).not.toHaveProperty("seq")
+    expect(rows(hub)).toBe(0)
+  })
+
+  it("a repeat is dropped and told again, a gap closes 4412 and touches nothing", () => {
+    const { hub, a, b } = pair()
+    a.surely({ to: B, type: "one" })
+    a.take()
+    hub.advance(1_000)
+    a.send({ to: B, type: "one again", seq: 1 })
+    expect(numbers(takeSequenced(b))).toEqual([["one", 1]])
+    expect(a.takeOne()).toMatchObject({ type: "hub:ack", payload: { through: 1 } })
+    a.send({ to: B, type: "three", seq: 3 })
+    expect(a.socket.close?.code).toBe(4412)
+    expect(takeSequenced(b)).toEqual([])
+    expect(resume(hub, a).session).toMatchObject({ resumed: true, inSeq: 1 })
+  })
+
+  it("are consumed by what is refused, which is told as surely as it was sent", () => {
+    const hub = new TestHub().requireTokens()
+    const a = hub.enter({ actorId: A, send: ["@(open/**)"] }, V1)
+    a.take()
+    a.surely({ to: B, type: "not allowed" })
+    a.surely({ to: "@(open/x)", type: "nobody there" })
+    expect(numbers(takeSequenced(a))).toEqual([
+      ["hub:error", 1],
+      ["hub:unknown_actor", 2],
+    ])
+    a.drop()
+    const again = hub.enter({ actorId: A }, { ...V1, resume: a.resume(0) })
+    expect(again.session).toMatchObject({ resumed: true, inSeq: 2, outFirst: 1, outNext: 3 })
+    expect(numbers(takeSequenced(again)).map(([type]) => type)).toEqual(["hub:error", "hub:unknown_actor"])
+  })
+})
+
+describe("receipts", () => {
+  it("leave at once where the last is long ago, else once an interval, or for so many envelopes", () => {
+    const { hub, a, b } = pair()
+    const receipts = () => a.takeOf("hub:ack").map(({ payload }) => payload.through)
+    a.surely({ to: B, type: "1" })
+    expect(receipts()).toEqual([1])
+    a.surely({ to: B, type: "2" })
+    a.surely({ to: B, type: "3" })
+    expect(receipts()).toEqual([])
+    hub.advance(DEFAULT_LIMITS.ackInterval)
+    expect(receipts()).toEqual([3])
+    for (let i = 0; i < DEFAULT_LIMITS.ackEvery; i++) a.surely({ to: B, type: "more" })
+    expect(receipts()).toEqual([3 + DEFAULT_LIMITS.ackEvery])
+    expect(b.take()).toHaveLength(3 + DEFAULT_LIMITS.ackEvery)
+  })
+
+  it("go along with what leaves anyway", () => {
+    const { hub, a } = pair()
+    a.surely({ to: B, type: "1" })
+    a.take()
+    a.surely({ to: A, type: "to myself" })
+    expect(a.take().map(({ type }) => type)).toEqual(["to myself", "hub:ack"])
+    expect(hub.isBusy).toBe(false)
+  })
+
+  it("of more than was given are refused, and change nothing", () => {
+    const { hub, a, b } = pair()
+    a.surely({ to: B, type: "1" })
+    b.take()
+    acknowledge(b, 2)
+    expect(b.takeOne()).toMatchObject({ type: "hub:error", payload: { code: "invalid_message" } })
+    expect(rows(hub)).toBe(1)
+    acknowledge(b, 1)
+    expect(rows(hub)).toBe(0)
+  })
+})
+
+describe("resume", () => {
+  for (const evicting of [false, true]) {
+    it(`gives back the session with what its client does not have${evicting ? ", also after an eviction" : ""}`, () => {
+      const { hub, a, b } = pair()
+      b.register("@(room/1)")
+      b.subscribe("news")
+      b.watch("@(room/1)")
+      for (let i = 1; i <= 4; i++) a.surely({ to: B, type: `${i}` })
+      b.drop()
+      a.surely({ to: B, type: "5" })
+      a.surely({ to: "@(room/1)", type: "6" })
+      if (evicting) {
+        hub.advance(1_000)
+        expect(hub.evict()).toBe(true)
+      }
+      const again = resume(hub, b, 2)
+      expect(again.sessionId).toBe(b.sessionId)
+      expect(again.session).toMatchObject({
+        resumed: true,
+        kept: { registrations: 1, subscriptions: 1, watches: 1 },
+        outFirst: 3,
+        outNext: 5,
+        epoch: 2,
+      })
+      a.surely({ to: B, type: "7" })
+      expect(numbers(takeSequenced(again))).toEqual([
+        ["3", 3],
+        ["4", 4],
+        ["5", 5],
+        ["6", 6],
+        ["7", 7],
+      ])
+      acknowledge(again, 7)
+      expect(rows(hub)).toBe(0)
+    })
+  }
+
+  it("fault 14: an ask in flight across a drop is answered on the next connection, once", () => {
+    const { hub, a, b } = pair()
+    const id = a.surely({ to: B, type: "question", pattern: "ask" })
+    const [ask] = takeSequenced(b)
+    a.drop()
+    b.surely({ to: A, type: "answer", correlationId: id })
+    hub.advance(1_000)
+    hub.evict()
+    const again = resume(hub, a)
+    expect(takeSequenced(again)).toMatchObject([{ type: "answer", correlationId: ask!.id, seq: 1 }])
+    expect(hub.sql.count("ask")).toBe(0)
+  })
+
+  it("fault 5: an open ask outlives an eviction at once, as it is a row before it is acknowledged", () => {
+    const { hub, a, b } = pair()
+    const id = a.surely({ to: B, type: "question", pattern: "ask" })
+    hub.restart()
+    b.surely({ to: A, type: "answer", correlationId: id })
+    expect(a.takeOf("answer")).toMatchObject([{ correlationId: id, seq: 1 }])
+  })
+
+  it("the answer of one who can't number it is reliable where the ask was", () => {
+    const hub = new TestHub()
+    const [a, b] = [hub.connect(A, V1), hub.connect(B)]
+    const id = a.surely({ to: B, type: "question", pattern: "ask" })
+    b.send({ to: A, type: "answer", correlationId: id })
+    expect(a.takeOf("answer")).toMatchObject([{ seq: 1 }])
+  })
+
+  it("fault 22: what comes live stays behind what is replayed, volatile and reliable alike", () => {
+    const { hub, a, b } = pair({ pauseThreshold: 1_500 })
+    b.drop()
+    const big = "x".repeat(1_000)
+    for (let i = 1; i <= 3; i++) a.surely({ to: B, type: `${i}`, payload: big })
+    const again = resume(hub, b)
+    expect(numbers(takeSequenced(again))).toEqual([["1", 1]])
+    acknowledge(again, 0)
+    a.tell(B, "volatile")
+    a.surely({ to: B, type: "4" })
+    acknowledge(again, 1)
+    expect(numbers(takeSequenced(again))).toEqual([["2", 2]])
+    acknowledge(again, 2)
+    acknowledge(again, 3)
+    expect(numbers(takeSequenced(again))).toEqual([
+      ["3", 3],
+      ["volatile", undefined],
+      ["4", 4],
+    ])
+    a.surely({ to: B, type: "5" })
+    expect(numbers(takeSequenced(again))).toEqual([["5", 5]])
+  })
+
+  it("goes on where it was after an eviction in the middle of a replay", () => {
+    const { hub, a, b } = pair({ pauseThreshold: 1_500 })
+    b.drop()
+    const big = "x".repeat(1_000)
+    for (let i = 1; i <= 3; i++) a.surely({ to: B, type: `${i}`, payload: big })
+    const again = resume(hub, b)
+    hub.advance(1_000)
+    hub.evict()
+    for (const through of [1, 2, 3]) acknowledge(again, through)
+    expect(numbers(takeSequenced(again))).toEqual([
+      ["1", 1],
+      ["2", 2],
+      ["3", 3],
+    ])
+    expect(rows(hub)).toBe(0)
+  })
+
+  it("rotates the token; the one before is good until something is heard on the new epoch", () => {
+    const { hub, b } = pair()
+    b.drop()
+    const second = resume(hub, b)
+    const third = resume(hub, b)
+    expect(third.session).toMatchObject({ resumed: true, epoch: 3 })
+    expect(second.socket.close?.code).toBe(4409)
+    third.send({ type: "hub:heartbeat", payload: { timestamp: 1 } })
+    third.drop()
+    const thief = hub.open()
+    expect(thief.connect(B, { ...V1, resume: b.resume() })).toMatchObject({
+      type: "hub:error",
+      payload: { code: "forbidden" },
+    })
+    expect(thief.connect(B, { ...V1, resume: third.resume() }).type).toBe("hub:connected")
+  })
+
+  it("of a session with another token is refused, and nothing changes", () => {
+    const { hub, a, b } = pair()
+    a.surely({ to: B, type: "1" })
+    const thief = hub.open()
+    const forged = { sessionId: b.sessionId, resumeToken: crypto.randomUUID(), lastSeq: 1 }
+    expect(thief.connect(B, { ...V1, resume: forged }).payload.code).toBe("forbidden")
+    expect(thief.connect("@(node/c)", { ...V1, resume: b.resume(1) }).payload.code).toBe("forbidden")
+    expect(b.socket.close).toBe(undefined)
+    expect(rows(hub)).toBe(1)
+  })
+
+  it("needs a valid token of the same identity where the hub wants tokens", () => {
+    const hub = new TestHub().requireTokens()
+    const b = hub.enter({ actorId: B }, V1)
+    b.drop()
+    const other = hub.open({ actorId: "@(node/c)" })
+    expect(other.connect(undefined, { ...V1, resume: b.resume() }).payload.code).toBe("forbidden")
+    const again = hub.enter({ actorId: B, capabilities: ["list"] }, { ...V1, resume: b.resume() })
+    expect(again.session.resumed).toBe(true)
+    expect(again.request("hub:list_actors", {}).type).toBe("hub:actor_list")
+  })
+
+  it("fault 19: says why there is none, and what was kept", () => {
+    const { hub, a, b } = pair()
+    a.surely({ to: B, type: "1" })
+    const future = resume(hub, b, 5)
+    expect(future.session).toMatchObject({ resumed: false, reason: "server_reset", outFirst: 1, outNext: 1 })
+    acknowledge(future, 1)
+    future.drop()
+    const past = resume(hub, future, 0)
+    expect(past.session).toMatchObject({ resumed: false, reason: "buffer_overflow" })
+    past.drop()
+    hub.advance(61_000)
+    const late = resume(hub, past)
+    expect(late.session).toMatchObject({
+      resumed: false,
+      reason: "expired",
+      kept: { registrations: 0, subscriptions: 0, watches: 0 },
+    })
+    late.request("hub:disconnect", {})
+    expect(resume(hub, past).session).toMatchObject({ resumed: false, reason: "unknown_session" })
+  })
+
+  it("does not take the identity from another that has it, unless it reclaims it", () => {
+    const { hub, b } = pair()
+    const other = hub.connect(B, V1)
+    const sleeper = hub.open()
+    sleeper.send({
+      type: "hub:connect",
+      pattern: "ask",
+      metadata: { ...V1, actorIdentity: B, resume: b.resume() },
+    })
+    expect(sleeper.takeOne()).toMatchObject({
+      type: "hub:disconnect",
+      payload: { reason: "duplicate_connection" },
+    })
+    expect(sleeper.socket.close?.code).toBe(4409)
+    expect(other.socket.close).toBe(undefined)
+    const back = resume(hub, b, 0, { reclaim: true })
+    expect(back.session).toMatchObject({ resumed: false, reason: "unknown_session" })
+    expect(other.socket.close?.code).toBe(4409)
+  })
+
+  it("keeps a session whose identity came by registering", () => {
+    const hub = new TestHub()
+    const a = hub.connect(undefined, V1)
+    a.register(A)
+    a.drop()
+    const again = hub.connect(undefined, { ...V1, resume: a.resume() })
+    expect(again.session.resumed).toBe(true)
+    hub.connect(B).tell(A, "note")
+    expect(again.takeOf("note")).toHaveLength(1)
+  })
+})
+
+describe("grace", () => {
+  it("what is reliable waits, what is not is a dead letter; the rest ends with the session", () => {
+    const { hub, a, b } = pair()
+    b.register(B)
+    a.watch(B)
+    b.drop()
+    a.tell(B, "volatile")
+    a.surely({ to: B, type: "kept" })
+    const id = a.surely({ to: B, type: "question", pattern: "ask", ttl: 600_000 })
+    expect(rows(hub)).toBe(2)
+    a.take()
+    hub.advance(61_000)
+    expect(takeSequenced(a)).toMatchObject([
+      { type: "hub:terminated", seq: 1 },
+      { type: "hub:error", payload: { code: "actor_terminated" }, correlationId: id, seq: 2 },
+    ])
+    expect(hub.sql.all("SELECT session FROM outbox WHERE session = ?", b.sessionId)).toEqual([])
+    expect(hub.core.state.metrics.deadLetters).toBe(3)
+  })
+
+  it("fault 31: what waited longer than its ttl is never delivered; an ask is told so", () => {
+    const { hub, a, b } = pair()
+    b.drop()
+    a.surely({ to: B, type: "short", ttl: 1_000 })
+    const id = a.surely({ to: B, type: "question", pattern: "ask", ttl: 2_000 })
+    a.surely({ to: B, type: "long", ttl: 50_000 })
+    hub.advance(1_500)
+    a.take()
+    const again = resume(hub, b)
+    const came = takeSequenced(again)
+    expect(numbers(came)).toEqual([
+      ["question", 1],
+      ["long", 2],
+    ])
+    expect(came.map(({ ttl }) => ttl)).toEqual([500, 48_500])
+    again.surely({ to: A, type: "answer", correlationId: id })
+    expect(a.takeOf("answer")).toHaveLength(1)
+  })
+
+  it("an ask that expires before it is transmitted ends typed", () => {
+    const { hub, a, b } = pair()
+    b.drop()
+    a.surely({ to: B, type: "note", payload: 1 })
+    const id = a.send({ to: B, type: "question", pattern: "ask", ttl: 0, seq: 2 })
+    expect(a.takeOf("hub:error")).toMatchObject([{ correlationId: id, payload: { code: "message_expired" } }])
+    expect(rows(hub)).toBe(2)
+  })
+
+  it("a full outbox refuses what is reliable, and drops nothing", () => {
+    const { hub, a, b } = pair({ maxOutboxEnvelopes: 2 })
+    b.drop()
+    for (const type of ["1", "2", "3"]) a.surely({ to: B, type })
+    expect(takeSequenced(a)).toMatchObject([{ type: "hub:error", payload: { code: "queue_full" }, seq: 1 }])
+    expect(numbers(takeSequenced(resume(hub, b)))).toEqual([
+      ["1", 1],
+      ["2", 2],
+    ])
+  })
+
+  it("is told as queued to who sends by hub:send", () => {
+    const { a, b } = pair()
+    b.drop()
+    a.surely({ type: "hub:send", pattern: "ask", payload: { to: B, type: "note", data: 1 } })
+    expect(takeSequenced(a)).toMatchObject([{ type: "hub:delivery_ack", payload: { status: "queued" } }])
+  })
+})
+
+describe("takeover by another process", () => {
+  it("fault 12: the outbox passes, in order and renumbered, before anything live; answers are nobody's", () => {
+    const { hub, a, b } = pair()
+    const asked = b.surely({ to: A, type: "question", pattern: "ask" })
+    a.surely({ to: B, type: "1" })
+    a.surely({ to: B, type: "answer", correlationId: asked })
+    a.surely({ to: B, type: "2" })
+    acknowledge(b, 1)
+    const question = a.surely({ to: B, type: "question", pattern: "ask" })
+    const winner = hub.connect(B, V1)
+    a.surely({ to: B, type: "3" })
+    expect(winner.session).toMatchObject({ resumed: false, inSeq: 0, outFirst: 1, outNext: 1 })
+    expect(numbers(takeSequenced(winner))).toEqual([
+      ["2", 1],
+      ["question", 2],
+      ["3", 3],
+    ])
+    expect(b.socket.close?.code).toBe(4409)
+    winner.surely({ to: A, type: "answer", correlationId: question })
+    expect(a.takeOf("answer")).toHaveLength(1)
+  })
+
+  it("an ask that the loser had taken and not answered ends typed", () => {
+    const { hub, a, b } = pair()
+    const id = a.surely({ to: B, type: "question", pattern: "ask" })
+    acknowledge(b, 1)
+    hub.connect(B, V1)
+    expect(a.takeOf("hub:error")).toMatchObject([
+      { correlationId: id, payload: { code: "actor_terminated" } },
+    ])
+  })
+
+  it("passes to a session that claims the identity by registering it", () => {
+    const { hub, a, b } = pair()
+    b.drop()
+    a.surely({ to: B, type: "1" })
+    const winner = hub.connect(undefined, V1)
+    winner.surely({ to: A, type: "hello" })
+    winner.register(B)
+    a.surely({ to: B, type: "2" })
+    expect(numbers(takeSequenced(winner))).toEqual([
+      ["1", 1],
+      ["2", 2],
+    ])
+  })
+
+  it("that starts clean ends all that was", () => {
+    const { hub, a, b } = pair()
+    b.register(B)
+    b.subscribe("news")
+    a.watch(B)
+    a.surely({ to: B, type: "1" })
+    const winner = hub.connect(B, { ...V1, cleanStart: true })
+    expect(winner.session).toMatchObject({
+      resumed: false,
+      kept: { registrations: 0, subscriptions: 0, watches: 0 },
+      epoch: 2,
+    })
+    expect(takeSequenced(winner)).toEqual([])
+    expect(rows(hub)).toBe(1)
+    expect(takeSequenced(a)).toMatchObject([{ type: "hub:terminated", seq: 1 }])
+    expect(b.socket.close?.code).toBe(4409)
+  })
+})
+
+describe("costs", () => {
+  it("a volatile message writes nothing, a reliable one a row of the outbox and the sender's numbers", () => {
+    const { hub, a, b } = pair()
+    const writes = (work: () => void) =>
+      hub.sql.record(work).filter((query) => /^(INSERT|UPDATE|DELETE)/.test(query))
+    expect(writes(() => a.tell(B, "volatile"))).toEqual([])
+    const reliable = writes(() => a.surely({ to: B, type: "reliable" }))
+    expect(reliable).toHaveLength(2)
+    expect(reliable[0]).toMatch(/^INSERT INTO outbox/)
+    expect(reliable[1]).toMatch(/^UPDATE session SET in_seq/)
+    expect(writes(() => acknowledge(b, 1))).toHaveLength(2)
+  })
+})
