@@ -29,6 +29,7 @@ export interface Received {
   readonly metadata: Fields
   readonly ttl: number | null
   readonly signature: string | null
+  readonly seq?: number
 }
 
 export interface Closed {

@@ -120,9 +120,9 @@ export const useHub = (
     options.limits === undefined && options.vars === undefined && options.own !== true && !inject("evicting")
       ? process.env.HUB_URL
       : undefined
-  // An eviction waits for running timers. So that it needn't for each ask, asks become rows at once; a
-  // socket that isn't connected has one too, so that evictions begin with the first frame after it.
-  const faster = inject("evicting") ? { askVolatileFor: 20 } : {}
+  // An eviction waits for running timers. So that it needn't for each ask, asks become rows at once, and
+  // receipts don't wait for more; a socket that isn't connected has one too, so that evictions begin with the first frame after it.
+  const faster = inject("evicting") ? { askVolatileFor: 20, ackInterval: 20 } : {}
   const clients: Array<RawClient> = []
   /** Whose gateways may run. */
   const identities = new Set<string>()

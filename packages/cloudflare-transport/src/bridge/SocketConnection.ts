@@ -106,6 +106,7 @@ export class SocketConnection implements Connection {
 
   send(envelope: Envelope.Envelope, copyOf?: Multicast): void {
     if (this.outgoing.length === 0) this.#markDirty(this)
+    this.frame = undefined
     this.#copyOf = this.outgoing.length === 0 ? copyOf : undefined
     this.outgoing.push(envelope)
   }

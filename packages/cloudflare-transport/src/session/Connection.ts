@@ -36,7 +36,7 @@ export interface Connection {
   claims: string | null
   /** What leaves with the next flush, in order. */
   readonly outgoing: Array<Envelope.Envelope>
-  /** What leaves with the next flush as a frame, where it was encoded already. */
+  /** What leaves with the next flush as a frame, where it was encoded already. Void once more is put in line. */
   frame: string | Uint8Array | undefined
   /** Bytes of the data frames that came on it, as far as they were counted. */
   received: number
