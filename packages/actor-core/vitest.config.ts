@@ -1,5 +1,6 @@
 import { defineConfig } from "vitest/config"
 
 export default defineConfig({
-  test: { name: "actor-core", environment: "node", include: ["test/**/*.test.ts"] },
+  // Properties take their time on a busy machine.
+  test: { name: "actor-core", environment: "node", include: ["test/**/*.test.ts"], testTimeout: 60_000 },
 })

@@ -12,6 +12,8 @@ export default defineConfig({
       {
         test: {
           name: "node",
+          // Properties take their time on a busy machine.
+          testTimeout: 60_000,
           include: ["test/{auth,client,protocol,session,hub,gateway,bridge,storage,worker}/**/*.test.ts"],
         },
       },

@@ -69,6 +69,8 @@ export interface Limits {
   /** What may wait for a session's client to acknowledge it: envelopes, and bytes. */
   readonly maxOutboxEnvelopes: number
   readonly maxOutboxBytes: number
+  /** Bytes of what waits that a new connection is sent before its client has acknowledged some. */
+  readonly replayWindow: number
   /** How long the acknowledgement of reliable envelopes may wait for more of them, in milliseconds. */
   readonly ackInterval: number
   /** Reliable envelopes that are acknowledged at once. */
@@ -132,6 +134,7 @@ export const DEFAULT_LIMITS: Limits = {
   presenceWindow: 50,
   maxOutboxEnvelopes: 10_000,
   maxOutboxBytes: 16 * 1_048_576,
+  replayWindow: 1_048_576,
   ackInterval: 250,
   ackEvery: 64,
   maxDeadLetters: 1_000,

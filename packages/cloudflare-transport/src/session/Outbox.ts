@@ -21,7 +21,7 @@ const MOST_ROW_BYTES = 1_048_576
 
 export type OutboxLimits = Pick<
   Limits,
-  "maxOutboxEnvelopes" | "maxOutboxBytes" | "pauseThreshold" | "maxParked"
+  "maxOutboxEnvelopes" | "maxOutboxBytes" | "replayWindow" | "maxParked"
 >
 
 /** A row without its frame: what was given out together. */
@@ -60,9 +60,8 @@ export class Outbox {
   #last: number
   #position = 0
   #waiting = 0
-  /** What was given in this turn: not yet a row. */
+  /** What was given in this turn, all with numbers or all without: not yet a row. */
   #fresh: Array<Envelope.Envelope> = []
-  #freshLive = false
   #freshAt = 0
   /** Volatile envelopes that came after what is still to be replayed: in memory only. */
   #held: Array<{ readonly after: number; readonly envelope: Envelope.Envelope }> = []
@@ -113,8 +112,6 @@ export class Outbox {
   /** Takes an envelope: it leaves now on the connection, or when there is one and its turn has come. */
   offer(envelope: Envelope.Envelope, connection: Connection | undefined, now: number): void {
     const live = connection !== undefined && this.#session.replayed === null
-    if (live !== this.#freshLive) this.write()
-    this.#freshLive = live
     this.#freshAt = now
     if (live) {
       const numbered = { ...envelope, seq: ++this.#last }
@@ -139,9 +136,10 @@ export class Outbox {
     const batch = this.#fresh
     if (batch.length === 0) return
     this.#fresh = []
-    const frame = this.#insert(batch, this.#freshAt, this.#freshLive ? connection : undefined)
+    const isLive = batch[0]!.seq !== undefined
+    const frame = this.#insert(batch, this.#freshAt, isLive ? connection : undefined)
     // What is in line on the connection is this: it is encoded already.
-    if (this.#freshLive && connection?.outgoing.length === batch.length) connection.frame = frame
+    if (isLive && connection?.outgoing.length === batch.length) connection.frame = frame
   }
 
   /** The client has all through this number. Its own number that is not yet given is refused before. */
@@ -187,7 +185,7 @@ export class Outbox {
         this.#release(connection, Number.POSITIVE_INFINITY)
         break
       }
-      if (this.#inFlight > 0 && this.#inFlight + chunk.bytes > this.#limits.pauseThreshold) break
+      if (this.#inFlight > 0 && this.#inFlight + chunk.bytes > this.#limits.replayWindow) break
       this.#release(connection, chunk.position)
       for (const envelope of this.#transmit(chunk, connection, now, late)) connection.send(envelope)
     }
@@ -215,9 +213,8 @@ export class Outbox {
     this.write()
     this.#session.replayed ??= this.#last
     for (const { envelope, receivedAt } of kept) {
-      if (this.#freshAt !== receivedAt || this.#freshLive) this.write()
+      if (this.#freshAt !== receivedAt) this.write()
       this.#freshAt = receivedAt
-      this.#freshLive = false
       this.#fresh.push(unnumbered(envelope))
       this.#waiting++
     }
@@ -292,7 +289,7 @@ export class Outbox {
       this.#insert(batch.slice(half), receivedAt, connection)
       return undefined
     }
-    const first = this.#freshLive ? batch[0]!.seq! : null
+    const first = batch[0]!.seq ?? null
     const chunk: Chunk = {
       position: ++this.#position,
       first,

@@ -180,13 +180,12 @@ describe("resume", () => {
   })
 
   it("fault 22: what comes live stays behind what is replayed, volatile and reliable alike", () => {
-    const { hub, a, b } = pair({ pauseThreshold: 1_500 })
+    const { hub, a, b } = pair({ replayWindow: 1_500 })
     b.drop()
     const big = "x".repeat(1_000)
     for (let i = 1; i <= 3; i++) a.surely({ to: B, type: `${i}`, payload: big })
     const again = resume(hub, b)
     expect(numbers(takeSequenced(again))).toEqual([["1", 1]])
-    acknowledge(again, 0)
     a.tell(B, "volatile")
     a.surely({ to: B, type: "4" })
     acknowledge(again, 1)
@@ -202,8 +201,46 @@ describe("resume", () => {
     expect(numbers(takeSequenced(again))).toEqual([["5", 5]])
   })
 
+  it("of what left together, only what is not acknowledged comes again", () => {
+    const { hub, a, b } = pair()
+    a.surelyAll(["1", "2", "3"].map((type) => ({ to: B, type })))
+    expect(rows(hub)).toBe(1)
+    acknowledge(b, 2)
+    expect(rows(hub)).toBe(1)
+    b.drop()
+    const again = resume(hub, b, 2)
+    expect(numbers(takeSequenced(again))).toEqual([["3", 3]])
+    acknowledge(again, 3)
+    expect(rows(hub)).toBe(0)
+  })
+
+  it("what was still waiting behind something slow comes again, and is taken then", () => {
+    const hub = new TestHub().requireTokens()
+    const [a, b] = [hub.enter({ actorId: A }, V1), hub.enter({ actorId: B }, V1)]
+    hub.holdsTokens = true
+    a.send({ type: "hub:refresh_token", pattern: "ask", payload: { token: JSON.stringify({ actorId: A }) } })
+    a.surely({ to: B, type: "parked" })
+    expect(takeSequenced(b)).toEqual([])
+    a.drop()
+    const again = hub.open({ actorId: A })
+    again.send({ type: "hub:connect", pattern: "ask", metadata: { ...V1, resume: a.resume() } })
+    hub.verify()
+    expect(again.take()[0]).toMatchObject({ payload: { session: { resumed: true, inSeq: 0 } } })
+    again.surely({ to: B, type: "again" })
+    expect(numbers(takeSequenced(b))).toEqual([["again", 1]])
+  })
+
+  it("takes in what comes in the same frame in which its reader is found to be gone", () => {
+    const { hub, a, b } = pair()
+    a.surely({ to: B, type: "1" })
+    // Nobody tells the hub: it finds out as it sends.
+    b.socket.isOpen = false
+    a.surelyAll(["2", "3"].map((type) => ({ to: B, type })))
+    expect(numbers(takeSequenced(resume(hub, b, 1))).map(([type]) => type)).toEqual(["2", "3"])
+  })
+
   it("goes on where it was after an eviction in the middle of a replay", () => {
-    const { hub, a, b } = pair({ pauseThreshold: 1_500 })
+    const { hub, a, b } = pair({ replayWindow: 1_500 })
     b.drop()
     const big = "x".repeat(1_000)
     for (let i = 1; i <= 3; i++) a.surely({ to: B, type: `${i}`, payload: big })

@@ -30,8 +30,19 @@ export class TestClient {
 
   /** Sends an envelope; fields that are left out get a value that is valid. Gives its id. */
   send(fields: Fields): string {
+    const envelope = this.#envelope(fields)
+    this.hub.receive(this.socket, envelope)
+    return envelope.id
+  }
+
+  /** Sends reliable envelopes in one frame. */
+  surelyAll(batch: ReadonlyArray<Fields>): void {
+    this.hub.receive(this.socket, ...batch.map((fields) => this.#envelope({ ...fields, seq: ++this.#seq })))
+  }
+
+  #envelope(fields: Fields) {
     const id = typeof fields.id === "string" ? fields.id : `m${String(++this.#count).padStart(4, "0")}`
-    const envelope = {
+    return {
       to: HUB_ADDRESS,
       type: "note",
       pattern: "tell",
@@ -39,8 +50,6 @@ export class TestClient {
       ...fields,
       id,
     }
-    this.hub.receive(this.socket, envelope)
-    return id
   }
 
   connect(identity?: string, metadata: { readonly [key: string]: unknown } = {}): Received {

@@ -140,8 +140,15 @@ export class TestHub implements HubHost {
     return client
   }
 
-  /** A frame with this value arrives on the socket. */
-  receive(socket: TestSocket, value: unknown): void {
+  /** A frame with these values arrives on the socket. */
+  receive(socket: TestSocket, ...values: ReadonlyArray<unknown>): void {
+    for (const value of values) this.#receiveOne(socket, value)
+    this.#runSoon()
+    this.flush()
+    this.afterwards()
+  }
+
+  #receiveOne(socket: TestSocket, value: unknown): void {
     // A clone: what a client sends is never shared with the hub's memory.
     const envelope = Envelope.check(structuredClone(value))
     if (envelope instanceof Envelope.Malformed) throw new Error(`the test's envelope: ${envelope.reason}`)
@@ -152,12 +159,8 @@ export class TestHub implements HubHost {
     // without an eviction can be compared to the millisecond.
     connection.save()
     const order = envelope.seq === undefined ? undefined : this.core.order(connection, envelope.seq)
-    if (order === "gap") {
-      this.core.violated(connection, CloseCode.SequenceGap, "sequence_gap")
-    } else if (order !== "repeat") this.core.received(connection, envelope, this.#now)
-    this.#runSoon()
-    this.flush()
-    this.afterwards()
+    if (order === "gap") this.core.violated(connection, CloseCode.SequenceGap, "sequence_gap")
+    else if (order !== "repeat") this.core.received(connection, envelope, this.#now)
   }
 
   /** The runtime answers a ping on the socket: nothing wakes. */
