@@ -26,6 +26,8 @@ export const admits = (
     hub.refuse(sender, from, "queue_full", message, envelope, now, { actorAddress: address })
     return false
   }
+  // As many reliable answers as there are asks: none of these is to wait for an answer that was refused.
+  if (envelope.seq !== undefined && envelope.correlationId !== null) return true
   if (hub.sessions.connectionOf(reader)?.flow.slow !== true) return true
   const { pauses } = hub
   if (!pauses.has(reader, sender, address) && pauses.countOf(reader) < hub.host.limits.maxPausesPerSession) {
