@@ -57,7 +57,7 @@ export const GATEWAY_MUTATIONS: ReadonlyArray<Mutation> = [
     fault: 12,
     breaks: "who asked another gateway is not told that its session there is over",
     file: hub("AskEnds"),
-    edits: [["else hub.elsewhere!.send(envelope, now, askerSession as Address.Address)", ""]],
+    edits: [["else hub.elsewhere!.send(failure, now, askerSession as Address.Address)", ""]],
     test: GATEWAY,
   },
   {

@@ -4,6 +4,7 @@
  */
 import { AUTH_MUTATIONS } from "./authMutations.ts"
 import { GATEWAY_MUTATIONS } from "./gatewayMutations.ts"
+import { RELIABLE_MUTATIONS } from "./reliableMutations.ts"
 import type { Mutation } from "./Mutation.ts"
 
 const CORE = "actor-core"
@@ -1032,6 +1033,9 @@ const ROWS: ReadonlyArray<Mutation> = [
   },
 ]
 
-export const MUTATIONS: ReadonlyArray<Mutation> = [...ROWS, ...AUTH_MUTATIONS, ...GATEWAY_MUTATIONS].toSorted(
-  (a, b) => a.fault - b.fault,
-)
+export const MUTATIONS: ReadonlyArray<Mutation> = [
+  ...ROWS,
+  ...AUTH_MUTATIONS,
+  ...GATEWAY_MUTATIONS,
+  ...RELIABLE_MUTATIONS,
+].toSorted((a, b) => a.fault - b.fault)

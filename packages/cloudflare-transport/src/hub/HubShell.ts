@@ -54,7 +54,7 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
           order: (connection, seq) => this.#hub.order(connection, seq),
           isSequenced: (connection) => this.#hub.isSequenced(connection),
           refuse: (connection, refusal) => this.#hub.refuse(connection, refusal),
-          settle: () => this.#core !== undefined && this.#hub.settle(),
+          settle: () => this.#settle(),
         },
       },
       limits,
@@ -130,6 +130,20 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
   override alarm(): void {
     this.#hub.alarm()
     this.bridge.flush()
+  }
+
+  /**
+   * Stores what is to be stored before anything leaves. What can't be must not leave either: the object
+   * crashes, which loses this turn and its sockets, and nothing that anybody was told of.
+   */
+  #settle(): void {
+    if (this.#core === undefined) return
+    try {
+      this.#hub.settle()
+    } catch (error) {
+      this.host.log("error", "not_stored", { error: String(error) })
+      this.ctx.abort(`what a frame led to could not be stored: ${String(error)}`)
+    }
   }
 
   /** Runs a task of the core's, then sends what it gave. */

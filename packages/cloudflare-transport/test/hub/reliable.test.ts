@@ -45,7 +45,7 @@ describe("numbers", () => {
     expect(rows(hub)).toBe(0)
   })
 
-  it("a repeat is dropped and told again, a gap closes 4412 and touches nothing", () => {
+  it("fault 42: a repeat is dropped and told again, a gap closes 4412 and touches nothing", () => {
     const { hub, a, b } = pair()
     a.surely({ to: B, type: "one" })
     a.take()

@@ -29,6 +29,36 @@ const rows = (hub: HubStub, table: string) =>
     Number(storage.sql.exec(`SELECT count(*) AS n FROM ${table}`).one().n),
   )
 
+describe("reliable envelopes", () => {
+  it("what can't be stored is not acknowledged and not delivered: it comes again", async () => {
+    const hub = newHub()
+    const metadata = { protocolVersion: "1.0.0" }
+    const a = await SocketClient.open(hub)
+    const { payload } = await a.connect("@(node/a)", metadata)
+    const b = await connected(hub, "@(node/b)", metadata)
+    await runInDurableObject(hub, (_, { storage: { sql } }) => {
+      const exec = sql.exec.bind(sql)
+      sql.exec = (query: string, ...bindings: Array<unknown>) => {
+        if (query.startsWith("INSERT INTO outbox")) throw new Error("the disk is full")
+        return exec(query, ...bindings)
+      }
+    })
+    a.send({ to: "@(node/b)", seq: 1, payload: 1 })
+    await Promise.all([a.closed, b.closed])
+    const resume = {
+      sessionId: payload.sessionId,
+      resumeToken: (payload.session as { readonly resumeToken: string }).resumeToken,
+      lastSeq: 0,
+    }
+    // A stub of what crashed is broken.
+    const revived = env.SIGNAL_HUB.get(hub.id)
+    const again = await SocketClient.open(revived)
+    const answer = await again.connect("@(node/a)", { ...metadata, resume })
+    expect(answer.payload.session).toMatchObject({ resumed: true, inSeq: 0 })
+    expect(await rows(revived, "outbox")).toBe(0)
+  })
+})
+
 describe("hibernation", () => {
   it("fault 1: after an eviction the first frame finds session, registrations, subscriptions, watches", async () => {
     const hub = newHub()
