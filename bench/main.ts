@@ -9,9 +9,10 @@ import type { Row, Suite } from "./Suite.ts"
 import { abuse } from "./suites/abuse.ts"
 import { actors } from "./suites/actors.ts"
 import { client } from "./suites/client.ts"
+import { gateway } from "./suites/gateway.ts"
 import { hub } from "./suites/hub.ts"
 
-const suites: ReadonlyArray<Suite> = [hub, client, actors, abuse]
+const suites: ReadonlyArray<Suite> = [hub, gateway, client, actors, abuse]
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,

@@ -15,18 +15,22 @@ import { own } from "./childProcess.ts"
 export interface WorkerdOptions {
   /** Path of the Worker's module. */
   readonly script: string
-  /** The exported Durable Object class, and the name of its binding. */
-  readonly durableObject: { readonly className: string; readonly binding: string }
+  /** The exported Durable Object classes, by the names of their bindings. */
+  readonly durableObjects: Readonly<Record<string, string>>
   readonly vars?: Readonly<Record<string, string>>
   /** Where it listens; a free port by default. */
   readonly port?: number
   /** A folder for what objects store, which outlives the server; by default one that does not. */
   readonly storage?: string
+  /** Objects store in memory: more of them than a process may have files. */
+  readonly inMemory?: boolean
 }
 
 export interface Workerd extends AsyncDisposable {
   readonly pid: number
   readonly port: number
+  /** Evicts an object as the platform does by itself after 10 idle seconds; its sockets hibernate. */
+  readonly evict: (binding: string, name: string) => Promise<void>
 }
 
 const COMPATIBILITY_DATE = "2026-11-01"
@@ -50,7 +54,7 @@ const bundle = (script: string): Promise<string> => {
     format: "esm",
     target: "es2024",
     conditions: ["workerd", "worker"],
-    external: ["cloudflare:*", "node:*"],
+    external: ["cloudflare:*", "node:*", "workerd:*"],
     logLevel: "silent",
   }).then(({ outputFiles }) => outputFiles[0]!.text)
   bundles.set(script, bundling)
@@ -60,14 +64,15 @@ const bundle = (script: string): Promise<string> => {
 /** Runs the Worker on a free port until it is disposed of. */
 export const startWorkerd = async (options: WorkerdOptions): Promise<Workerd> => {
   const script = await bundle(options.script)
+  const evictor = await bundle(join(import.meta.dirname, "evictor.worker.ts"))
   const directory = await mkdtemp(join(tmpdir(), "signal-hub-bench-"))
   const storage = options.storage ?? join(directory, "storage")
   await mkdir(storage, { recursive: true })
   await writeFile(join(directory, "worker.js"), script)
+  await writeFile(join(directory, "evictor.js"), evictor)
   await writeFile(join(directory, "config.capnp"), configuration(options, storage))
-  const child = spawn(binary(), ["serve", "--control-fd=3", join(directory, "config.capnp")], {
-    stdio: ["ignore", "ignore", "pipe", "pipe"],
-  })
+  const args = ["serve", "--experimental", "--control-fd=3", join(directory, "config.capnp")]
+  const child = spawn(binary(), args, { stdio: ["ignore", "ignore", "pipe", "pipe"] })
   let complaints = ""
   child.stderr?.setEncoding("utf8").on("data", (text: string) => {
     complaints = (complaints + text).slice(-2_000)
@@ -78,49 +83,79 @@ export const startWorkerd = async (options: WorkerdOptions): Promise<Workerd> =>
     await rm(directory, { recursive: true, force: true })
   }
   try {
-    const port = await Promise.race([
+    const [port, control] = await Promise.race([
       listening(child.stdio[3] as Readable),
       owned.ended.then(() => Promise.reject(new Error(`workerd did not start: ${complaints}`))),
     ])
-    return { pid: child.pid!, port, [Symbol.asyncDispose]: end }
+    const evict: Workerd["evict"] = async (binding, name) => {
+      const { ok, status } = await fetch(`http://127.0.0.1:${control}/${binding}/${encodeURIComponent(name)}`)
+      if (!ok) throw new Error(`${binding} "${name}" was not evicted: ${status}`)
+    }
+    return { pid: child.pid!, port, evict, [Symbol.asyncDispose]: end }
   } catch (error) {
     await end()
     throw error
   }
 }
 
-/** The port, from the line that workerd writes to its control channel once it listens. */
-const listening = (control: Readable): Promise<number> =>
+/** The ports, from the lines that workerd writes to its control channel once it listens. */
+const listening = (control: Readable): Promise<readonly [http: number, evictor: number]> =>
   new Promise((resolve) => {
     let text = ""
+    const portOf = (socket: string): string | undefined =>
+      text
+        .split("\n")
+        .find((line) => line.includes(`"socket":"${socket}"`))
+        ?.match(/"port":(\d+)/)?.[1]
     control.setEncoding("utf8").on("data", (chunk: string) => {
       text += chunk
-      const port = /"event":"listen".*?"port":(\d+)/.exec(text)?.[1]
-      if (port !== undefined) resolve(Number(port))
+      const [http, evictor] = [portOf("http"), portOf("evictor")]
+      if (http !== undefined && evictor !== undefined) resolve([Number(http), Number(evictor)])
     })
   })
 
-const configuration = ({ durableObject, vars = {}, port = 0 }: WorkerdOptions, storage: string): string => `
+const configuration = (options: WorkerdOptions, storage: string): string => {
+  const { durableObjects, inMemory = false, vars = {}, port = 0 } = options
+  const list = (lines: ReadonlyArray<string>): string => lines.map((line) => `    ${line},`).join("\n")
+  const classes = [...new Set(Object.values(durableObjects))]
+  const bindings = Object.entries(durableObjects)
+  return `
 using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
   services = [
     (name = "worker", worker = .worker),
+    (name = "evictor", worker = .evictor),
     (name = "storage", disk = (path = ${JSON.stringify(storage)}, writable = true)),
   ],
-  sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "worker")],
+  sockets = [
+    (name = "http", address = "127.0.0.1:${port}", http = (), service = "worker"),
+    (name = "evictor", address = "127.0.0.1:0", http = (), service = "evictor"),
+  ],
 );
 const worker :Workerd.Worker = (
   modules = [(name = "worker.js", esModule = embed "worker.js")],
   compatibilityDate = "${COMPATIBILITY_DATE}",
   durableObjectNamespaces = [
-    (className = "${durableObject.className}", uniqueKey = "bench", enableSql = true),
+${list(classes.map((name) => `(className = "${name}", uniqueKey = "bench-${name}", enableSql = true)`))}
   ],
-  durableObjectStorage = (localDisk = "storage"),
+  durableObjectStorage = ${inMemory ? "(inMemory = void)" : '(localDisk = "storage")'},
   bindings = [
-    (name = "${durableObject.binding}", durableObjectNamespace = "${durableObject.className}"),
-${Object.entries(vars)
-  .map(([name, value]) => `    (name = "${name}", text = ${JSON.stringify(value)}),`)
-  .join("\n")}
+${list(bindings.map(([name, className]) => `(name = "${name}", durableObjectNamespace = "${className}")`))}
+${list(Object.entries(vars).map(([name, value]) => `(name = "${name}", text = ${JSON.stringify(value)})`))}
+  ],
+);
+const evictor :Workerd.Worker = (
+  modules = [(name = "evictor.js", esModule = embed "evictor.js")],
+  compatibilityDate = "${COMPATIBILITY_DATE}",
+  compatibilityFlags = ["unsafe_module"],
+  bindings = [
+${list(
+  bindings.map(
+    ([name, className]) =>
+      `(name = "${name}", durableObjectNamespace = (className = "${className}", serviceName = "worker"))`,
+  ),
+)}
   ],
 );
 `
+}

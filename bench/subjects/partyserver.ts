@@ -9,7 +9,7 @@ export const partyserver: Subject = {
   start: async () => {
     const workerd = await startWorkerd({
       script: join(import.meta.dirname, "partyserver.worker.ts"),
-      durableObject: { className: "PartyRelay", binding: "RELAY" },
+      durableObjects: { RELAY: "PartyRelay" },
     })
     return {
       ...workerd,

@@ -9,7 +9,7 @@ export const relay: Subject = {
   start: async () => {
     const workerd = await startWorkerd({
       script: join(import.meta.dirname, "relay.worker.ts"),
-      durableObject: { className: "Relay", binding: "RELAY" },
+      durableObjects: { RELAY: "Relay" },
     })
     return {
       ...workerd,

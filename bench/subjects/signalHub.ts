@@ -20,7 +20,7 @@ export const signalHub: Subject = {
 }
 
 /** `ws` has the methods of the platform's WebSocket, but types its events more narrowly. */
-const webSocket: OpenSocket = (url, protocols) =>
+export const webSocket: OpenSocket = (url, protocols) =>
   new WebSocket(url, [...protocols], { perMessageDeflate: false }) as unknown as SocketLike
 
 const connectPeer = async (url: string, address: string): Promise<Peer> => {

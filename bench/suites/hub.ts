@@ -6,10 +6,11 @@
  * just-in-time compilers on both sides to settle.
  */
 import { setTimeout as sleep } from "node:timers/promises"
-import { inTurn, type Measure, type Probe, type Suite } from "../Suite.ts"
-import type { Peer, Server, Subject } from "../Subject.ts"
+import { inTurn, type Measure, type Suite } from "../Suite.ts"
+import type { Peer, Subject } from "../Subject.ts"
 import { startCountingProxy } from "../lib/countingProxy.ts"
 import { makePayload } from "../lib/envelope.ts"
+import { hold, type Load, measureLoad, probe, SLICE, warmUp } from "../lib/load.ts"
 import { quantile } from "../lib/statistics.ts"
 import { processorTime, residentMemory } from "../lib/usage.ts"
 import { partyserver } from "../subjects/partyserver.ts"
@@ -25,9 +26,7 @@ const PUBLICATIONS = 8
 const SESSIONS = 5_000
 /** Connects under way at a time: below what a hub lets in unconnected. */
 const CONNECTING = 50
-const WARM_UP = 800
 const SLICES = 4
-const SLICE = 300
 
 const units = {
   relay_throughput: "messages/s",
@@ -41,44 +40,6 @@ const units = {
   connects_server_cpu: "µs/connect",
   bytes_per_message: "bytes",
   memory_per_idle_session: "bytes",
-}
-
-/** A load that can be held: what is on its way then arrives, and nothing follows it. */
-interface Load {
-  readonly start: () => void
-  readonly stop: () => void
-  /** How much arrived so far. */
-  readonly arrived: () => number
-}
-
-/** What arrives in a slice, a second, and the processor time that it costs the server, each. */
-const measureLoad = async (server: Server, load: Load) => {
-  load.start()
-  // The first frames find everything asleep.
-  await sleep(SLICE / 10)
-  const [count, time, cpu] = [load.arrived(), performance.now(), processorTime(server.pid)]
-  await sleep(SLICE)
-  const passed = load.arrived() - count
-  const perSecond = (passed * 1_000) / (performance.now() - time)
-  const serverCpu = (processorTime(server.pid) - cpu) / passed
-  await hold(load)
-  if (passed === 0) throw new Error("nothing arrives any more")
-  return { perSecond, serverCpu }
-}
-
-const warmUp = async (load: Load) => {
-  load.start()
-  await sleep(WARM_UP)
-  await hold(load)
-}
-
-/** Stops the load and waits until nothing arrives any more. */
-const hold = async ({ stop, arrived }: Load) => {
-  stop()
-  for (let before = -1; before !== arrived();) {
-    before = arrived()
-    await sleep(20)
-  }
 }
 
 /** Keeps 256 messages on their way from one peer to another. */
@@ -107,14 +68,6 @@ const serverWithPair = async (subject: Subject, stack: AsyncDisposableStack, pro
   const a = stack.use(await server.connect("@(bench/a)", proxy?.port))
   const b = stack.use(await server.connect("@(bench/b)", proxy?.port))
   return { server, a, b, bytes: () => proxy?.bytes() ?? 0 }
-}
-
-/** The probe, which owns what is on the stack; what is there already goes if making the probe fails. */
-const probe = async (make: (stack: AsyncDisposableStack) => Promise<Probe["slice"]>): Promise<Probe> => {
-  await using stack = new AsyncDisposableStack()
-  const slice = await make(stack)
-  const owned = stack.move()
-  return { slice, [Symbol.asyncDispose]: () => owned.disposeAsync() }
 }
 
 /** Who speaks one form only, which is single JSON frames, is measured once for both metrics. */

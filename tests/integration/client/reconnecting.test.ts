@@ -65,7 +65,7 @@ test("a killed server takes no session: clients come back to what its rows kept"
   const start = (port?: number): Promise<Workerd> =>
     startWorkerd({
       script: join(ROOT, "worker.ts"),
-      durableObject: { className: "SignalHub", binding: "SIGNAL_HUB" },
+      durableObjects: { SIGNAL_HUB: "SignalHub" },
       vars: { AUTH_MODE: "open" },
       storage,
       ...(port === undefined ? {} : { port }),

@@ -27,7 +27,7 @@ const heard: Array<unknown> = []
 beforeAll(async () => {
   server = await startWorkerd({
     script: join(ROOT, "worker.ts"),
-    durableObject: { className: "SignalHub", binding: "SIGNAL_HUB" },
+    durableObjects: { SIGNAL_HUB: "SignalHub" },
     vars: { AUTH_MODE: "open" },
   })
   url = `ws://127.0.0.1:${server.port}/ws`

@@ -1,0 +1,7 @@
+/** What workerd offers with `unsafe_module`, as far as it is used here. */
+declare module "workerd:unsafe" {
+  const unsafe: {
+    readonly evict: (stub: DurableObjectStub, options: { readonly webSockets: "hibernate" }) => Promise<void>
+  }
+  export default unsafe
+}
