@@ -55,7 +55,7 @@ export interface Measure<S> {
 }
 
 /** Longer than any step takes: what is lost on the way must not hang the run. */
-const TIME_LIMIT = 60_000
+export const TIME_LIMIT = 60_000
 
 /**
  * Measures every subject in every way, round after round, and gives the medians. In a round the
@@ -123,7 +123,8 @@ export const inTurn = async <S extends { readonly name: string }>(
   return { rows, failures }
 }
 
-const within = async <A>(ms: number, task: Promise<A>): Promise<A> => {
+/** Rejects where the task takes longer. */
+export const within = async <A>(ms: number, task: Promise<A>): Promise<A> => {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`no result within ${ms / 1_000} s`)), ms)

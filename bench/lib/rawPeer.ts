@@ -14,6 +14,7 @@ export const openSocket = (url: string, protocols: ReadonlyArray<string> = []): 
 /** Closes without a handshake to wait for: the server's side of closing isn't measured. */
 export const endSocket = (socket: WebSocket): Promise<void> =>
   new Promise((resolve) => {
+    if (socket.readyState === WebSocket.CLOSED) return resolve()
     socket.once("close", () => resolve())
     socket.terminate()
   })

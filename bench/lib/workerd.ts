@@ -71,7 +71,13 @@ export const startWorkerd = async (options: WorkerdOptions): Promise<Workerd> =>
   await writeFile(join(directory, "worker.js"), script)
   await writeFile(join(directory, "evictor.js"), evictor)
   await writeFile(join(directory, "config.capnp"), configuration(options, storage))
-  const args = ["serve", "--experimental", "--control-fd=3", join(directory, "config.capnp")]
+  const args = [
+    "serve",
+    "--experimental",
+    ...(process.env.INSPECT ? ["--inspector-addr=127.0.0.1:" + process.env.INSPECT] : []),
+    "--control-fd=3",
+    join(directory, "config.capnp"),
+  ]
   const child = spawn(binary(), args, { stdio: ["ignore", "ignore", "pipe", "pipe"] })
   let complaints = ""
   child.stderr?.setEncoding("utf8").on("data", (text: string) => {

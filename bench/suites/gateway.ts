@@ -13,6 +13,8 @@ import {
   type Outcome,
   type Row,
   type Suite,
+  TIME_LIMIT,
+  within,
 } from "../Suite.ts"
 import { makePayload } from "../lib/envelope.ts"
 import { hold, type Load, measureLoad, probe, SLICE, warmUp } from "../lib/load.ts"
@@ -27,6 +29,8 @@ const IN_FLIGHT = 256
 const SLICES = 4
 /** Wake-ups, and takeovers, of a slice. */
 const REPETITIONS = 40
+/** As one identity may not be taken over again and again. */
+const IDENTITIES = 20
 
 const units = {
   durable_ask_p50: "µs",
@@ -171,16 +175,17 @@ const takeover = async ({ rounds, log }: Options): Promise<ReadonlyArray<Row>> =
   for (let round = 0; round < rounds; round++) {
     log(`round ${round + 1}/${rounds}: takeover`)
     await using server = await startGateways()
-    const identity = "@(bench/a)"
-    const hello = async () => {
+    const hello = async (identity: string) => {
       const client = await requester(gatewayUrl(server, identity))
       const start = performance.now()
       await sayHello(client, identity)
       return { client, took: (performance.now() - start) * 1_000 }
     }
+    let pairs = 0
     const pair = async () => {
-      const first = await hello()
-      const second = await hello()
+      const identity = `@(bench/t${pairs++ % IDENTITIES})`
+      const first = await hello(identity)
+      const second = await hello(identity)
       await second.client.request("@(cloudflare/signal-hub)", "hub:disconnect", {})
       await second.client[Symbol.asyncDispose]()
       await first.client[Symbol.asyncDispose]()
@@ -188,11 +193,11 @@ const takeover = async ({ rounds, log }: Options): Promise<ReadonlyArray<Row>> =
     }
     for (let n = 0; n < REPETITIONS; n++) await pair()
     for (let slice = 0; slice < SLICES; slice++) {
-      const pairs = []
-      for (let n = 0; n < REPETITIONS; n++) pairs.push(await pair())
+      const took = []
+      for (let n = 0; n < REPETITIONS; n++) took.push(await pair())
       slices.push({
-        connect: median(pairs.map(({ connect }) => connect)),
-        takeover: median(pairs.map(({ takeover }) => takeover)),
+        connect: median(took.map(({ connect }) => connect)),
+        takeover: median(took.map(({ takeover }) => takeover)),
       })
     }
   }
@@ -219,7 +224,7 @@ const run = async (options: Options): Promise<Outcome> => {
   const failed: Array<string> = []
   for (const attempt of attempts) {
     try {
-      more.push(...(await attempt(options)))
+      more.push(...(await within(options.rounds * TIME_LIMIT, attempt(options))))
     } catch (error) {
       failed.push(`${attempt.name}: ${String(error)}`)
     }

@@ -76,7 +76,7 @@ export class DurableHost implements ActorRpc {
     const { address } = this
     const now = (): number => this.now()
     const reach = options.reach ?? (() => undefined)
-    const { follow, transaction } = (this.writes = new Writes(sql))
+    const { follow, step, transaction } = (this.writes = new Writes(sql))
     const put = (target: Address.Address, delivery: Delivery): void => this.put(target, delivery)
     const receive = (envelope: Envelope.Envelope): void => this.transport.handOver(envelope)
     const letters = (this.letters = new Letters(address, now))
@@ -98,6 +98,7 @@ export class DurableHost implements ActorRpc {
       courier,
       letters,
       put,
+      step,
       transaction,
       stage: (write) => (this.#journal === undefined ? transaction(write) : this.#journal.stage(write)),
     })

@@ -71,14 +71,18 @@ export class DurableJournal implements Journal, Duties {
   commit(step: Step, release: () => void): void {
     const host = this.#host
     const staged = this.#staged
+    const cause = this.#cause
     this.#stepping = false
+    const changes = step.forget || step.state !== undefined || staged.length > 0
+    const leavesNoTrace = cause._tag === "Message" && host.reception.leavesNoTrace(cause.id, cause.sender)
+    const write = changes || !leavesNoTrace ? host.writes.transaction : host.writes.step
     try {
-      host.writes.transaction(() => {
+      write(() => {
         if (step.forget) this.#forget()
         else if (step.state !== undefined) this.#save(step.state)
         if (!step.stashed) this.#done()
         for (const write of staged) write()
-        host.transport.release(step.forget || step.state !== undefined || staged.length > 0, release)
+        host.transport.release(changes, release)
       })
     } catch (cause) {
       if (isStoreError(cause)) throw cause

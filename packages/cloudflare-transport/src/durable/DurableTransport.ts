@@ -20,6 +20,8 @@ export interface DurableTransportOptions {
   readonly letters: Letters
   readonly put: (target: Address.Address, delivery: Delivery) => void
   readonly transaction: (writes: () => void) => void
+  /** The same for what writes one row at most. */
+  readonly step: (work: () => void) => void
   /** Writes with the step that is under way, or at once. */
   readonly stage: (write: () => void) => void
 }
@@ -75,15 +77,16 @@ export class DurableTransport implements Transport {
 
   /** The answer of the actor to an ask. */
   #reply(envelope: Envelope.Envelope): undefined {
-    const { inbox, put, transaction } = this.#options
+    const { inbox, put, step, transaction } = this.#options
     const { correlationId, payload, to, type } = envelope
     const taken = inbox.find(to, correlationId ?? "")
     if (taken === undefined) return
     const answer: Answer = { type, payload }
     const isTheActors = type === REPLY || (payload as { readonly data?: unknown } | null)?.data !== undefined
-    transaction(() => {
+    const isLight = !this.#changes && taken.delivery.envelope.seq === undefined
+    const write = isLight && taken.isWaitedFor ? step : transaction
+    write(() => {
       // That the runtime could not let the actor answer is no answer: the same may be tried again.
-      const isLight = !this.#changes && taken.delivery.envelope.seq === undefined
       if (isTheActors && isLight) inbox.closeLightly(taken, answer)
       else if (isTheActors) inbox.close(taken, answer)
       else inbox.discard(taken, { status: "answered", answer })

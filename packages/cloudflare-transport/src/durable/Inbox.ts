@@ -52,14 +52,19 @@ export class Taken {
         clearTimeout(timer)
         resolve()
       }
-      const timer = setTimeout(() => {
-        for (const taken of all) taken.#waiting = taken.#waiting.filter((one) => one !== told)
-        resolve()
-      }, millis)
+      let timer: ReturnType<typeof setTimeout> | null = null
       for (const taken of all) {
         if (taken.outcome === null) taken.#waiting.push(told)
         else told()
       }
+      // After the actor's turn, which nearly always does it all: then there is nothing to wait for.
+      queueMicrotask(() => {
+        if (open <= 0) return
+        timer = setTimeout(() => {
+          for (const taken of all) taken.#waiting = taken.#waiting.filter((one) => one !== told)
+          resolve()
+        }, millis)
+      })
     })
   }
 }
@@ -81,6 +86,8 @@ export class Inbox {
   readonly #taken = new Map<string, Taken>()
   /** Answers of asks that changed nothing: no rows, as they would cost the only write that there is. */
   readonly #recent = new Map<string, Answer>()
+  /** Senders of whom it is known whether there are rows, so that none is looked for where there is none. */
+  readonly #remembers = new Map<string, boolean>()
   #closed = 0
 
   constructor(options: InboxOptions) {
@@ -89,7 +96,7 @@ export class Inbox {
 
   /** Takes a message, once. What became of it, where that is known at once. */
   take(delivery: Delivery): Outcome | Taken {
-    const { receive, sql } = this.#options
+    const { receive } = this.#options
     const { envelope } = delivery
     if (envelope.pattern === "tell" && envelope.seq === undefined) {
       receive(envelope)
@@ -100,11 +107,7 @@ export class Inbox {
     if (same !== undefined) return same
     const recent = this.#recent.get(key)
     if (recent !== undefined) return { status: "answered", answer: recent }
-    const [before] = sql.all<{ answer: string | null }>(
-      "SELECT answer FROM handled WHERE sender = ? AND id = ?",
-      envelope.from,
-      envelope.id,
-    )
+    const before = this.#handled(envelope.from, envelope.id)
     if (before !== undefined) {
       if (before.answer === null) return TAKEN
       return { status: "answered", answer: JSON.parse(before.answer) as Answer }
@@ -113,6 +116,20 @@ export class Inbox {
     this.#taken.set(key, taken)
     receive(envelope)
     return taken
+  }
+
+  /** The row of what was done before. */
+  #handled(sender: string, id: string): { readonly answer: string | null } | undefined {
+    const { sql } = this.#options
+    let remembers = this.#remembers.get(sender)
+    if (remembers === undefined) {
+      remembers = sql.all("SELECT 1 FROM handled WHERE sender = ? LIMIT 1", sender).length > 0
+      if (this.#remembers.size >= MOST_RECENT) this.#remembers.clear()
+      this.#remembers.set(sender, remembers)
+    }
+    if (!remembers) return undefined
+    const query = "SELECT answer FROM handled WHERE sender = ? AND id = ?"
+    return sql.all<{ answer: string | null }>(query, sender, id)[0]
   }
 
   find(sender: string, id: string): Taken | undefined {
@@ -157,6 +174,7 @@ export class Inbox {
   close(taken: Taken, answer: Answer | null): void {
     const { now, sql } = this.#options
     const { envelope } = taken.delivery
+    this.#remembers.set(envelope.from, true)
     sql.run(
       "INSERT INTO handled (sender, id, at, answer) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
       envelope.from,

@@ -70,6 +70,12 @@ export class Reception {
     if (taken?.isAsk === false) inbox.close(taken, null)
   }
 
+  /** Whether nothing is written of it when it is done with: what is, is with its answer. */
+  leavesNoTrace(id: string, sender: Address.Address | null): boolean {
+    const { address, inbox } = this.#options
+    return sender !== address && inbox.find(sender ?? "", id)?.isAsk !== false
+  }
+
   /** A message that came to nothing. Of an ask, its answer says so. */
   died({ cause, envelope: { from, id, pattern }, reason }: DeadLetter): void {
     const { address, alarm, inbox, now, own, transaction } = this.#options

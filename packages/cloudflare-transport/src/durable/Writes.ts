@@ -1,10 +1,11 @@
-/** The writes of one step: together or not at all, and what follows from them after. */
+/** A step of the database: its writes together or not at all, and what follows from them after. */
 import type { Sql } from "../storage/Sql.ts"
 
 export class Writes {
   readonly #sql: Sql
   /** What follows from those that are being made; `undefined`: none are. */
   #after: Array<() => void> | undefined
+  #isOpen = false
 
   constructor(sql: Sql) {
     this.#sql = sql
@@ -12,11 +13,24 @@ export class Writes {
 
   /** Writes together, and then does what follows from it. */
   readonly transaction = (writes: () => void): void => {
-    if (this.#after !== undefined) return writes()
+    if (this.#isOpen) return writes()
+    this.step(() => {
+      this.#isOpen = true
+      try {
+        this.#sql.transaction(writes)
+      } finally {
+        this.#isOpen = false
+      }
+    })
+  }
+
+  /** The same for what hardly ever writes, and then one row: a transaction costs more than all else it does. */
+  readonly step = (work: () => void): void => {
+    if (this.#after !== undefined) return work()
     const after: Array<() => void> = []
     this.#after = after
     try {
-      this.#sql.transaction(writes)
+      work()
     } finally {
       this.#after = undefined
     }

@@ -31,6 +31,8 @@ interface Options<Env> {
   readonly table: RoutingTable<Env>
   /** Milliseconds that a call may take. */
   readonly callTimeout: number
+  /** Runs the task after so many milliseconds, then flushes; the result cancels it. */
+  readonly later: (milliseconds: number, task: () => void) => () => void
   /** Runs what follows from a call, then flushes. */
   readonly run: (task: () => void) => void
   /** Gives the answer of a function of the table to the object that asked. */
@@ -48,18 +50,23 @@ export class Calls<Env extends GatewayEnv> implements Remote {
     this.#options = options
   }
 
-  readonly call: Remote["call"] = async (kind, name, method, args, repeat, done) => {
-    const { callTimeout, run } = this.#options
-    const late = Promise.withResolvers<CallFailed>()
+  readonly call: Remote["call"] = (kind, name, method, args, repeat, done) => {
+    const { callTimeout, later, run } = this.#options
+    let isOpen = true
+    const end = (result: unknown): void => {
+      if (!isOpen) return
+      isOpen = false
+      cancel()
+      done(result as never)
+    }
     // While it runs, the timer keeps the object from hibernating.
-    const timer = setTimeout(
-      () => late.resolve(new CallFailed("timeout", `${name} did not take it within ${callTimeout} ms`)),
-      callTimeout,
+    const cancel = later(callTimeout, () =>
+      end(new CallFailed("timeout", `${name} did not take it within ${callTimeout} ms`)),
     )
-    const made = this.#attempt(kind, name, method, args, repeat).catch((error) => failureOf(error, name))
-    const result = await Promise.race([made, late.promise])
-    clearTimeout(timer)
-    run(() => done(result as never))
+    this.#attempt(kind, name, method, args, repeat).then(
+      (result) => run(() => end(result)),
+      (error) => run(() => end(failureOf(error, name))),
+    )
   }
 
   /** Once, as nearly always; further ones where that may help. */

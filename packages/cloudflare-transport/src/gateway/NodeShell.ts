@@ -1,6 +1,7 @@
 /** What the Durable Objects of topics and of the directory are alike in. */
 import { DurableObject } from "cloudflare:workers"
 import { makeLog } from "../hub/Log.ts"
+import { Timers } from "../hub/Timers.ts"
 import { type Sql, durableObjectSql } from "../storage/Sql.ts"
 import { Calls } from "./Calls.ts"
 import { type GatewayEnv, gatewayLimitsOf } from "./GatewayEnv.ts"
@@ -15,10 +16,12 @@ export abstract class NodeShell<Core> extends DurableObject<GatewayEnv> {
     super(ctx, env)
     const limits = gatewayLimitsOf(env)
     const log = makeLog(env.LOG_LEVEL)
+    const { later } = new Timers((task) => this.#run(task))
     const calls = new Calls<GatewayEnv>({
       env,
       table: new RoutingTable(),
       callTimeout: limits.callTimeout,
+      later,
       run: (task) => this.#run(task),
       answer: () => {},
       log: (event, fields) => log("warn", event, fields),
@@ -29,10 +32,7 @@ export abstract class NodeShell<Core> extends DurableObject<GatewayEnv> {
       limits,
       now: () => Date.now(),
       setAlarm: (at) => void (at === null ? ctx.storage.deleteAlarm() : ctx.storage.setAlarm(at)),
-      later: (milliseconds, task) => {
-        const timer = setTimeout(() => this.#run(task), milliseconds)
-        return () => clearTimeout(timer)
-      },
+      later,
       defer: (task) => queueMicrotask(() => this.#run(task)),
       call: calls.call,
       log,

@@ -36,6 +36,7 @@ interface Control {
 }
 
 export class Outside implements Elsewhere {
+  readonly identity: Address.Address
   readonly handlers: Elsewhere["handlers"]
   readonly host: GatewayHost
   readonly outbound: Outbound
@@ -51,6 +52,7 @@ export class Outside implements Elsewhere {
   constructor(hub: HubState, host: GatewayHost) {
     this.#hub = hub
     this.host = host
+    this.identity = host.identity
     this.outbound = new Outbound(hub, host)
     const noticesHost = {
       ...host,

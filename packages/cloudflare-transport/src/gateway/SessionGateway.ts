@@ -36,6 +36,7 @@ export class SessionGateway<Env extends GatewayEnv = GatewayEnv>
       env,
       table,
       callTimeout: this.host.limits.callTimeout,
+      later: this.host.later,
       run,
       answer: (home, batch) => {
         if (home === identity) run(() => void this.core.deliver(batch))

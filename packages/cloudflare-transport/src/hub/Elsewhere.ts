@@ -14,6 +14,8 @@ export const isElsewhere = (sessionOrAddress: string): sessionOrAddress is Addre
   sessionOrAddress.startsWith("@(")
 
 export interface Elsewhere {
+  /** The only identity that sessions here have. */
+  readonly identity: Address.Address
   /** Requests that are answered otherwise than in a hub. */
   readonly handlers: { readonly [type in HubRequestType]?: Handler }
   /** Sends an envelope to its address; `at`: to the object there, which is known to serve it. */

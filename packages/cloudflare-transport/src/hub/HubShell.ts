@@ -20,6 +20,7 @@ import { claimsIn } from "../worker/Upgrade.ts"
 import type { HubCore } from "./HubCore.ts"
 import type { HubHost } from "./HubHost.ts"
 import { makeLog } from "./Log.ts"
+import { Timers } from "./Timers.ts"
 
 export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends DurableObject<Env> {
   protected readonly host: HubHost
@@ -59,13 +60,13 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
       },
       limits,
     )
+    const timers = new Timers((task) => this.run(task))
     const later: HubHost["later"] = (milliseconds, task) => {
       const core = this.#core
-      const timer = setTimeout(() => {
+      return timers.later(milliseconds, () => {
         // A core that failed meanwhile has no say any more.
-        if (this.#core === core) this.run(task)
-      }, milliseconds)
-      return () => clearTimeout(timer)
+        if (this.#core === core) task()
+      })
     }
     this.host = {
       sql: durableObjectSql(ctx.storage),

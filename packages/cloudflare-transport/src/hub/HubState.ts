@@ -120,7 +120,9 @@ export class HubState {
 
   /** The session that is reached at the address: by its identity, or by a live registration. */
   resolve(address: Address.Address, now: number): Session | undefined {
-    return this.sessions.byIdentity(address) ?? this.registry.holder(address, now)
+    const { elsewhere, registry, sessions } = this
+    const mayBeHere = elsewhere === undefined || elsewhere.identity === address
+    return (mayBeHere ? sessions.byIdentity(address) : undefined) ?? registry.holder(address, now)
   }
 
   /** The address that an envelope of this session comes from: what it wrote only where it holds that. */

@@ -41,11 +41,16 @@ const fromRow = (row: RegistrationRow): Registration => ({
   renewalToken: row.renewal_token,
 })
 
+/** Addresses without a row that are remembered. */
+const MOST_ABSENT = 1_000
+
 export class Registry {
   readonly #sql: Sql
   readonly #limits: Limits
   readonly #sessions: Sessions
   readonly #cache = new Map<string, Registration>()
+  /** Addresses of which it is known that there is no row: those of others, in a gateway. */
+  readonly #absent = new Set<Address.Address>()
   #count: number | undefined
 
   constructor(sql: Sql, limits: Limits, sessions: Sessions) {
@@ -70,9 +75,13 @@ export class Registry {
 
   get(address: Address.Address): Registration | undefined {
     const cached = this.#cache.get(address)
-    if (cached !== undefined) return cached
+    if (cached !== undefined || this.#absent.has(address)) return cached
     const row = this.#sql.all<RegistrationRow>("SELECT * FROM registration WHERE address = ?", address)[0]
-    if (row === undefined) return undefined
+    if (row === undefined) {
+      if (this.#absent.size >= MOST_ABSENT) this.#absent.clear()
+      this.#absent.add(address)
+      return undefined
+    }
     const registration = fromRow(row)
     this.#cache.set(address, registration)
     return registration
@@ -121,6 +130,7 @@ export class Registry {
       registration.renewalToken,
     )
     this.#cache.set(registration.address, registration)
+    this.#absent.delete(registration.address)
   }
 
   /** Stores a rotated token and the TTL. */
