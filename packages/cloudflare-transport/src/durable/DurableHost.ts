@@ -18,7 +18,7 @@ import { Journals } from "@signal-hub/actor-core/hosting"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
-import { sqlitePersistence } from "../storage/SqlitePersistence.ts"
+import { snapshotsIn } from "../storage/SqlitePersistence.ts"
 import { durableObjectSql, type Sql } from "../storage/Sql.ts"
 import { type ActorRpc, type Batch, type Delivery, type Outcome, TAKEN } from "./ActorRpc.ts"
 import { Callers } from "./Callers.ts"
@@ -69,7 +69,7 @@ export class DurableHost implements ActorRpc {
     this.address = Address.parse(`@(${options.type}/${this.#name})`)
     const sql = (this.sql = durableObjectSql(ctx.storage))
     createTables(sql)
-    this.persistence = sqlitePersistence(sql)
+    this.persistence = snapshotsIn(sql)
     const alarm = (this.alarm = new DurableAlarm(sql, armedAt, (at) => {
       void (at === null ? ctx.storage.deleteAlarm() : ctx.storage.setAlarm(at))
     }))

@@ -1,7 +1,9 @@
 /** The tables of a durable actor. Rows are the truth; what memory holds is a cache that may be thrown away. */
 import type { Sql } from "../storage/Sql.ts"
+import { SNAPSHOTS } from "../storage/SqlitePersistence.ts"
 
 const TABLES: ReadonlyArray<string> = [
+  SNAPSHOTS,
   // What was done, so that it is not done again; with its answer, where it is an ask that has one.
   `CREATE TABLE handled (
     n INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -18,6 +18,8 @@ const MOST_RECENT = 1_000
 /** When what is a row is looked at, should memory be lost, milliseconds. */
 const RECOVERY = 30_000
 
+const soon = Promise.resolve()
+
 /** Something that came and is to be done once. */
 export class Taken {
   readonly delivery: Delivery
@@ -58,7 +60,7 @@ export class Taken {
         else told()
       }
       // After the actor's turn, which nearly always does it all: then there is nothing to wait for.
-      queueMicrotask(() => {
+      void soon.then(() => {
         if (open <= 0) return
         timer = setTimeout(() => {
           for (const taken of all) taken.#waiting = taken.#waiting.filter((one) => one !== told)

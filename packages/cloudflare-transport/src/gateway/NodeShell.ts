@@ -8,6 +8,8 @@ import { type GatewayEnv, gatewayLimitsOf } from "./GatewayEnv.ts"
 import type { NodeHost } from "./NodeHost.ts"
 import { RoutingTable } from "./RoutingTable.ts"
 
+const soon = Promise.resolve()
+
 export abstract class NodeShell<Core> extends DurableObject<GatewayEnv> {
   readonly #host: NodeHost
   #core: Core | undefined
@@ -33,7 +35,7 @@ export abstract class NodeShell<Core> extends DurableObject<GatewayEnv> {
       now: () => Date.now(),
       setAlarm: (at) => void (at === null ? ctx.storage.deleteAlarm() : ctx.storage.setAlarm(at)),
       later,
-      defer: (task) => queueMicrotask(() => this.#run(task)),
+      defer: (task) => void soon.then(() => this.#run(task)),
       call: calls.call,
       log,
     }

@@ -18,6 +18,8 @@ export interface GatewayOptions<Env> {
   readonly verify?: VerifyToken
 }
 
+const soon = Promise.resolve()
+
 export class SessionGateway<Env extends GatewayEnv = GatewayEnv>
   extends HubShell<GatewayCore, Env>
   implements GatewayRpc
@@ -55,12 +57,18 @@ export class SessionGateway<Env extends GatewayEnv = GatewayEnv>
           if (this.core === core) done(result)
         })
       },
-      defer: (task) => queueMicrotask(() => run(task)),
+      // Half as dear as the platform's `queueMicrotask`.
+      defer: (task) => void soon.then(() => run(task)),
     }
   }
 
-  protected override start(armedAt: number | null): GatewayCore {
+  protected override migrate(version: number): void {
+    // First, as after the others nobody looks for it any more.
     migrateNotices(this.host.sql)
+    super.migrate(version)
+  }
+
+  protected override start(armedAt: number | null): GatewayCore {
     return new GatewayCore(this.#host, armedAt)
   }
 

@@ -13,7 +13,7 @@ import type { Claims } from "../auth/Claims.ts"
 import { TokenRefused } from "../auth/TokenRefused.ts"
 import { WebSocketBridge } from "../bridge/WebSocketBridge.ts"
 import type { Limits } from "../protocol/Limits.ts"
-import { migrate } from "../storage/Schema.ts"
+import { isCurrent, migrate, versionOf } from "../storage/Schema.ts"
 import { durableObjectSql } from "../storage/Sql.ts"
 import type { HubEnv } from "../worker/HubEnv.ts"
 import { claimsIn } from "../worker/Upgrade.ts"
@@ -26,8 +26,8 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
   protected readonly host: HubHost
   protected readonly bridge: WebSocketBridge
   #core: Core | undefined
-  /** Whether nobody was ever here: there is no table yet. */
-  #isFresh: boolean
+  /** The version of the tables. */
+  #version: number
   #armedAt: number | null = null
 
   constructor(
@@ -81,9 +81,8 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
       now: () => Date.now(),
       log: makeLog(env.LOG_LEVEL),
     }
-    const { sql } = this.host
-    this.#isFresh = sql.all("SELECT 1 FROM sqlite_master WHERE name = 'schema_version'").length === 0
-    if (!this.#isFresh) {
+    this.#version = versionOf(this.host.sql)
+    if (!this.isFresh) {
       void ctx.blockConcurrencyWhile(async () => {
         this.#armedAt = await ctx.storage.getAlarm()
       })
@@ -97,15 +96,23 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
 
   protected get core(): Core {
     if (this.#core === undefined) {
-      migrate(this.host.sql)
-      this.#isFresh = false
+      if (!isCurrent(this.#version)) {
+        this.migrate(this.#version)
+        this.#version = versionOf(this.host.sql)
+      }
       this.#core = this.start(this.#armedAt)
     }
     return this.#core
   }
 
+  /** Brings the tables from this version to that of this code. */
+  protected migrate(version: number): void {
+    migrate(this.host.sql, version)
+  }
+
+  /** Whether nobody was ever here: there is no table yet. */
   protected get isFresh(): boolean {
-    return this.#isFresh
+    return this.#version === 0
   }
 
   get #hub(): HubCore {

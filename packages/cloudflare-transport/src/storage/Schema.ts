@@ -109,12 +109,24 @@ const STEPS: ReadonlyArray<ReadonlyArray<string>> = [
   ],
 ]
 
+/** The version of the tables; `0`: there are none. One read, as it is what every wake-up begins with. */
+export const versionOf = (sql: Sql): number => {
+  try {
+    return sql.all<{ version: number }>("SELECT version FROM schema_version")[0]?.version ?? 0
+  } catch (error) {
+    if (String(error).includes("no such table")) return 0
+    throw error
+  }
+}
+
+/** Whether tables of this version are those of this code. */
+export const isCurrent = (version: number): boolean => version >= STEPS.length
+
 /** Brings the tables to the version of this code. */
-export const migrate = (sql: Sql): void => {
-  sql.run("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
-  const version = sql.all<{ version: number }>("SELECT version FROM schema_version")[0]?.version ?? 0
-  if (version >= STEPS.length) return
+export const migrate = (sql: Sql, version: number = versionOf(sql)): void => {
+  if (isCurrent(version)) return
   sql.transaction(() => {
+    sql.run("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
     for (const step of STEPS.slice(version)) for (const statement of step) sql.run(statement)
     sql.run("DELETE FROM schema_version")
     sql.run("INSERT INTO schema_version (version) VALUES (?)", STEPS.length)

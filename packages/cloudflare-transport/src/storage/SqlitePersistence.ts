@@ -6,7 +6,7 @@ import { type Address, Persistence } from "@signal-hub/actor-core"
 import * as Effect from "effect/Effect"
 import type { Sql } from "./Sql.ts"
 
-const TABLE = `CREATE TABLE IF NOT EXISTS snapshot (
+export const SNAPSHOTS = `CREATE TABLE IF NOT EXISTS snapshot (
   address TEXT PRIMARY KEY,
   version INTEGER NOT NULL,
   state TEXT NOT NULL
@@ -14,7 +14,12 @@ const TABLE = `CREATE TABLE IF NOT EXISTS snapshot (
 
 /** Keeps snapshots in this database; makes its table where it is missing. */
 export const sqlitePersistence = (sql: Sql): Persistence.Persistence => {
-  sql.run(TABLE)
+  sql.run(SNAPSHOTS)
+  return snapshotsIn(sql)
+}
+
+/** The same where the table is there. */
+export const snapshotsIn = (sql: Sql): Persistence.Persistence => {
   const attempt = <A>(
     address: Address.Address,
     operation: "load" | "save" | "delete",
