@@ -1,4 +1,5 @@
 /** Requests over a plain socket, one JSON frame each, and the answers that name them. */
+import type { WebSocket } from "ws"
 import { makeEnvelope } from "./envelope.ts"
 import { endSocket, openSocket } from "./rawPeer.ts"
 
@@ -9,6 +10,7 @@ export interface Received {
 }
 
 export interface Requester extends AsyncDisposable {
+  readonly socket: WebSocket
   /** Resolves with the answer, be it a failure. */
   readonly request: (to: string, type: string, payload: unknown, metadata?: object) => Promise<Received>
   /** Sends what is not answered. */
@@ -30,6 +32,7 @@ export const requester = async (url: string): Promise<Requester> => {
   })
   const send = (envelope: object): void => socket.send(JSON.stringify(envelope))
   return {
+    socket,
     send,
     request: (to, type, payload, metadata) =>
       new Promise((resolve) => {

@@ -18,3 +18,6 @@ export const processorTime = (pid: number): number => {
   const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? []
   return (Number(fields[11]) + Number(fields[12])) * 10_000
 }
+
+/** Files that a process started from here may have open. */
+export const openFiles = (): number => Number(execFileSync("sh", ["-c", "ulimit -n"], { encoding: "utf8" }))

@@ -14,7 +14,7 @@ export const startGateways = (inMemory = false): Promise<Workerd> =>
       DIRECTORY: "Directory",
       COUNTER: "CounterActor",
     },
-    vars: { AUTH_MODE: "open", LIMITS: JSON.stringify(UNHURRIED) },
+    vars: { AUTH_MODE: "open", LIMITS: JSON.stringify({ ...UNHURRIED, maxSessions: 20_000 }) },
     inMemory,
   })
 

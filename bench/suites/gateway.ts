@@ -24,6 +24,7 @@ import { median, quantile } from "../lib/statistics.ts"
 import { gatewayByHand } from "../subjects/gatewayByHand.ts"
 import { gateways, gatewaysJson } from "../subjects/gateways.ts"
 import { gatewayUrl, startGateways } from "../subjects/gatewayServer.ts"
+import { topics } from "./topics.ts"
 
 const IN_FLIGHT = 256
 const SLICES = 4
@@ -224,12 +225,19 @@ const run = async (options: Options): Promise<Outcome> => {
     measures.filter((m) => !process.env.M || m.name.includes(process.env.M)),
     options,
   )
-  const attempts = process.env.M ? [] : [takeover]
+  const attempts =
+    process.env.M === "topics"
+      ? [topics]
+      : process.env.M === "takeover"
+        ? [takeover]
+        : process.env.M
+          ? []
+          : [takeover, topics]
   const more: Array<Row> = []
   const failed: Array<string> = []
   for (const attempt of attempts) {
     try {
-      more.push(...(await within(options.rounds * TIME_LIMIT, attempt(options))))
+      more.push(...(await within(options.rounds * 5 * TIME_LIMIT, attempt(options))))
     } catch (error) {
       failed.push(`${attempt.name}: ${String(error)}`)
     }

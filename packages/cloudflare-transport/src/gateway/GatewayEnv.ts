@@ -14,5 +14,12 @@ export interface GatewayEnv extends HubEnv {
 /** There are as many gateways as identities: each looks for the silent seldom. */
 const GATEWAY_LIMITS: Limits = { ...DEFAULT_LIMITS, sweepInterval: 600_000 }
 
+/** What was read once need not be read at each wake-up: the objects of an isolate have the same variables. */
+const known = new WeakMap<HubEnv, Limits>()
+
 /** The limits in force in a gateway. */
-export const gatewayLimitsOf = (env: HubEnv): Limits => limitsOf(env, GATEWAY_LIMITS)
+export const gatewayLimitsOf = (env: HubEnv): Limits => {
+  let limits = known.get(env)
+  if (limits === undefined) known.set(env, (limits = limitsOf(env, GATEWAY_LIMITS)))
+  return limits
+}

@@ -50,7 +50,7 @@ export class Asks {
   /** How many of them are not yet rows. */
   #volatile = 0
   /** How many rows there are, so that no row is looked for where there is none. */
-  #rows: number | undefined
+  #stored: number
 
   /** `onQuiet`: told when the last ask that was only in memory has ended. */
   constructor(
@@ -63,10 +63,7 @@ export class Asks {
     this.#onQuiet = onQuiet
     this.#volatileFor = volatileFor
     this.#session = (id) => (isElsewhere(id) ? undefined : session(id))
-  }
-
-  get #stored(): number {
-    return (this.#rows ??= this.#sql.all<{ n: number }>("SELECT count(*) AS n FROM ask")[0]!.n)
+    this.#stored = sql.all<{ n: number }>("SELECT count(*) AS n FROM ask")[0]!.n
   }
 
   get(asker: Address.Address, id: string): Ask | undefined {
@@ -122,7 +119,7 @@ export class Asks {
       if (--this.#volatile === 0) this.#onQuiet()
     } else {
       this.#sql.run("DELETE FROM ask WHERE asker = ? AND id = ?", ask.asker, ask.id)
-      if (this.#rows !== undefined) this.#rows--
+      this.#stored--
     }
   }
 
@@ -185,7 +182,7 @@ export class Asks {
       if (ask.storeAt === 0 || ask.storeAt > now) continue
       ask.storeAt = 0
       this.#volatile--
-      this.#rows = this.#stored + 1
+      this.#stored++
       this.#write(ask)
       earliest = Math.min(earliest ?? ask.deadline, ask.deadline)
     }

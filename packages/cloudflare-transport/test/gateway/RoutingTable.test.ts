@@ -62,6 +62,10 @@ const calling = (...outcomes: ReadonlyArray<unknown>) => {
     env: env as unknown as GatewayEnv,
     table: new RoutingTable<GatewayEnv>(),
     callTimeout: 2_000,
+    later: (milliseconds, task) => {
+      const timer = setTimeout(task, milliseconds)
+      return () => clearTimeout(timer)
+    },
     run: (task) => task(),
     answer: () => {},
     log: () => {},
