@@ -22,8 +22,6 @@ export interface WorkerdOptions {
   readonly port?: number
   /** A folder for what objects store, which outlives the server; by default one that does not. */
   readonly storage?: string
-  /** Objects store in memory: more of them than a process may have files. */
-  readonly inMemory?: boolean
 }
 
 export interface Workerd extends AsyncDisposable {
@@ -71,13 +69,7 @@ export const startWorkerd = async (options: WorkerdOptions): Promise<Workerd> =>
   await writeFile(join(directory, "worker.js"), script)
   await writeFile(join(directory, "evictor.js"), evictor)
   await writeFile(join(directory, "config.capnp"), configuration(options, storage))
-  const args = [
-    "serve",
-    "--experimental",
-    ...(process.env.INSPECT ? ["--inspector-addr=127.0.0.1:" + process.env.INSPECT] : []),
-    "--control-fd=3",
-    join(directory, "config.capnp"),
-  ]
+  const args = ["serve", "--experimental", "--control-fd=3", join(directory, "config.capnp")]
   const child = spawn(binary(), args, { stdio: ["ignore", "ignore", "pipe", "pipe"] })
   let complaints = ""
   child.stderr?.setEncoding("utf8").on("data", (text: string) => {
@@ -121,7 +113,7 @@ const listening = (control: Readable): Promise<readonly [http: number, evictor: 
   })
 
 const configuration = (options: WorkerdOptions, storage: string): string => {
-  const { durableObjects, inMemory = false, vars = {}, port = 0 } = options
+  const { durableObjects, vars = {}, port = 0 } = options
   const list = (lines: ReadonlyArray<string>): string => lines.map((line) => `    ${line},`).join("\n")
   const classes = [...new Set(Object.values(durableObjects))]
   const bindings = Object.entries(durableObjects)
@@ -144,7 +136,7 @@ const worker :Workerd.Worker = (
   durableObjectNamespaces = [
 ${list(classes.map((name) => `(className = "${name}", uniqueKey = "bench-${name}", enableSql = true)`))}
   ],
-  durableObjectStorage = ${inMemory ? "(inMemory = void)" : '(localDisk = "storage")'},
+  durableObjectStorage = (localDisk = "storage"),
   bindings = [
 ${list(bindings.map(([name, className]) => `(name = "${name}", durableObjectNamespace = "${className}")`))}
 ${list(Object.entries(vars).map(([name, value]) => `(name = "${name}", text = ${JSON.stringify(value)})`))}

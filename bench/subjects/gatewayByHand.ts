@@ -4,11 +4,10 @@ import type { GatewaySubject } from "../GatewaySubject.ts"
 import { expecting, requester } from "../lib/requester.ts"
 import { startWorkerd, type Workerd } from "../lib/workerd.ts"
 
-export const startByHand = (inMemory = false): Promise<Workerd> =>
+export const startByHand = (): Promise<Workerd> =>
   startWorkerd({
     script: join(import.meta.dirname, "gatewayByHand.worker.ts"),
     durableObjects: { GATEWAY: "Gateway", COUNTER: "Counter", ROOM: "Room" },
-    inMemory,
   })
 
 export const gatewayByHand: GatewaySubject = {

@@ -3,8 +3,7 @@ import { join } from "node:path"
 import { startWorkerd, type Workerd } from "../lib/workerd.ts"
 import { UNHURRIED } from "./hubServer.ts"
 
-/** `inMemory`: more objects than there may be open files. */
-export const startGateways = (inMemory = false): Promise<Workerd> =>
+export const startGateways = (): Promise<Workerd> =>
   startWorkerd({
     script: join(import.meta.dirname, "gateway.worker.ts"),
     durableObjects: {
@@ -15,7 +14,6 @@ export const startGateways = (inMemory = false): Promise<Workerd> =>
       COUNTER: "CounterActor",
     },
     vars: { AUTH_MODE: "open", LIMITS: JSON.stringify({ ...UNHURRIED, maxSessions: 20_000 }) },
-    inMemory,
   })
 
 export const gatewayUrl = ({ port }: Workerd, identity: string): string =>

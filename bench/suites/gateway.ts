@@ -219,20 +219,8 @@ const takeover = async ({ rounds, log }: Options): Promise<ReadonlyArray<Row>> =
 
 const run = async (options: Options): Promise<Outcome> => {
   const suite = { name: "gateway", baseline: gatewayByHand.name, units }
-  const { rows, failures } = await inTurn(
-    suite,
-    [gatewayByHand, gateways, gatewaysJson],
-    measures.filter((m) => !process.env.M || m.name.includes(process.env.M)),
-    options,
-  )
-  const attempts =
-    process.env.M === "topics"
-      ? [topics]
-      : process.env.M === "takeover"
-        ? [takeover]
-        : process.env.M
-          ? []
-          : [takeover, topics]
+  const { rows, failures } = await inTurn(suite, [gatewayByHand, gateways, gatewaysJson], measures, options)
+  const attempts = [takeover, topics]
   const more: Array<Row> = []
   const failed: Array<string> = []
   for (const attempt of attempts) {

@@ -13,9 +13,10 @@ import type { Workerd } from "../lib/workerd.ts"
 import { startByHand } from "../subjects/gatewayByHand.ts"
 import { gatewayUrl, startGateways } from "../subjects/gatewayServer.ts"
 
+/** Open files that workerd has for a gateway that is awake: its socket, twice, and its database. */
+const FILES_A_GATEWAY = 5
+const MOST = Math.floor((openFiles() / FILES_A_GATEWAY - 500) / 1_000) * 1_000
 /** Subscribers, growing: at last 10,000, or as many thousands as a process may have open files for. */
-const FILES_A_SOCKET = 2
-const MOST = Math.floor((openFiles() / FILES_A_SOCKET - 500) / 1_000) * 1_000
 const SIZES = [100, 1_000, Math.min(10_000, MOST)]
 /** Publications of each size, one after the other, after one that wakes whoever sleeps. */
 const PUBLICATIONS = 7
@@ -48,19 +49,19 @@ const BASELINE = "by hand"
 const subjects: ReadonlyArray<TopicSubject> = [
   {
     name: BASELINE,
-    start: () => startByHand(true),
+    start: () => startByHand(),
     join: ({ port }) => requester(`ws://127.0.0.1:${port}/room`),
     publish: (publisher) => publisher.send(makeEnvelope("*", makePayload(0))),
   },
   {
     name: "signal-hub",
-    start: () => startGateways(true),
+    start: () => startGateways(),
     join: (server, n) => subscribe(gatewayUrl(server, `@(bench/s${n})`), `@(bench/s${n})`),
     publish,
   },
   {
     name: "signal-hub (one hub)",
-    start: () => startGateways(true),
+    start: () => startGateways(),
     join: ({ port }, n) => subscribe(`ws://127.0.0.1:${port}/ws`, `@(bench/s${n})`),
     publish,
   },

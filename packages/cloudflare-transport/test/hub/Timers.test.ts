@@ -1,0 +1,49 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest"
+import { Timers } from "../../src/hub/Timers.ts"
+
+beforeEach(() => void vi.useFakeTimers())
+afterEach(() => void vi.useRealTimers())
+
+const timers = () => {
+  const done: Array<string> = []
+  const { later } = new Timers((task) => task())
+  return { done, later: (milliseconds: number, name: string) => later(milliseconds, () => done.push(name)) }
+}
+
+describe("timers of one object", () => {
+  it("come in the order of their times, whenever they were set", () => {
+    const { done, later } = timers()
+    later(30, "third")
+    later(10, "first")
+    vi.advanceTimersByTime(5)
+    later(15, "second")
+    vi.advanceTimersByTime(24)
+    expect(done).toEqual(["first", "second"])
+    vi.advanceTimersByTime(1)
+    expect(done).toEqual(["first", "second", "third"])
+  })
+
+  it("are one of the platform's, and none where nothing waits: the object may hibernate", () => {
+    const { done, later } = timers()
+    const cancel = [later(10, "a"), later(20, "b"), later(5, "c")]
+    expect(vi.getTimerCount()).toBe(1)
+    for (const one of cancel) one()
+    expect(vi.getTimerCount()).toBe(0)
+    later(1, "d")
+    vi.advanceTimersByTime(1)
+    expect(vi.getTimerCount()).toBe(0)
+    cancel[0]!()
+    vi.advanceTimersByTime(100)
+    expect(done).toEqual(["d"])
+  })
+
+  it("one that is cancelled does not come, and those after it do", () => {
+    const { done, later } = timers()
+    const cancel = later(10, "never")
+    later(20, "later")
+    cancel()
+    vi.advanceTimersByTime(20)
+    expect(done).toEqual(["later"])
+    expect(vi.getTimerCount()).toBe(0)
+  })
+})
