@@ -3,7 +3,7 @@ import { join } from "node:path"
 import { startWorkerd, type Workerd } from "../lib/workerd.ts"
 import { UNHURRIED } from "./hubServer.ts"
 
-export const startGateways = (): Promise<Workerd> =>
+export const startGateways = (storage?: string): Promise<Workerd> =>
   startWorkerd({
     script: join(import.meta.dirname, "gateway.worker.ts"),
     durableObjects: {
@@ -13,6 +13,7 @@ export const startGateways = (): Promise<Workerd> =>
       DIRECTORY: "Directory",
       COUNTER: "CounterActor",
     },
+    ...(storage !== undefined && { storage }),
     vars: { AUTH_MODE: "open", LIMITS: JSON.stringify({ ...UNHURRIED, maxSessions: 20_000 }) },
   })
 

@@ -3,6 +3,10 @@
  * that loops over as many sockets, and our hub, which is one object too. All in one process, so what it
  * costs is compared; that objects of a deployment run side by side is not.
  */
+import { existsSync } from "node:fs"
+import { mkdtemp, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import type { Options, Row } from "../Suite.ts"
 import { makeEnvelope, makePayload, TYPE } from "../lib/envelope.ts"
 import { connectPlainly, HUB } from "../lib/protocolClient.ts"
@@ -23,10 +27,11 @@ const PUBLICATIONS = 7
 /** Connects under way at a time. */
 const CONNECTING = 50
 const TOPIC = "bench"
+const MEMORY = "/dev/shm"
 
 interface TopicSubject {
   readonly name: string
-  readonly start: () => Promise<Workerd>
+  readonly start: (storage: string) => Promise<Workerd>
   /** A socket that takes part. */
   readonly join: (server: Workerd, n: number) => Promise<Requester>
   /** To all of them. */
@@ -49,19 +54,19 @@ const BASELINE = "by hand"
 const subjects: ReadonlyArray<TopicSubject> = [
   {
     name: BASELINE,
-    start: () => startByHand(),
+    start: startByHand,
     join: ({ port }) => requester(`ws://127.0.0.1:${port}/room`),
     publish: (publisher) => publisher.send(makeEnvelope("*", makePayload(0))),
   },
   {
     name: "signal-hub",
-    start: () => startGateways(),
+    start: startGateways,
     join: (server, n) => subscribe(gatewayUrl(server, `@(bench/s${n})`), `@(bench/s${n})`),
     publish,
   },
   {
     name: "signal-hub (one hub)",
-    start: () => startGateways(),
+    start: startGateways,
     join: ({ port }, n) => subscribe(`ws://127.0.0.1:${port}/ws`, `@(bench/s${n})`),
     publish,
   },
@@ -75,8 +80,11 @@ interface Slice {
 
 /** By size. Who publishes is a subscriber too. */
 const measure = async (subject: TopicSubject): Promise<ReadonlyMap<number, Slice>> => {
-  await using server = await subject.start()
+  // In memory where there is such a folder: making thousands of databases is not what is measured.
+  const storage = await mkdtemp(join(existsSync(MEMORY) ? MEMORY : tmpdir(), "signal-hub-topics-"))
   await using stack = new AsyncDisposableStack()
+  stack.defer(() => rm(storage, { recursive: true, force: true }))
+  const server = stack.use(await subject.start(storage))
   const slices = new Map<number, Slice>()
   let [arrived, expected, arrive] = [0, Number.POSITIVE_INFINITY, () => {}]
   let publisher: Requester | undefined
