@@ -4,10 +4,11 @@ import type { GatewaySubject } from "../GatewaySubject.ts"
 import { expecting, requester } from "../lib/requester.ts"
 import { startWorkerd, type Workerd } from "../lib/workerd.ts"
 
-export const startByHand = (): Promise<Workerd> =>
+export const startByHand = (storage?: string): Promise<Workerd> =>
   startWorkerd({
     script: join(import.meta.dirname, "gatewayByHand.worker.ts"),
     durableObjects: { GATEWAY: "Gateway", COUNTER: "Counter", ROOM: "Room" },
+    ...(storage !== undefined && { storage }),
   })
 
 export const gatewayByHand: GatewaySubject = {

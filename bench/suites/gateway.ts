@@ -53,17 +53,15 @@ const askLoad = (asker: Asker, ask: Ask, inFlight: number, took: (milliseconds: 
   let [arrived, running, failure]: [number, boolean, unknown] = [0, false, undefined]
   const begin = (): void => {
     const askedAt = performance.now()
-    ask(asker, arrived).then(
-      () => {
-        arrived++
-        took(performance.now() - askedAt)
-        if (!running) return
-        // In a turn of its own, or a client that gathers what it sends would be measured gathering.
-        if (inFlight === 1) setImmediate(begin)
-        else begin()
-      },
-      (error) => (failure = error),
-    )
+    const answered = (): void => {
+      arrived++
+      took(performance.now() - askedAt)
+      if (!running) return
+      // In a turn of its own, or a client that gathers what it sends would be measured gathering.
+      if (inFlight === 1) setImmediate(begin)
+      else begin()
+    }
+    ask(asker, arrived).then(answered, (error) => (failure = error))
   }
   return {
     start: () => {

@@ -60,13 +60,14 @@ export class Taken {
         else told()
       }
       // After the actor's turn, which nearly always does it all: then there is nothing to wait for.
-      void soon.then(() => {
+      const wait = (): void => {
         if (open <= 0) return
         timer = setTimeout(() => {
           for (const taken of all) taken.#waiting = taken.#waiting.filter((one) => one !== told)
           resolve()
         }, millis)
-      })
+      }
+      void soon.then(wait)
     })
   }
 }
