@@ -234,7 +234,9 @@ const send = (
   if (!isAddress(to)) return void runtime.dead("undeliverable", asked)
   const from: Address = asked.to
   const draft = { from, to, type, payload, pattern: "tell", correlationId: asked.id } as const
-  const answer = runtime.envelope(metadata === undefined ? draft : { ...draft, metadata })
+  const volatile = runtime.envelope(metadata === undefined ? draft : { ...draft, metadata })
+  // The answer to a reliable ask is reliable.
+  const answer = asked.seq === undefined ? volatile : { ...volatile, seq: asked.seq }
   const error = transport.send(answer)
   if (error !== undefined) runtime.dead("undeliverable", answer)
   return error

@@ -48,7 +48,8 @@ export interface Transport {
   readonly guardsAnswers?: boolean
   /**
    * Takes an envelope for an actor elsewhere, in order, as it is now, or says why it does not. Plain and
-   * synchronous: what is sent in one turn may leave in one frame. Once it is closed for good, it and the
+   * synchronous: what is sent in one turn may leave in one frame. With a `seq` it is reliable; the number is
+   * the transport's to give. Once it is closed for good, it and the
    * others fail `closed` at once.
    */
   readonly send: (envelope: Envelope) => TransportError | undefined

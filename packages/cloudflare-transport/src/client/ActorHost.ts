@@ -66,7 +66,7 @@ export const makeActorHost = async (core: Core, scope: Scope.Scope): Promise<Act
     stream: (protocol, address, name, payload, options) =>
       ActorStream.iterate(system.ref(protocol, address), name, payload, options),
     left: (address) => {
-      const waiting = core.channel.waitingFor(address)
+      const waiting = core.channel.sender.waitingFor(address)
       return waiting && new Promise((resolve) => (waiting.left = resolve))
     },
     serve: async (protocol, handlers, options) => {

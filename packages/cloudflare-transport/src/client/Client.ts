@@ -27,10 +27,10 @@ import { makeCore, type AskOptions, type Core } from "./Core.ts"
 import { collect, toStream } from "./Emitter.ts"
 import { makeHubTransport } from "./HubTransport.ts"
 import type { HubEvent } from "./Inbox.ts"
-import type { MessageOptions } from "./Message.ts"
+import type { AcknowledgedOptions, MessageOptions } from "./Message.ts"
 import type { ClientOptions } from "./Options.ts"
 import { broadcast, presenceOf, type BroadcastOptions, type RegisterFields } from "./Requests.ts"
-import type { ConnectionState, Health, HubSession } from "./State.ts"
+import type { ConnectionState, Health, HubSession, SessionEvent } from "./State.ts"
 
 /** A client of a hub. Made with `make` or provided by `layer`; it ends with its scope. */
 export interface HubClientService {
@@ -38,6 +38,11 @@ export interface HubClientService {
   readonly state: Effect.Effect<ConnectionState>
   /** The state now, and each that follows. Ends after `disconnected`. */
   readonly states: Stream.Stream<ConnectionState, TransportError>
+  /**
+   * What becomes of the session: each connection, and what was unconfirmed of a session that was lost. What
+   * came while nobody ran it, the last 100, comes first.
+   */
+  readonly sessions: Stream.Stream<SessionEvent, TransportError>
   /** How well the connection is, now. */
   readonly health: Effect.Effect<Health>
   /** The health now, and each change of it. */
@@ -55,14 +60,23 @@ export interface HubClientService {
    * Sends. Succeeds when the message has left, or is queued as there is no connection; waits while its
    * receiver reads slower than it is sent to, or this client sends faster than the hub allows. Interrupted
    * while it waits, it is not sent. Fails `queue_full`, `too_large`, or `closed` where it is not taken. The
-   * payload is encoded at once.
+   * payload is encoded at once. `until: "acknowledged"`: succeeds when the hub has it for good, and fails,
+   * too, where the hub refuses it or the session is lost first.
    */
-  readonly tell: (
-    to: Address.Address,
-    type: string,
-    payload: unknown,
-    options?: MessageOptions,
-  ) => Effect.Effect<void, TransportError>
+  readonly tell: {
+    (
+      to: Address.Address,
+      type: string,
+      payload: unknown,
+      options?: MessageOptions,
+    ): Effect.Effect<void, TransportError>
+    (
+      to: Address.Address,
+      type: string,
+      payload: unknown,
+      options: AcknowledgedOptions,
+    ): Effect.Effect<void, RequestError>
+  }
   /** Asks an actor; succeeds with the payload of its answer. Interrupting it cancels the ask there too. */
   readonly ask: (
     to: Address.Address,
@@ -142,23 +156,51 @@ export const fromCore = (core: Core): HubClientService => {
   const { channel, connection } = core
   const taken = (error: TransportError | undefined): Effect.Effect<void, TransportError> =>
     error === undefined ? Effect.void : Effect.fail(error)
+  function tell(
+    to: Address.Address,
+    type: string,
+    payload: unknown,
+    options?: MessageOptions,
+  ): Effect.Effect<void, TransportError>
+  function tell(
+    to: Address.Address,
+    type: string,
+    payload: unknown,
+    options: AcknowledgedOptions,
+  ): Effect.Effect<void, RequestError>
+  function tell(
+    to: Address.Address,
+    type: string,
+    payload: unknown,
+    options?: MessageOptions | AcknowledgedOptions,
+  ): Effect.Effect<void, RequestError> {
+    if (options?.until === "acknowledged") {
+      return Effect.callback((resume) => {
+        const forget = core.tellAcknowledged(to, type, payload, options, (outcome) =>
+          resume("error" in outcome ? Effect.fail(outcome.error) : Effect.void),
+        )
+        return Effect.sync(forget)
+      })
+    }
+    return Effect.suspend(() => {
+      const waiting = core.tell(to, type, payload, options)
+      if (waiting === undefined || waiting instanceof TransportError) return taken(waiting)
+      return Effect.callback((resume) => {
+        waiting.left = () => resume(Effect.void)
+        return Effect.sync(() => void channel.abandon(waiting.envelope.id))
+      })
+    })
+  }
   return {
     state: Effect.sync(connection.state),
     states: toStream(core.source(connection.states), connection.state),
+    sessions: toStream(core.source(channel.session.events)),
     health: Effect.sync(connection.health),
     healths: toStream(core.source(connection.healths), connection.health),
     ready: connection.ready(false),
     messages: toStream(core.source(channel.inbox.messages)),
     events: toStream(core.source(channel.inbox.events)),
-    tell: (to, type, payload, options) =>
-      Effect.suspend(() => {
-        const waiting = core.tell(to, type, payload, options)
-        if (waiting === undefined || waiting instanceof TransportError) return taken(waiting)
-        return Effect.callback((resume) => {
-          waiting.left = () => resume(Effect.void)
-          return Effect.sync(() => void channel.abandon(waiting.envelope.id))
-        })
-      }),
+    tell,
     ask: (to, type, payload, options) =>
       Effect.callback((resume) => {
         const giveUp = core.ask(to, type, payload, options, (outcome) =>

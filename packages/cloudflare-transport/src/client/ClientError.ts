@@ -1,6 +1,7 @@
 /** How the client fails: to connect, and with what was on its way when a connection was lost. */
 import * as Data from "effect/Data"
 import type { AskError, TransportError } from "@signal-hub/actor-core/vocabulary"
+import type { Unconfirmed } from "./Resume.ts"
 
 /** No connection came about, or none may: `code` is the close code, where there was a close. */
 export class ConnectFailed extends Data.TaggedError("ConnectFailed")<{
@@ -18,7 +19,16 @@ export class ConnectionLost extends Data.TaggedError("ConnectionLost")<{
 }> {}
 
 /**
- * How an ask or a request to the hub fails: answered by a failure or not in time (`AskError`), lost
- * with its connection, or not taken at all (`TransportError`).
+ * The session went with this on its way, and was not taken up again, as `reason` says. Whether it was
+ * delivered, or the actor acted on it, is not known: repeat only what is safe to repeat.
  */
-export type RequestError = AskError.AskError | ConnectionLost | TransportError
+export class SessionLost extends Data.TaggedError("SessionLost")<{
+  readonly reason: Unconfirmed["reason"]
+  readonly message: string
+}> {}
+
+/**
+ * How an ask or a request to the hub fails: answered by a failure or not in time (`AskError`), lost
+ * with its connection or session, or not taken at all (`TransportError`).
+ */
+export type RequestError = AskError.AskError | ConnectionLost | SessionLost | TransportError

@@ -9,7 +9,7 @@ import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import { CloseCode, verdictOf } from "../protocol/CloseCode.ts"
 import { runAttempt } from "./Attempt.ts"
-import { type Channel, DRAIN_INTERVAL } from "./Channel.ts"
+import type { Channel } from "./Channel.ts"
 import { ConnectFailed } from "./ClientError.ts"
 import { Emitter } from "./Emitter.ts"
 import type { Heartbeat } from "./Heartbeat.ts"
@@ -17,6 +17,7 @@ import type { ClientOptions } from "./Options.ts"
 import { HELD, makeBackoff, reconnectSchedule } from "./Reconnect.ts"
 import type { ConnectionState, Health, HubSession } from "./State.ts"
 import type { Timers } from "./Timers.ts"
+import { DRAIN_INTERVAL } from "./Sender.ts"
 import { makeFetchToken } from "./Token.ts"
 import { listenForWakeups, platformWakeups } from "./Wakeups.ts"
 
@@ -130,6 +131,7 @@ export const makeConnection = (
         if (verdict === "superseded") {
           const reclaimed = Deferred.makeUnsafe<void>()
           reclaim = () => void Deferred.doneUnsafe(reclaimed, Effect.void)
+          channel.session.lose("superseded")
           channel.refuse("superseded by another connection of this identity: reclaim() takes it back")
           enter({ status: "superseded", attempts: backoff.attempts(), code, cause })
           yield* Deferred.await(reclaimed)
@@ -165,9 +167,15 @@ export const makeConnection = (
     })
     const fiber = yield* Effect.forkScoped(loop, { startImmediately: true })
 
+    /** Until when acknowledgements are waited for. */
+    let patience: number | undefined
     const goodbye: Effect.Effect<unknown> = Effect.suspend(() => {
       if (state.status !== "connected") return Effect.void
-      if (channel.draining) return Effect.andThen(Effect.sleep(DRAIN_INTERVAL), goodbye)
+      const { draining, unacknowledged } = channel.sender
+      if (!draining) patience ??= timers.now() + CLOSE_TIMEOUT
+      if (draining || (!unacknowledged.isEmpty && timers.now() < patience!)) {
+        return Effect.andThen(Effect.sleep(DRAIN_INTERVAL), goodbye)
+      }
       channel.request("hub:disconnect", {}, () => {})
       return Effect.timeoutOption(Fiber.await(fiber), CLOSE_TIMEOUT)
     })

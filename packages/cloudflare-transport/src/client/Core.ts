@@ -13,7 +13,7 @@ import type { RequestError } from "./ClientError.ts"
 import { makeConnection, type Connection } from "./Connection.ts"
 import { Emitter, type Source } from "./Emitter.ts"
 import { loadFrameCodec } from "./FrameCodec.ts"
-import { message, type MessageOptions } from "./Message.ts"
+import { message, type AcknowledgedOptions, type MessageOptions } from "./Message.ts"
 import type { ClientOptions } from "./Options.ts"
 import { makeTimers, type Timers } from "./Timers.ts"
 import type { Outcome, WantedType } from "./Wanted.ts"
@@ -39,21 +39,40 @@ export class Core {
 
   /** Sends, or says why not; gives what it is while its receiver is slow, or the hub's rate spent. */
   tell(to: Address.Address, type: string, payload: unknown, options?: MessageOptions) {
-    return this.channel.offer(message("tell", to, type, payload, this.timers.now(), options))
+    return this.channel.sender.offer(message("tell", to, type, payload, this.timers.now(), options))
+  }
+
+  /**
+   * Sends reliably; `settle` is called once: the hub has it, or why that is not known. The result forgets it,
+   * and what has not left does not leave.
+   */
+  tellAcknowledged(
+    to: Address.Address,
+    type: string,
+    payload: unknown,
+    options: AcknowledgedOptions,
+    settle: (outcome: Outcome) => void,
+  ): () => void {
+    const { until: _, ...said } = options
+    const envelope = message("tell", to, type, payload, this.timers.now(), { ...said, reliable: true })
+    const error = this.channel.ask(
+      envelope,
+      Infinity,
+      (outcome) => settle(outcomeOf(outcome)),
+      () => settle({ payload: undefined }),
+    )
+    if (error !== undefined) settle({ error })
+    return () => void this.channel.abandon(envelope.id)
   }
 
   /** The answer to an ask that came. From the address that was asked, which may be a further one. */
   reply(to: Envelope.Envelope, type: string, payload: unknown) {
+    const options = {
+      reliable: to.seq !== undefined,
+      ...(this.#speaksFor(to.to) && { from: to.to }),
+    }
     return this.channel.send(
-      message(
-        "tell",
-        to.from as Address.Address,
-        type,
-        payload,
-        this.timers.now(),
-        this.#speaksFor(to.to) ? { from: to.to } : {},
-        to.id,
-      ),
+      message("tell", to.from as Address.Address, type, payload, this.timers.now(), options, to.id),
     )
   }
 
@@ -66,13 +85,19 @@ export class Core {
     settle: (outcome: Outcome) => void,
   ): () => void {
     const timeout = options?.timeout ?? this.#askTimeout
-    const envelope = message("ask", to, type, payload, this.timers.now(), { ...options, ttl: timeout })
+    const isToHub = to === HUB_ADDRESS
+    const envelope = message("ask", to, type, payload, this.timers.now(), {
+      reliable: !isToHub,
+      ...options,
+      ttl: timeout,
+    })
     const error = this.channel.ask(envelope, timeout, (outcome) => settle(outcomeOf(outcome)))
     if (error !== undefined) settle({ error })
     return () => {
-      if (!this.channel.abandon(envelope.id) || to === HUB_ADDRESS) return
-      const from = options?.from === undefined ? {} : { from: options.from }
-      this.channel.send(message("tell", to, "actor:cancel", null, this.timers.now(), from, envelope.id))
+      const ask = this.channel.abandon(envelope.id)
+      if (ask === undefined || isToHub) return
+      const how = { ...(options?.from && { from: options.from }), reliable: ask.reliable === true }
+      this.channel.send(message("tell", to, "actor:cancel", null, this.timers.now(), how, envelope.id))
     }
   }
 
@@ -182,6 +207,7 @@ export const makeCore = (options: ClientOptions): Effect.Effect<Core, never, Sco
       frames,
       queueLimit: options.queueLimit ?? QUEUE_LIMIT,
       requestTimeout: askTimeout,
+      journal: undefined,
     })
     return new Core(channel, yield* makeConnection(channel, timers, options), timers, askTimeout)
   })

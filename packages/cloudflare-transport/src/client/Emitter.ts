@@ -19,11 +19,19 @@ const NOBODY: ReadonlyArray<never> = []
 export class Emitter<A> {
   /** Never changed but replaced, so that emitting copies nothing. */
   #places: ReadonlyArray<Place<A>> = NOBODY
+  readonly #keep: number
+  #kept: Array<A> = []
+
+  /** While nobody listens, the last `keep` values are kept for who comes first. */
+  constructor(keep = 0) {
+    this.#keep = keep
+  }
 
   /** Adds a listener, from the next value on; the result removes it, at once. */
   on(listener: (value: A) => void): () => void {
     const place: Place<A> = { call: listener }
     this.#places = [...this.#places, place]
+    for (const value of this.#kept.splice(0)) this.emit(value)
     return () => {
       if (place.call === undefined) return
       place.call = undefined
@@ -37,6 +45,7 @@ export class Emitter<A> {
 
   /** A listener that throws stops no other: its error is reported as an uncaught one. */
   emit(value: A): void {
+    if (this.#keep > 0 && this.#places.length === 0) this.#kept = [...this.#kept, value].slice(-this.#keep)
     for (const place of this.#places) {
       try {
         place.call?.(value)

@@ -12,6 +12,8 @@ export type Part = string | Uint8Array
 export interface FrameCodec {
   readonly codec: Codec
   readonly encode: (envelope: Envelope.Envelope) => Part
+  /** The part of an envelope whose `seq` is `UNNUMBERED`, with its number: perhaps the same, changed. */
+  readonly number: (part: Part, seq: number) => Part
   /** No fewer bytes than the part takes in a frame; exact where it matters, `limit` being near. */
   readonly sizeOf: (part: Part, limit: number) => number
   /** One frame of these, in order. At least one; all of the same codec. */
@@ -21,11 +23,18 @@ export interface FrameCodec {
 /** Bytes that a frame of several envelopes has beside them: brackets or the head of the array. */
 export const FRAME_OVERHEAD = 8
 
+/**
+ * The `seq` of a reliable envelope that has no number yet. As wide as any, so that what is encoded with it
+ * is as large as what is sent, and the number is put in its place at the very end.
+ */
+export const UNNUMBERED = 0xffff_ffff
+
 const utf8 = new TextEncoder()
 
 const json: FrameCodec = {
   codec: JsonCodec,
   encode: (envelope) => JsonCodec.encode([envelope]),
+  number: (part, seq) => `${(part as string).slice(0, (part as string).lastIndexOf(":") + 1)}${seq}}`,
   sizeOf: (part, limit) => {
     const most = part.length * 3 + 1
     return most <= limit ? most : utf8.encode(part as string).length + 1
@@ -56,6 +65,11 @@ const loadMsgPack = async (): Promise<FrameCodec> => {
   msgPack = {
     codec: MsgPackCodec,
     encode: (envelope) => MsgPackCodec.encode([envelope]),
+    number: (part, seq) => {
+      const bytes = part as Uint8Array
+      new DataView(bytes.buffer, bytes.byteOffset).setUint32(bytes.length - 4, seq)
+      return part
+    },
     sizeOf: (part) => part.length,
     join: joinMsgPack,
   }

@@ -13,7 +13,7 @@ import type { AskOptions, Core } from "./Core.ts"
 import { toAsyncIterable } from "./Emitter.ts"
 import { makeHubTransport } from "./HubTransport.ts"
 import type { HubEvent } from "./Inbox.ts"
-import type { MessageOptions } from "./Message.ts"
+import type { AcknowledgedOptions, MessageOptions } from "./Message.ts"
 import {
   broadcast,
   presenceOf,
@@ -21,7 +21,7 @@ import {
   type RegisterFields,
   type Registration,
 } from "./Requests.ts"
-import type { ConnectionState, Health, HubSession } from "./State.ts"
+import type { ConnectionState, Health, HubSession, SessionEvent } from "./State.ts"
 import { listen, subscribe, type Listening, type ListenOptions, type Subscription } from "./Subscription.ts"
 
 /** What most tells resolve by, without an allocation. */
@@ -72,6 +72,14 @@ export class Hub implements AsyncDisposable {
     return this.#core.connection.states.on(listener)
   }
 
+  /**
+   * Calls with what becomes of the session: each connection, and what was unconfirmed of a session that was
+   * lost. What came before anybody listened, the last 100, comes at once. The result stops it.
+   */
+  onSession(listener: (event: SessionEvent) => void): () => void {
+    return this.#core.channel.session.events.on(listener)
+  }
+
   /** Calls with the health each time that it may have changed. The result stops it. */
   onHealth(listener: (health: Health) => void): () => void {
     return this.#core.connection.healths.on(listener)
@@ -100,9 +108,22 @@ export class Hub implements AsyncDisposable {
    * receiver reads slower than it is sent to, or this client sends faster than the hub allows. Await it,
    * and what waits stays small; who does not finds the bounded queue full at last. Never rejects, but
    * throws a `TransportError` at once: `queue_full`, `too_large`, or `closed`. The payload is encoded at
-   * once.
+   * once. `until: "acknowledged"`: resolves when the hub has it for good, and rejects with a `RequestError`
+   * where it is not taken, the hub refuses it, or the session is lost first.
    */
-  tell(to: Address.Address, type: string, payload?: unknown, options?: MessageOptions): Promise<void> {
+  tell(
+    to: Address.Address,
+    type: string,
+    payload?: unknown,
+    options?: MessageOptions | AcknowledgedOptions,
+  ): Promise<void> {
+    if (options?.until === "acknowledged") {
+      return new Promise((resolve, reject) => {
+        this.#core.tellAcknowledged(to, type, payload, options, (outcome) =>
+          "error" in outcome ? reject(outcome.error) : resolve(),
+        )
+      })
+    }
     const waiting = this.#core.tell(to, type, payload, options)
     if (waiting === undefined) return LEFT
     if (waiting instanceof TransportError) throw waiting

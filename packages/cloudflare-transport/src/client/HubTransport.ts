@@ -14,9 +14,9 @@ import * as Effect from "effect/Effect"
 import { HUB_ADDRESS } from "../protocol/HubMessage.ts"
 import { DEFAULT_ASK_TIMEOUT } from "../protocol/Limits.ts"
 import { watchActor } from "./ActorWatch.ts"
-import type { RequestError } from "./ClientError.ts"
+import { SessionLost, type RequestError } from "./ClientError.ts"
 import type { Core } from "./Core.ts"
-import { message } from "./Message.ts"
+import { message, reliably } from "./Message.ts"
 
 /** The transport of a client. */
 export const makeHubTransport = (core: Core): Transport => {
@@ -29,7 +29,9 @@ export const makeHubTransport = (core: Core): Transport => {
         ? "timeout"
         : error instanceof TransportError
           ? error.reason
-          : "connection_lost"
+          : error instanceof SessionLost
+            ? "session_lost"
+            : "connection_lost"
     const payload = { code, message: error.message, retryable: true, details: {} }
     const to = ask.from === "" ? HUB_ADDRESS : ask.from
     receiver?.({
@@ -38,16 +40,21 @@ export const makeHubTransport = (core: Core): Transport => {
   }
 
   const send = (envelope: Envelope.Envelope): TransportError | undefined => {
+    const isAsk = envelope.pattern === "ask"
+    let isReliable = isAsk || envelope.seq !== undefined
     if (envelope.type === "actor:cancel" && envelope.correlationId !== null) {
       // An ask that has not left needs no cancelling elsewhere.
       const known = channel.pending.has(envelope.correlationId)
-      if (!channel.abandon(envelope.correlationId) && known) return undefined
+      const ask = channel.abandon(envelope.correlationId)
+      if (ask === undefined && known) return undefined
+      isReliable = ask?.reliable === true
     }
     // A stream may be quiet for longer than an ask.
-    if (envelope.type === "actor:demand") channel.pending.keep(envelope.correlationId)
+    if (envelope.type === "actor:demand") isReliable = channel.pending.keep(envelope.correlationId)
+    const sent = isReliable ? reliably(envelope) : envelope
     // A forwarded ask is its asker's: who passes it on awaits no answer.
-    if (envelope.pattern !== "ask" || envelope.metadata.forwardOf !== undefined) return channel.send(envelope)
-    return channel.ask(envelope, envelope.ttl ?? DEFAULT_ASK_TIMEOUT, (outcome) => {
+    if (!isAsk || envelope.metadata.forwardOf !== undefined) return channel.send(sent)
+    return channel.ask(sent, envelope.ttl ?? DEFAULT_ASK_TIMEOUT, (outcome) => {
       if ("_tag" in outcome) {
         fail(envelope, outcome)
         return false

@@ -3,7 +3,8 @@
  * it answers, the readers of its topic, this client's actors, or, said by the hub itself, the events.
  */
 import { AskError, Envelope, type Codec } from "@signal-hub/actor-core/vocabulary"
-import { HUB_ADDRESS, type HubEvents } from "../protocol/HubMessage.ts"
+import { type Ack, HUB_ADDRESS, type HubEvents } from "../protocol/HubMessage.ts"
+import type { Acks } from "./Acks.ts"
 import { Emitter } from "./Emitter.ts"
 import type { PendingAsks } from "./PendingAsks.ts"
 import type { Wanted } from "./Wanted.ts"
@@ -17,6 +18,14 @@ export type HubEvent = {
   }
 }[keyof HubEvents]
 
+/** What the hub says that is for who sends. */
+export interface InboxPort {
+  /** The address is not paused any more. */
+  readonly resumed: () => void
+  /** The hub has all reliable messages through this number. */
+  readonly acknowledged: (through: number) => void
+}
+
 export class Inbox {
   /** Envelopes for this client's actors: direct ones, broadcasts, publications that nobody here reads. */
   readonly messages = new Emitter<Envelope.Envelope>()
@@ -25,44 +34,55 @@ export class Inbox {
   readonly topics = new Map<string, Emitter<Envelope.Envelope>>()
   /** Addresses whose readers are slow: what is for them waits. */
   readonly paused = new Set<string>()
-  /** Of all data frames on this connection. */
-  bytes = 0
   /** Milliseconds that the hub last asked to wait, on this connection. */
   retryAfterMs: number | undefined
   readonly #codec: Codec
   readonly #pending: PendingAsks
   readonly #wanted: Wanted
-  readonly #onResume: () => void
+  readonly #acks: Acks
+  readonly #port: InboxPort
 
-  /** `onResume` is called when an address is not paused any more. */
-  constructor(codec: Codec, pending: PendingAsks, wanted: Wanted, onResume: () => void) {
-    this.#onResume = onResume
+  constructor(codec: Codec, pending: PendingAsks, wanted: Wanted, acks: Acks, port: InboxPort) {
     this.#codec = codec
     this.#pending = pending
     this.#wanted = wanted
+    this.#acks = acks
+    this.#port = port
   }
 
   /** A new connection begins. */
   attach(): void {
     this.paused.clear()
-    this.bytes = 0
     this.retryAfterMs = undefined
   }
 
-  /** Takes a data frame, text or bytes. What is no envelope is left out. */
-  receive(data: unknown): void {
+  /**
+   * Takes a data frame, text or bytes. What is no envelope is left out, and what came before. `false`:
+   * something is missing, and nothing after it was taken.
+   */
+  receive(data: unknown): boolean {
+    const acks = this.#acks
     const frame = typeof data === "string" ? data : bytesOf(data as Bytes)
-    this.bytes += typeof frame === "string" ? Envelope.utf8Length(frame) : frame.length
+    acks.bytes += typeof frame === "string" ? Envelope.utf8Length(frame) : frame.length
     let values: ReadonlyArray<unknown>
     try {
       values = this.#codec.decode(frame)
     } catch {
-      return
+      return true
     }
     for (const value of values) {
       const envelope = Envelope.check(value)
-      if (!(envelope instanceof Envelope.Malformed)) this.#dispatch(envelope)
+      if (envelope instanceof Envelope.Malformed) continue
+      const { seq } = envelope
+      if (seq === undefined) this.#dispatch(envelope)
+      else if (seq > acks.through + 1) return false
+      else if (seq > acks.through) {
+        this.#dispatch(envelope)
+        // Not before: what is acknowledged is done.
+        acks.through = seq
+      }
     }
+    return true
   }
 
   /** The watched actor is gone, as the hub would say it. */
@@ -84,10 +104,11 @@ export class Inbox {
   }
 
   #onHub({ type, payload, correlationId }: Envelope.Envelope): void {
-    const { actorAddress } = (payload ?? {}) as { readonly actorAddress?: string }
+    const { actorAddress, through } = (payload ?? {}) as { readonly actorAddress?: string } & Partial<Ack>
     if (type === "hub:terminated") this.#wanted.drop("hub:watch", String(actorAddress))
     if (type === "hub:pause") this.paused.add(String(actorAddress))
-    if (type === "hub:resume" && this.paused.delete(String(actorAddress))) this.#onResume()
+    if (type === "hub:resume" && this.paused.delete(String(actorAddress))) this.#port.resumed()
+    if (type === "hub:ack") return this.#port.acknowledged(through ?? 0)
     // With a correlation id it is the late answer to an unregister of ours.
     if (type === "hub:unregistered" && correlationId === null) {
       this.#wanted.drop("hub:register", String(actorAddress))

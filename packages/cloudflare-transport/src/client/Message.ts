@@ -1,5 +1,6 @@
 /** Envelopes as a client makes them. */
 import { Envelope, type Address } from "@signal-hub/actor-core/vocabulary"
+import { UNNUMBERED } from "./FrameCodec.ts"
 import { messageId } from "../protocol/MessageId.ts"
 
 /** What may be said of a message beside its type and payload. */
@@ -10,6 +11,19 @@ export interface MessageOptions {
   readonly ttl?: number
   /** Another address that this client has registered, to speak for. The identity by default. */
   readonly from?: Address.Address
+  /**
+   * Whether it is sent again after a lost connection until the hub has it, once and in order. Asks are by
+   * default, tells are not. Only hubs that resume sessions can; to others it makes no difference.
+   */
+  readonly reliable?: boolean
+  /** When a tell ends: as it has left or waits for a connection. */
+  readonly until?: "accepted"
+}
+
+/** Of a tell that ends when the hub has acknowledged it, and so has it for good. It is reliable. */
+export interface AcknowledgedOptions extends Omit<MessageOptions, "reliable" | "until"> {
+  readonly until: "acknowledged"
+  readonly reliable?: true
 }
 
 /** A message, sent at `now`. `from` is left to the hub unless it is said. */
@@ -21,7 +35,8 @@ export const message = (
   now: number,
   options: MessageOptions = {},
   correlationId: string | null = null,
-): Envelope.Envelope => ({
+): Envelope.Envelope => {
+  const envelope: Envelope.Envelope = {
   id: messageId(),
   from: options.from ?? "",
   to,
@@ -33,4 +48,9 @@ export const message = (
   metadata: options.metadata ?? Envelope.NO_METADATA,
   ttl: options.ttl ?? null,
   signature: null,
-})
+}
+  return options.reliable === true ? reliably(envelope) : envelope
+}
+
+/** The same, to be sent reliably. */
+export const reliably = (envelope: Envelope.Envelope): Envelope.Envelope => ({ ...envelope, seq: UNNUMBERED })

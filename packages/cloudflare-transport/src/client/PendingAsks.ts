@@ -1,8 +1,9 @@
 /**
- * Asks that have no answer yet. Each ends exactly once: by an answer, by its deadline, with the
- * connection that it went out on, with the client, or as its asker gives up. One timer serves them all.
+ * Asks that have no answer yet, and tells whose sender waits for their acknowledgement. Each ends exactly
+ * once: by an answer, by its deadline, with the connection that it went out on, or the session where it is
+ * reliable, with the client, or as its asker gives up. One timer serves them all.
  */
-import { AskError, type Envelope } from "@signal-hub/actor-core/vocabulary"
+import { AskError, TransportError, type Envelope } from "@signal-hub/actor-core/vocabulary"
 import type { Timers } from "./Timers.ts"
 import { ConnectionLost, type RequestError } from "./ClientError.ts"
 
@@ -12,6 +13,10 @@ export interface PendingAsk {
   deadline: number
   /** Whether it left on a connection; not while it waits in the offline queue. */
   transmitted: boolean
+  /** Whether it left with a number: it outlives its connection. */
+  reliable?: boolean
+  /** Of a tell: called once the hub has it, which ends it. */
+  readonly acknowledged?: () => void
   /** Takes the answer, or why there is none. Where it returns `true`, more answers may follow. */
   readonly settle: (outcome: Envelope.Envelope | RequestError) => boolean | void
 }
@@ -39,15 +44,38 @@ export class PendingAsks {
   }
 
   /** The ask left on a connection. */
-  transmitted(id: string): void {
+  transmitted(id: string, reliable: boolean): void {
     const ask = this.#asks.get(id)
-    if (ask !== undefined) ask.transmitted = true
+    if (ask === undefined) return
+    ask.transmitted = true
+    ask.reliable = reliable
+    if (!reliable && ask.acknowledged !== undefined) {
+      this.delete(id)
+      ask.settle(
+        new TransportError({ reason: "refused", message: "this hub acknowledges nothing: it was sent once" }),
+      )
+    }
   }
 
-  /** The ask has no deadline any more: who asked minds the time. */
-  keep(id: string | null): void {
+  /** The hub has the message. */
+  acknowledged(id: string): void {
+    const acknowledged = this.#asks.get(id)?.acknowledged
+    if (acknowledged === undefined) return
+    this.delete(id)
+    acknowledged()
+  }
+
+  /** The message's time was over before it left. */
+  expire(id: string): void {
+    const ask = this.#asks.get(id)
+    if (ask !== undefined) this.#late(id, ask)
+  }
+
+  /** The ask has no deadline any more: who asked minds the time. Whether it is, or may become, reliable. */
+  keep(id: string | null): boolean {
     const ask = this.#asks.get(id!)
     if (ask !== undefined) ask.deadline = Infinity
+    return ask !== undefined && ask.reliable !== false
   }
 
   /** Gives the answer to its ask; `false` where none waits for it. */
@@ -68,15 +96,23 @@ export class PendingAsks {
     return ask
   }
 
-  /** Ends the asks that went out on a connection that is lost. */
+  /** Ends the asks that went out on a connection that is lost; not those that are reliable. */
   lose(code: number, cause: string): void {
     this.#end(
-      (ask) => ask.transmitted,
+      (ask) => ask.transmitted && ask.reliable !== true,
       () =>
         new ConnectionLost({
           code,
           message: `the connection was lost with the ask on its way (${cause}); it may have been acted on`,
         }),
+    )
+  }
+
+  /** Ends what is reliable and was sent, as its session is over. */
+  loseReliable(error: RequestError): void {
+    this.#end(
+      (ask) => ask.reliable === true,
+      () => error,
     )
   }
 
@@ -114,16 +150,20 @@ export class PendingAsks {
         next = Math.min(next, ask.deadline)
         continue
       }
-      this.#asks.delete(id)
-      this.#onExpired(id, ask)
-      ask.settle(
-        new AskError.AskTimeout({
-          message: ask.transmitted
-            ? "no answer in time: ask again if the request is safe to repeat"
-            : "not connected in time: the ask was never sent",
-        }),
-      )
+      this.#late(id, ask)
     }
     if (next < this.#armedFor) this.#arm(next)
+  }
+
+  #late(id: string, ask: PendingAsk): void {
+    this.#asks.delete(id)
+    this.#onExpired(id, ask)
+    ask.settle(
+      new AskError.AskTimeout({
+        message: ask.transmitted
+          ? "no answer in time: ask again if the request is safe to repeat"
+          : "not connected in time: the ask was never sent",
+      }),
+    )
   }
 }

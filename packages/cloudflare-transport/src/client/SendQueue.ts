@@ -11,7 +11,9 @@ const MOST = 16 * 1_048_576
 /** An envelope that waits. */
 export interface Waiting {
   readonly envelope: Envelope.Envelope
-  readonly part: Part
+  part: Part
+  /** Of a reliable one, from its first transmission on. */
+  seq?: number
   /** When it was given to the queue, epoch milliseconds. */
   readonly since: number
   /** Of this connection alone: the next one asks anew. */

@@ -6,7 +6,7 @@ import { AskError, type Envelope } from "@signal-hub/actor-core/vocabulary"
 import * as Effect from "effect/Effect"
 import { CLOSE_CODES, CloseCode, type Verdict } from "../protocol/CloseCode.ts"
 import { PING, PONG } from "../protocol/Frame.ts"
-import type { Connected, TokenRefreshed } from "../protocol/HubMessage.ts"
+import type { Connected, ResumableSession, TokenRefreshed } from "../protocol/HubMessage.ts"
 import { DEFAULT_HEARTBEAT_INTERVAL, DEFAULT_MAX_MESSAGE_SIZE } from "../protocol/Limits.ts"
 import { PROTOCOL_VERSION } from "../protocol/Version.ts"
 import type { Channel } from "./Channel.ts"
@@ -70,15 +70,18 @@ const meaningOf = (code: number): string =>
 
 const positive = (value: number): number | undefined => (value > 0 ? value : undefined)
 
+const withoutToken = ({ resumeToken: _, ...grant }: ResumableSession): HubSession["session"] => grant
+
 export class SocketLife {
   readonly #options: AttemptOptions
   readonly #socket: SocketLike
+  readonly #token: string | undefined
+  readonly #reclaim: boolean
   readonly #heartbeat: Heartbeat
   readonly #stops: ReadonlyArray<() => void>
   /** Cancels the wait for `hub:connected`. */
   readonly #disarm: () => void
   #disarmRefresh: () => void = () => {}
-  #session: HubSession | undefined
   #connectedAt: number | undefined
   /** The hub's own words before it closes. */
   #goodbye: { readonly code: number | undefined; readonly cause: string } | undefined
@@ -88,6 +91,8 @@ export class SocketLife {
   constructor(options: AttemptOptions, socket: SocketLike, token: string | undefined, reclaim: boolean) {
     const { channel, timers } = options
     this.#options = options
+    this.#token = token
+    this.#reclaim = reclaim
     this.#socket = socket
     // A blob takes a promise to read. What gives bytes already, as `ws`, is left to give them uncopied.
     if (socket.binaryType === "blob") socket.binaryType = "arraybuffer"
@@ -106,13 +111,14 @@ export class SocketLife {
       return () => socket.removeEventListener(type, listener)
     }
     this.#stops = [
-      on("open", () =>
-        channel.attach(socket, this.#hello(token, reclaim), (answer) => this.#onAnswer(answer)),
-      ),
+      on("open", () => {
+        channel.attach(socket)
+        this.#hello()
+      }),
       on("message", ({ data }) => {
         options.onHeard()
         if (data === PONG) this.#heartbeat.pong()
-        else channel.receive(data)
+        else if (!channel.receive(data)) this.end(CloseCode.SequenceGap, "messages of the hub are missing")
       }),
       on("close", ({ code = CloseCode.NoStatus, reason }) =>
         this.end(this.#goodbye?.code ?? code, this.#goodbye?.cause ?? (reason || meaningOf(code))),
@@ -145,31 +151,41 @@ export class SocketLife {
     this.#heartbeat.stop()
     channel.detach(code, cause)
     try {
-      this.#socket.close(CloseCode.Normal)
+      this.#socket.close(code === CloseCode.SequenceGap ? code : CloseCode.Normal)
     } catch {
       // A socket that cannot be closed is closed.
     }
     this.#onEnd(this.#ended)
   }
 
-  #hello(token: string | undefined, reclaim: boolean): Envelope.Metadata {
-    const { identity, capabilities, metadata, sessionExpirySeconds } = this.#options.client
-    const { authToken } = presentToken(token)
-    return {
+  #hello(): void {
+    const { channel, client } = this.#options
+    const { identity, capabilities, metadata, sessionExpirySeconds } = client
+    const { authToken } = presentToken(this.#token)
+    const resume = channel.session.request
+    const hello = {
       protocolVersion: PROTOCOL_VERSION,
       ...(identity !== undefined && { actorIdentity: identity }),
       ...(capabilities !== undefined && { capabilities }),
       ...(metadata !== undefined && { clientMetadata: metadata }),
       ...(sessionExpirySeconds !== undefined && { sessionExpirySeconds }),
       ...(authToken !== undefined && { authToken }),
-      ...(reclaim && { reclaim }),
+      ...(this.#reclaim && { reclaim: true }),
+      ...(resume && { resume }),
     }
+    channel.hello(hello, (answer) => this.#onAnswer(answer))
   }
 
   #onAnswer(answer: Envelope.Envelope): void {
+    const { session } = this.#options.channel
     const failure = AskError.fromEnvelope(answer)
     if (failure !== undefined) {
       const reason = failure instanceof AskError.AskRefused ? failure.code : failure._tag
+      if (reason === "forbidden" && session.request !== undefined) {
+        // Not the client, but its session: it may have another one.
+        session.lose("forbidden")
+        return this.#hello()
+      }
       return this.end(
         CODE_OF[reason] ?? CloseCode.Unavailable,
         `hub:connect was refused: ${reason}: ${failure.message}`,
@@ -177,21 +193,31 @@ export class SocketLife {
     }
     const { actorIdentity, tokenExpiresAt } = answer.metadata as Partial<HubSession>
     const payload = (answer.payload ?? {}) as Connected
-    this.#session = {
+    const connected = {
       ...payload,
       heartbeatInterval: positive(payload.heartbeatInterval) ?? DEFAULT_HEARTBEAT_INTERVAL,
       maxMessageSize: positive(payload.maxMessageSize) ?? DEFAULT_MAX_MESSAGE_SIZE,
+    }
+    const hubSession: HubSession = {
+      ...connected,
+      session: payload.session === undefined ? null : withoutToken(payload.session),
       actorIdentity: actorIdentity ?? null,
       tokenExpiresAt: tokenExpiresAt ?? null,
     }
-    this.#connectedAt = this.#options.timers.now()
-    this.#options.channel.establish(this.#session)
-    this.#options.onConnected(this.#session, this.#heartbeat)
+    const { channel, onConnected, timers } = this.#options
+    this.#connectedAt = timers.now()
+    const resumed = channel.establish(connected)
+    onConnected(hubSession, this.#heartbeat)
+    channel.session.events.emit(
+      typeof resumed === "string"
+        ? { type: "notResumed", reason: resumed, session: hubSession }
+        : { type: resumed ? "resumed" : "connected", session: hubSession },
+    )
     // Its end may have been what was done on hearing of it.
     if (this.#ended !== undefined) return
     this.#disarm()
-    this.#keepToken(this.#session.tokenExpiresAt, answer.timestamp)
-    this.#heartbeat.start(this.#session.heartbeatInterval, () =>
+    this.#keepToken(hubSession.tokenExpiresAt, answer.timestamp)
+    this.#heartbeat.start(hubSession.heartbeatInterval, () =>
       this.end(CloseCode.Abnormal, `a ping was not answered within ${PONG_TIMEOUT} ms`),
     )
   }

@@ -1,14 +1,29 @@
 /** What a client tells about its connection: the state, and how well the connection is. */
 import type { Address, Envelope } from "@signal-hub/actor-core/vocabulary"
-import type { Connected } from "../protocol/HubMessage.ts"
+import type { Connected, ResumableSession } from "../protocol/HubMessage.ts"
+import type { SessionLostReason, Unconfirmed } from "./Resume.ts"
 
 /** What the hub said when it accepted the connection. */
-export interface HubSession extends Connected {
+export interface HubSession extends Omit<Connected, "session"> {
+  /** How the session lasts; `null`: the hub resumes none, and nothing is sent reliably. */
+  readonly session: Omit<ResumableSession, "resumeToken"> | null
+
   /** The address that this client speaks for; `null` until one is claimed. */
   readonly actorIdentity: Address.Address | null
   /** When the token that it connected with expires, epoch milliseconds by the hub's clock, where there is one. */
   readonly tokenExpiresAt: number | null
 }
+
+/**
+ * What becomes of the session: `connected` anew; `resumed` on another connection, with all that was its
+ * own; `notResumed`, and so anew, though there was one; `unconfirmed` messages that were its last;
+ * `notStored`: the persistence failed, and from here on this process alone knows of the session.
+ */
+export type SessionEvent =
+  | { readonly type: "connected" | "resumed"; readonly session: HubSession }
+  | { readonly type: "notResumed"; readonly reason: SessionLostReason; readonly session: HubSession }
+  | { readonly type: "unconfirmed"; readonly unconfirmed: Unconfirmed }
+  | { readonly type: "notStored"; readonly error: unknown }
 
 /**
  * Where the connection is:

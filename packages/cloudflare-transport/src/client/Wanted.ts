@@ -1,6 +1,6 @@
 /**
  * What this client wants of the hub for as long as it is held: registrations, subscriptions, watches.
- * Each is asked for when it is first held, again on every new connection, and undone when its last
+ * Each is asked for when it is first held, again on every new session, and undone when its last
  * holder lets go.
  */
 import { AskError } from "@signal-hub/actor-core/vocabulary"
@@ -38,6 +38,8 @@ interface Entry {
   payload: { readonly [field: string]: unknown }
   holders: number
   answer: { readonly payload: unknown } | undefined
+  /** The payload that was granted last, by this session. */
+  granted?: object
   readonly waiters: Set<(outcome: Outcome) => void>
 }
 
@@ -97,9 +99,9 @@ export class Wanted {
     const held = entry
     const known = held.answer !== undefined && JSON.stringify(held.payload) === JSON.stringify(payload)
     held.holders++
-    held.payload = payload
     if (known) waiter(held.answer!)
     else {
+      held.payload = payload
       held.waiters.add(waiter)
       if (this.#port.live()) this.#ask(key, held, this.#port.request)
     }
@@ -127,9 +129,14 @@ export class Wanted {
     this.#entries.clear()
   }
 
-  /** Asks for everything again, on a new connection, in the order in which it was first wanted. */
-  replay(): void {
-    for (const [key, entry] of this.#entries) this.#ask(key, entry, this.#port.requestFirst)
+  /**
+   * Asks for everything again, on a new connection, in the order in which it was first wanted; where it is
+   * the same session, only for what it has not granted.
+   */
+  replay(resumed: boolean): void {
+    for (const [key, entry] of this.#entries) {
+      if (!resumed || entry.granted !== entry.payload) this.#ask(key, entry, this.#port.requestFirst)
+    }
   }
 
   #undo(key: string, entry: Entry): void {
@@ -144,10 +151,12 @@ export class Wanted {
   }
 
   #ask(key: string, entry: Entry, request: WantedPort["requestFirst"]): void {
-    request(entry.type, entry.payload, (outcome) => {
+    const { payload } = entry
+    request(entry.type, payload, (outcome) => {
       if (this.#entries.get(key) !== entry) return
       if ("payload" in outcome) {
         entry.answer = outcome
+        entry.granted = payload
         this.#tell(entry, outcome)
         this.#onAnswer(entry.type, Object.values(entry.name)[0]!, outcome.payload)
         return

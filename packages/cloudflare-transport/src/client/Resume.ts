@@ -1,0 +1,88 @@
+/**
+ * The session as this client keeps it: what takes it up on the next connection, and what becomes of its
+ * reliable messages where it is not taken up.
+ */
+import type { Envelope } from "@signal-hub/actor-core/vocabulary"
+import type { Connected, NotResumedReason, Resume as ResumeRequest } from "../protocol/HubMessage.ts"
+import type { Acks } from "./Acks.ts"
+import { SessionLost } from "./ClientError.ts"
+import { Emitter } from "./Emitter.ts"
+import type { Journal } from "./Journal.ts"
+import type { PendingAsks } from "./PendingAsks.ts"
+import type { SessionEvent } from "./State.ts"
+import type { Unacknowledged } from "./Unacknowledged.ts"
+
+/**
+ * Why a session was not taken up: what the hub says (`expired`, …), `forbidden` where it did not believe
+ * this client, `superseded` where another connection had taken the identity.
+ */
+export type SessionLostReason = NotResumedReason | "forbidden" | "superseded"
+
+/** Reliable messages that were sent, and of which nobody knows whether the hub has them, in order. */
+export interface Unconfirmed {
+  /** Why they never will be confirmed; `closed`: this client ended. */
+  readonly reason: SessionLostReason | "closed"
+  /** Asks among them have failed, too. */
+  readonly envelopes: ReadonlyArray<Envelope.Envelope>
+}
+
+/** Events that are kept while nobody listens: the last so many. */
+const KEPT = 100
+
+export class Resume {
+  readonly events = new Emitter<SessionEvent>(KEPT)
+  readonly #unacknowledged: Unacknowledged
+  readonly #acks: Acks
+  readonly #pending: PendingAsks
+  readonly #journal: Journal | undefined
+  #ticket: Omit<ResumeRequest, "lastSeq"> | undefined
+  #lost: SessionLostReason | undefined
+
+  constructor(
+    unacknowledged: Unacknowledged,
+    acks: Acks,
+    pending: PendingAsks,
+    journal: Journal | undefined,
+  ) {
+    this.#unacknowledged = unacknowledged
+    this.#acks = acks
+    this.#pending = pending
+    this.#journal = journal
+  }
+
+  /** What `hub:connect` says to have the session again; `undefined`: there is none. */
+  get request(): ResumeRequest | undefined {
+    return this.#ticket && { ...this.#ticket, lastSeq: this.#acks.through }
+  }
+
+  /** The hub accepted. Whether it is the same session; and why not, where it was to be. */
+  accept({ session, sessionId }: Connected): boolean | SessionLostReason {
+    const resumed = session?.resumed === true && this.#ticket !== undefined
+    if (resumed) this.#unacknowledged.resume(session.inSeq)
+    else if (this.#ticket !== undefined) this.lose(session?.reason ?? "unknown_session")
+    this.#ticket = session && { sessionId, resumeToken: session.resumeToken }
+    this.#journal?.session(this.#ticket)
+    const lost = this.#lost
+    this.#lost = undefined
+    return lost ?? resumed
+  }
+
+  /** The session is over: who waits for what it was to bring is told. */
+  lose(reason: SessionLostReason | "closed"): void {
+    if (this.#ticket === undefined) return
+    this.#ticket = undefined
+    this.#journal?.session(undefined)
+    if (reason !== "closed") this.#lost = reason
+    const sent = this.#unacknowledged.end()
+    this.#acks.reset()
+    this.#pending.loseReliable(
+      new SessionLost({
+        reason,
+        message: `the session is over (${reason}) with this on its way: it may have been delivered, and acted on`,
+      }),
+    )
+    if (sent.length === 0) return
+    const envelopes = sent.map(({ envelope, seq }) => ({ ...envelope, seq: seq! }))
+    this.events.emit({ type: "unconfirmed", unconfirmed: { reason, envelopes } })
+  }
+}
