@@ -273,7 +273,7 @@ const ROWS: ReadonlyArray<Mutation> = [
     fault: 13,
     breaks: "the client closes without waiting for the acknowledgement",
     file: client("Connection"),
-    edits: [["return Effect.timeoutOption(Fiber.await(fiber), CLOSE_TIMEOUT)", "return Effect.void"]],
+    edits: [["return Effect.raceFirst(Fiber.await(fiber), Effect.sleep(CLOSE_TIMEOUT))", "return Effect.void"]],
     test: CLIENT,
   },
   {
@@ -1003,7 +1003,7 @@ const ROWS: ReadonlyArray<Mutation> = [
     edits: [
       ["if (closing) return\n", ""],
       ["Effect.andThen(goodbye, Fiber.interrupt(fiber))", "goodbye"],
-      ["return Effect.timeoutOption(Fiber.await(fiber), CLOSE_TIMEOUT)", "return Effect.void"],
+      ["return Effect.raceFirst(Fiber.await(fiber), Effect.sleep(CLOSE_TIMEOUT))", "return Effect.void"],
       ["if (closing) return Effect.asVoid(Fiber.await(fiber))", "if (closing) return Effect.void"],
       ["let verdict = ended.verdict ?? verdictOf(code)", 'let verdict = "reconnect"'],
     ],

@@ -11,9 +11,10 @@ import type { RequestError } from "./ClientError.ts"
 import { Emitter } from "./Emitter.ts"
 import type { Part } from "./FrameCodec.ts"
 import { Inbox } from "./Inbox.ts"
+import type { Journal } from "./Journal.ts"
 import { message } from "./Message.ts"
 import { PendingAsks, type PendingAsk } from "./PendingAsks.ts"
-import { Resume } from "./Resume.ts"
+import { Resume, type Ticket } from "./Resume.ts"
 import { Sender, type SenderOptions } from "./Sender.ts"
 import type { Waiting } from "./SendQueue.ts"
 import type { SocketLike } from "./Socket.ts"
@@ -28,6 +29,8 @@ export class Channel {
   readonly inbox: Inbox
   readonly sender: Sender
   readonly session: Resume
+  /** Where what is reliable is kept beyond this process. */
+  readonly journal: Journal | undefined
   /** Wants that the hub granted once and refused on a later connection. */
   readonly refusals = new Emitter<Refused>()
   /** Called once when nothing will come any more. */
@@ -44,6 +47,7 @@ export class Channel {
   constructor(options: ChannelOptions) {
     const { frames, journal, timers } = options
     this.#options = options
+    this.journal = journal
     this.subprotocol = frames.codec.subprotocol
     this.#acks = new Acks(timers, () => this.sender.pushCounted(this.#ack()))
     this.pending = new PendingAsks(timers, (id, ask) => {
@@ -93,7 +97,7 @@ export class Channel {
   receive(data: unknown): boolean {
     const { through } = this.#acks
     const whole = this.inbox.receive(data)
-    if (this.#acks.through > through) this.#options.journal?.taken(this.#acks.through)
+    if (this.#acks.through > through) this.journal?.taken(this.#acks.through)
     this.#acks.received()
     return whole
   }
@@ -181,6 +185,18 @@ export class Channel {
     this.#acks.detach()
     this.sender.detach()
     this.pending.lose(code, cause)
+  }
+
+  /** Takes in what an earlier process left. */
+  restore(ticket: Ticket | undefined, taken: number, kept: ReadonlyArray<Omit<Waiting, "part">>): void {
+    this.#acks.through = taken
+    this.session.restore(ticket)
+    this.sender.restore(kept)
+  }
+
+  /** Another process has the session, and what was to be sent. */
+  surrender(): void {
+    this.session.lose("superseded", this.sender.surrender())
   }
 
   /** Takes nothing more and says why; what waits goes on waiting. `undefined` takes again. */

@@ -15,6 +15,7 @@ import { Emitter } from "./Emitter.ts"
 import type { Heartbeat } from "./Heartbeat.ts"
 import type { ClientOptions } from "./Options.ts"
 import { HELD, makeBackoff, reconnectSchedule } from "./Reconnect.ts"
+import type { Ended } from "./SocketLife.ts"
 import type { ConnectionState, Health, HubSession } from "./State.ts"
 import type { Timers } from "./Timers.ts"
 import { DRAIN_INTERVAL } from "./Sender.ts"
@@ -39,6 +40,14 @@ export interface Connection {
   readonly reclaim: () => void
   /** Sends what may leave, says goodbye, waits for the answer at most a second, and ends for good. */
   readonly close: Effect.Effect<void>
+}
+
+/** What an attempt comes to where another process has opened the stored session. */
+const TAKEN: Ended = {
+  code: CloseCode.Superseded,
+  cause: "another process has taken the stored session",
+  connectedAt: undefined,
+  retryAfterMs: undefined,
 }
 
 /** Connects, and stays connected until the scope closes. */
@@ -91,28 +100,33 @@ export const makeConnection = (
       channel.ended.emit()
     }
 
+    const { journal } = channel
+    const attempt = (how: { readonly reclaim: boolean; readonly refused: boolean }): Effect.Effect<Ended> =>
+      runAttempt(
+        {
+          client,
+          channel,
+          timers,
+          token,
+          onConnected: (session, beat) => {
+            heartbeat = beat
+            enter({ status: "connected", attempts: 0, session })
+          },
+          onHeard: () => {
+            lastHeardAt = timers.now()
+          },
+          onBeat: () => healths.emit(health()),
+        },
+        how,
+      )
+
     const loop = Effect.gen(function* () {
       let reclaiming = client.reclaim === true
       let refused = false
       for (;;) {
         const startedAt = timers.now()
-        const ended = yield* runAttempt(
-          {
-            client,
-            channel,
-            timers,
-            token,
-            onConnected: (session, beat) => {
-              heartbeat = beat
-              enter({ status: "connected", attempts: 0, session })
-            },
-            onHeard: () => {
-              lastHeardAt = timers.now()
-            },
-            onBeat: () => healths.emit(health()),
-          },
-          { reclaim: reclaiming, refused },
-        )
+        const taken = journal !== undefined && !(yield* Effect.promise(() => journal.isOurs()))
+        const ended = taken ? TAKEN : yield* attempt({ reclaim: reclaiming, refused })
         heartbeat = undefined
         if (closing) return
         const { code, cause, connectedAt } = ended
@@ -131,10 +145,13 @@ export const makeConnection = (
         if (verdict === "superseded") {
           const reclaimed = Deferred.makeUnsafe<void>()
           reclaim = () => void Deferred.doneUnsafe(reclaimed, Effect.void)
+          // Where the session is another process's now, so is what was to be sent.
+          if (journal !== undefined) yield* Effect.promise(() => journal.isOurs())
           channel.session.lose("superseded")
           channel.refuse("superseded by another connection of this identity: reclaim() takes it back")
           enter({ status: "superseded", attempts: backoff.attempts(), code, cause })
           yield* Deferred.await(reclaimed)
+          if (journal !== undefined) yield* Effect.promise(() => journal.retake())
           channel.refuse(undefined)
           reclaiming = true
           backoff.reset()
@@ -177,7 +194,7 @@ export const makeConnection = (
         return Effect.andThen(Effect.sleep(DRAIN_INTERVAL), goodbye)
       }
       channel.request("hub:disconnect", {}, () => {})
-      return Effect.timeoutOption(Fiber.await(fiber), CLOSE_TIMEOUT)
+      return Effect.raceFirst(Fiber.await(fiber), Effect.sleep(CLOSE_TIMEOUT))
     })
     const close = Effect.uninterruptible(
       Effect.suspend(() => {
@@ -186,7 +203,10 @@ export const makeConnection = (
         stopWakeups()
         return Effect.andThen(
           Effect.andThen(goodbye, Fiber.interrupt(fiber)),
-          Effect.sync(() => finish(CloseCode.Normal, "closed by this client")),
+          Effect.promise(async () => {
+            finish(CloseCode.Normal, "closed by this client")
+            await journal?.isOurs()
+          }),
         )
       }),
     )

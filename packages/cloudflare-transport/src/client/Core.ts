@@ -131,13 +131,11 @@ export class Core {
           resume(toEffect<Out>(outcome)),
         )
       })
-      const inTime = Effect.timeoutOrElse(held, {
-        duration: this.#askTimeout,
-        orElse: () => {
-          letGo()
-          return Effect.fail(new AskError.AskTimeout({ message: `the hub did not answer ${type} in time` }))
-        },
+      const late = Effect.suspend(() => {
+        letGo()
+        return Effect.fail(new AskError.AskTimeout({ message: `the hub did not answer ${type} in time` }))
       })
+      const inTime = Effect.raceFirst(held, Effect.andThen(Effect.sleep(this.#askTimeout), late))
       return Effect.andThen(
         Effect.addFinalizer(() => Effect.sync(() => letGo())),
         inTime,
@@ -202,12 +200,16 @@ export const makeCore = (options: ClientOptions): Effect.Effect<Core, never, Sco
     const timers = yield* makeTimers
     const frames = yield* loadFrameCodec(options.codec ?? "json")
     const askTimeout = options.askTimeout ?? DEFAULT_ASK_TIMEOUT
+    const { persistence } = options
+    const journal =
+      persistence && (yield* Effect.promise(() => import("./Journal.ts").then((m) => new m.Journal(persistence))))
     const channel = new Channel({
       timers,
       frames,
       queueLimit: options.queueLimit ?? QUEUE_LIMIT,
       requestTimeout: askTimeout,
-      journal: undefined,
+      journal,
     })
+    if (journal !== undefined) yield* Effect.promise(() => journal.open(channel))
     return new Core(channel, yield* makeConnection(channel, timers, options), timers, askTimeout)
   })

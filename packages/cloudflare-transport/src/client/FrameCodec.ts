@@ -3,7 +3,7 @@
  * its sender changes later changes nothing. Encoded envelopes join into one frame without a second
  * encoding. The msgpack codec is loaded when it is asked for.
  */
-import { JsonCodec, type Codec, type Envelope } from "@signal-hub/actor-core/vocabulary"
+import { Envelope, JsonCodec, type Codec } from "@signal-hub/actor-core/vocabulary"
 import * as Effect from "effect/Effect"
 
 /** One encoded envelope, which is a frame of one. */
@@ -29,15 +29,13 @@ export const FRAME_OVERHEAD = 8
  */
 export const UNNUMBERED = 0xffff_ffff
 
-const utf8 = new TextEncoder()
-
 const json: FrameCodec = {
   codec: JsonCodec,
   encode: (envelope) => JsonCodec.encode([envelope]),
   number: (part, seq) => `${(part as string).slice(0, (part as string).lastIndexOf(":") + 1)}${seq}}`,
   sizeOf: (part, limit) => {
     const most = part.length * 3 + 1
-    return most <= limit ? most : utf8.encode(part as string).length + 1
+    return most <= limit ? most : Envelope.utf8Length(part as string) + 1
   },
   join: (parts) => (parts.length === 1 ? parts[0]! : `[${parts.join(",")}]`),
 }

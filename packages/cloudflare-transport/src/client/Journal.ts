@@ -1,10 +1,155 @@
-/** placeholder */
-import type { Resume as ResumeRequest } from "../protocol/HubMessage.ts"
+/**
+ * Keeps the session beyond this process: its ticket, what was taken, and what is reliable and not yet
+ * acknowledged. Nothing is sent before what it depends on is stored. Loaded where there is a persistence.
+ */
+import type { Channel } from "./Channel.ts"
+import { type Persistence, type Store, StoreTaken } from "./Persistence.ts"
+import type { Ticket } from "./Resume.ts"
 import type { Waiting } from "./SendQueue.ts"
-export interface Journal {
-  session(ticket: Omit<ResumeRequest, "lastSeq"> | undefined): void
-  taken(lastSeq: number): void
-  keep(waiting: Waiting): void
-  drop(id: string): void
-  stored(then: () => void): void
+
+/** A message as it is stored; with its number where it was sent. */
+interface Kept extends Omit<Waiting, "part"> {
+  readonly order: number
+}
+
+const MESSAGE = "message/"
+
+export class Journal {
+  readonly #persistence: Persistence
+  /** `undefined`: nothing is stored any more. */
+  #store: Store | undefined
+  #channel: Channel | undefined
+  #changes = new Map<string, unknown>()
+  #waiting: Array<() => void> = []
+  #writing = false
+  /** Where a message stands among those that are kept, by its id. */
+  readonly #orders = new Map<string, number>()
+  #order = 0
+  #isTaken = false
+  /** Called when another process has the session. */
+  onTaken = (): void => {}
+
+  constructor(persistence: Persistence) {
+    this.#persistence = persistence
+  }
+
+  /** Opens the store, and gives the channel what is in it. Where that fails, it is told and goes on without. */
+  async open(channel: Channel): Promise<void> {
+    this.#channel = channel
+    this.#isTaken = false
+    try {
+      this.#store = await this.#persistence.open()
+    } catch (error) {
+      return this.#fail(error)
+    }
+    const { entries } = this.#store
+    const kept = [...entries]
+      .flatMap(([key, value]) => (key.startsWith(MESSAGE) ? [value as Kept] : []))
+      .toSorted((a, b) => (a.seq ?? Infinity) - (b.seq ?? Infinity) || a.order - b.order)
+    for (const { envelope, order } of kept) {
+      this.#orders.set(envelope.id, order)
+      this.#order = Math.max(this.#order, order + 1)
+    }
+    channel.restore(
+      entries.get("session") as Ticket | undefined,
+      (entries.get("taken") as number | undefined) ?? 0,
+      kept,
+    )
+  }
+
+  /** Takes the store back from who took it. */
+  async retake(): Promise<void> {
+    if (this.#isTaken && this.#channel !== undefined) await this.open(this.#channel)
+  }
+
+  /** Whether this process may still speak for the session. Where not, what it kept is not its to send. */
+  async isOurs(): Promise<boolean> {
+    await new Promise<void>((resolve) => this.stored(resolve))
+    try {
+      await this.#store?.write(new Map())
+    } catch (error) {
+      if (error instanceof StoreTaken) this.#surrender()
+    }
+    return !this.#isTaken
+  }
+
+  /** How the session is taken up; `undefined`: there is none. */
+  session(ticket: Ticket | undefined): void {
+    this.#change("session", ticket)
+    if (ticket === undefined) this.#change("taken", undefined)
+  }
+
+  /** The last number that was taken from the hub. */
+  taken(seq: number): void {
+    this.#change("taken", seq)
+  }
+
+  /** Keeps the message as it is now. */
+  keep({ envelope, seq, since }: Waiting): void {
+    let order = this.#orders.get(envelope.id)
+    if (order === undefined) this.#orders.set(envelope.id, (order = this.#order++))
+    const kept: Kept = { order, envelope, since, ...(seq !== undefined && { seq }) }
+    this.#change(MESSAGE + order, kept)
+  }
+
+  /** Keeps the message of this id no longer. */
+  drop(id: string): void {
+    const order = this.#orders.get(id)
+    if (order === undefined) return
+    this.#orders.delete(id)
+    this.#change(MESSAGE + order, undefined)
+  }
+
+  /** Calls once all that was said so far is stored, or never will be; at once where it is. */
+  stored(then: () => void): void {
+    if (!this.#writing && this.#changes.size === 0) return then()
+    this.#waiting.push(then)
+    this.#begin()
+  }
+
+  #change(key: string, value: unknown): void {
+    if (this.#store === undefined) return
+    this.#changes.set(key, value)
+    this.#begin()
+  }
+
+  #begin(): void {
+    if (this.#writing) return
+    this.#writing = true
+    // What is said in one turn is written together.
+    queueMicrotask(() => void this.#write())
+  }
+
+  async #write(): Promise<void> {
+    while (this.#changes.size > 0 || this.#waiting.length > 0) {
+      const changes = this.#changes
+      const waiting = this.#waiting
+      this.#changes = new Map()
+      this.#waiting = []
+      try {
+        if (changes.size > 0) await this.#store?.write(changes)
+      } catch (error) {
+        if (error instanceof StoreTaken) {
+          this.#surrender()
+          this.onTaken()
+        } else this.#fail(error)
+      }
+      for (const then of waiting) then()
+    }
+    this.#writing = false
+  }
+
+  #surrender(): void {
+    this.#isTaken = true
+    this.#store = undefined
+    this.#changes.clear()
+    this.#orders.clear()
+    this.#channel?.surrender()
+  }
+
+  #fail(error: unknown): void {
+    this.#store = undefined
+    this.#changes.clear()
+    this.#channel?.session.events.emit({ type: "notStored", error })
+  }
 }

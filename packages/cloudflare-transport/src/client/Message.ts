@@ -54,3 +54,7 @@ export const message = (
 
 /** The same, to be sent reliably. */
 export const reliably = (envelope: Envelope.Envelope): Envelope.Envelope => ({ ...envelope, seq: UNNUMBERED })
+
+/** The fields that are not `undefined`: a codec may have a form for it, and the protocol has none. */
+export const given = (fields: { readonly [name: string]: unknown }): Envelope.Metadata =>
+  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))

@@ -1,6 +1,7 @@
 /** What a client is made of: everything that may be said when one is made. */
 import type { Address } from "@signal-hub/actor-core/vocabulary"
 import type * as Schedule from "effect/Schedule"
+import type { Persistence } from "./Persistence.ts"
 import type { OpenSocket } from "./Socket.ts"
 import type { Wakeup } from "./Wakeups.ts"
 
@@ -28,6 +29,11 @@ export interface ClientOptions {
   readonly metadata?: { readonly [key: string]: unknown }
   /** Seconds that the hub keeps the session after a lost connection: 60 by default, at most 3,600. */
   readonly sessionExpirySeconds?: number
+  /**
+   * Where the session is stored, so that the process that comes after this one, as a page that is loaded
+   * again, takes it up with what is not yet acknowledged. By default it ends with this process.
+   */
+  readonly persistence?: Persistence
   /** Take the identity even from a session that was put out before. `false` by default. */
   readonly reclaim?: boolean
   /** Milliseconds that an ask or a request may take unless it says otherwise: 30,000 by default. */

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import type { BroadcastAck, PresenceMember, Register, Registered } from "../protocol/HubMessage.ts"
 import type { RequestError } from "./ClientError.ts"
 import type { Core } from "./Core.ts"
+import { given } from "./Message.ts"
 
 /** What may be said of a registration: tags, metadata (≤ 4 KiB), and its TTL in seconds. */
 export type RegisterFields = Omit<Register, "actorAddress">
@@ -35,11 +36,7 @@ export const broadcast = (
   return core.request(
     "hub:broadcast",
     { type, data, ...(excludeSelf !== undefined && { excludeSelf }) },
-    {
-      ...metadata,
-      ...(targetCapability !== undefined && { targetCapability }),
-      ...(targetPattern !== undefined && { targetPattern }),
-    },
+    given({ ...metadata, targetCapability, targetPattern }),
   )
 }
 

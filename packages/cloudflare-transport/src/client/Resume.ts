@@ -26,6 +26,9 @@ export interface Unconfirmed {
   readonly envelopes: ReadonlyArray<Envelope.Envelope>
 }
 
+/** What takes a session up; a secret. */
+export type Ticket = Omit<ResumeRequest, "lastSeq">
+
 /** Events that are kept while nobody listens: the last so many. */
 const KEPT = 100
 
@@ -35,8 +38,13 @@ export class Resume {
   readonly #acks: Acks
   readonly #pending: PendingAsks
   readonly #journal: Journal | undefined
+<<<<<<< HEAD
   #ticket: Omit<ResumeRequest, "lastSeq"> | undefined
   #lost: SessionLostReason | undefined
+=======
+  #ticket: Ticket | undefined
+  #lost: NotResumedReason | undefined
+>>>>>>> 0517ed5 (A session may be stored beyond its process: a port, IndexedDB and files)
 
   constructor(
     unacknowledged: Unacknowledged,
@@ -55,6 +63,11 @@ export class Resume {
     return this.#ticket && { ...this.#ticket, lastSeq: this.#acks.through }
   }
 
+  /** The session that an earlier process had. */
+  restore(ticket: Ticket | undefined): void {
+    this.#ticket = ticket
+  }
+
   /** The hub accepted. Whether it is the same session; and why not, where it was to be. */
   accept({ session, sessionId }: Connected): boolean | SessionLostReason {
     const resumed = session?.resumed === true && this.#ticket !== undefined
@@ -67,13 +80,19 @@ export class Resume {
     return lost ?? resumed
   }
 
+<<<<<<< HEAD
   /** The session is over: who waits for what it was to bring is told. */
   lose(reason: SessionLostReason | "closed"): void {
     if (this.#ticket === undefined) return
+=======
+  /** The session is over, and with it `unsent`: who waits for what it was to bring is told. */
+  lose(reason: Unconfirmed["reason"], unsent: ReadonlyArray<Envelope.Envelope> = []): void {
+    if (this.#ticket === undefined && unsent.length === 0) return
+>>>>>>> 0517ed5 (A session may be stored beyond its process: a port, IndexedDB and files)
     this.#ticket = undefined
     this.#journal?.session(undefined)
     if (reason !== "closed") this.#lost = reason
-    const sent = this.#unacknowledged.end()
+    const envelopes = [...this.#unacknowledged.end().map(({ envelope }) => envelope), ...unsent]
     this.#acks.reset()
     this.#pending.loseReliable(
       new SessionLost({
@@ -81,8 +100,7 @@ export class Resume {
         message: `the session is over (${reason}) with this on its way: it may have been delivered, and acted on`,
       }),
     )
-    if (sent.length === 0) return
-    const envelopes = sent.map(({ envelope, seq }) => ({ ...envelope, seq: seq! }))
+    if (envelopes.length === 0) return
     this.events.emit({ type: "unconfirmed", unconfirmed: { reason, envelopes } })
   }
 }

@@ -10,7 +10,8 @@ const MOST = 16 * 1_048_576
 
 /** An envelope that waits. */
 export interface Waiting {
-  readonly envelope: Envelope.Envelope
+  /** As it was given; as it left, once it did. */
+  envelope: Envelope.Envelope
   part: Part
   /** Of a reliable one, from its first transmission on. */
   seq?: number

@@ -6,7 +6,7 @@
 import { TransportError, type Address, type Envelope } from "@signal-hub/actor-core/vocabulary"
 import type { AdvertisedLimits } from "../protocol/HubMessage.ts"
 import { DEFAULT_MAX_MESSAGE_SIZE } from "../protocol/Limits.ts"
-import { FRAME_OVERHEAD, type FrameCodec, type Part } from "./FrameCodec.ts"
+import { FRAME_OVERHEAD, UNNUMBERED, type FrameCodec, type Part } from "./FrameCodec.ts"
 import type { Journal } from "./Journal.ts"
 import { Outgoing } from "./Outgoing.ts"
 import { Pace } from "./Pace.ts"
@@ -203,7 +203,8 @@ export class Sender {
       const ttl = envelope.ttl === null ? null : envelope.ttl - (now - since)
       if (ttl !== null && ttl <= 0) return false
       const { seq: _, ...plain } = envelope
-      waiting.part = this.#options.frames.encode({ ...(isNumbered ? envelope : plain), ttl })
+      waiting.envelope = { ...(isNumbered ? envelope : plain), ttl }
+      waiting.part = this.#options.frames.encode(waiting.envelope)
     }
     if (isNumbered) this.unacknowledged.add(waiting)
     else if (isReliable) this.#options.journal?.drop(id)
@@ -227,6 +228,24 @@ export class Sender {
       waiting.left?.()
       return waiting.passing === true
     })
+  }
+
+  /** Takes in what an earlier process had sent, or was to send, in order. */
+  restore(kept: ReadonlyArray<Omit<Waiting, "part">>): void {
+    const { frames } = this.#options
+    const waiting = kept.map((each) => {
+      const part = frames.encode({ ...each.envelope, seq: UNNUMBERED })
+      return { ...each, part: each.seq === undefined ? part : frames.number(part, each.seq) }
+    })
+    this.unacknowledged.restore(waiting.filter(({ seq }) => seq !== undefined))
+    this.first(waiting.filter(({ seq }) => seq === undefined))
+  }
+
+  /** Takes out what is reliable and was never sent, but asks. */
+  surrender(): ReadonlyArray<Envelope.Envelope> {
+    return this.#queue
+      .take(({ envelope }) => envelope.seq !== undefined && envelope.pattern === "tell")
+      .map(({ envelope }) => envelope)
   }
 
   /** Takes out all that was never sent. */

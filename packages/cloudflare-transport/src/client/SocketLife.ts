@@ -11,6 +11,7 @@ import { DEFAULT_HEARTBEAT_INTERVAL, DEFAULT_MAX_MESSAGE_SIZE } from "../protoco
 import { PROTOCOL_VERSION } from "../protocol/Version.ts"
 import type { Channel } from "./Channel.ts"
 import { Heartbeat, PONG_TIMEOUT } from "./Heartbeat.ts"
+import { given } from "./Message.ts"
 import type { ClientOptions } from "./Options.ts"
 import type { SocketEvent, SocketLike } from "./Socket.ts"
 import type { HubSession } from "./State.ts"
@@ -129,6 +130,9 @@ export class SocketLife {
         this.#goodbye = { code: CODE_OF[reason], cause: `${reason}: ${message}` }
       }),
     ]
+    if (channel.journal !== undefined) {
+      channel.journal.onTaken = () => this.end(CloseCode.Superseded, "another process has taken the session")
+    }
     this.#disarm = timers.after(CONNECT_TIMEOUT, () =>
       this.end(CloseCode.Abnormal, `no hub:connected within ${CONNECT_TIMEOUT} ms`),
     )
@@ -161,18 +165,16 @@ export class SocketLife {
   #hello(): void {
     const { channel, client } = this.#options
     const { identity, capabilities, metadata, sessionExpirySeconds } = client
-    const { authToken } = presentToken(this.#token)
-    const resume = channel.session.request
-    const hello = {
+    const hello = given({
       protocolVersion: PROTOCOL_VERSION,
-      ...(identity !== undefined && { actorIdentity: identity }),
-      ...(capabilities !== undefined && { capabilities }),
-      ...(metadata !== undefined && { clientMetadata: metadata }),
-      ...(sessionExpirySeconds !== undefined && { sessionExpirySeconds }),
-      ...(authToken !== undefined && { authToken }),
-      ...(this.#reclaim && { reclaim: true }),
-      ...(resume && { resume }),
-    }
+      actorIdentity: identity,
+      capabilities,
+      clientMetadata: metadata,
+      sessionExpirySeconds,
+      authToken: presentToken(this.#token).authToken,
+      reclaim: this.#reclaim || undefined,
+      resume: channel.session.request,
+    })
     channel.hello(hello, (answer) => this.#onAnswer(answer))
   }
 

@@ -38,6 +38,7 @@ export class Unacknowledged {
   /** Gives it its number: it leaves now. */
   add(waiting: Waiting): void {
     waiting.seq = this.#next++
+    waiting.envelope = { ...waiting.envelope, seq: waiting.seq }
     waiting.part = this.#frames.number(waiting.part, waiting.seq)
     this.#journal?.keep(waiting)
     this.#push(waiting)
