@@ -124,11 +124,11 @@ export const collect = <A, E>(
     const pull = Effect.callback<readonly [A, ...Array<A>], E | TransportError | Cause.Done>((resume) => {
       backlog.wake = () => {
         const { end, kept } = backlog
-        if (kept.length > 0) resume(Effect.succeed(kept.splice(0) as [A, ...Array<A>]))
-        else if (end !== undefined)
-          resume(end.failure === undefined ? Cause.done() : Effect.fail(end.failure))
-        else return
+        if (kept.length === 0 && end === undefined) return
+        // First, as the reader may pull again at once.
         backlog.wake = () => {}
+        if (kept.length > 0) resume(Effect.succeed(kept.splice(0) as [A, ...Array<A>]))
+        else resume(end?.failure === undefined ? Cause.done() : Effect.fail(end.failure))
       }
       backlog.wake()
       return Effect.sync(() => (backlog.wake = () => {}))

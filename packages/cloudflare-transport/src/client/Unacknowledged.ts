@@ -68,7 +68,7 @@ export class Unacknowledged {
   /** The hub has all through this number. What was never sent, it cannot have. */
   acknowledge(through: number): void {
     const first = this.#next - this.#sent.length
-    if (!(through >= first && through < this.#next)) return
+    if (!Number.isInteger(through) || through < first || through >= this.#next) return
     const gone = this.#sent.splice(0, through - first + 1)
     this.#rest = Math.max(0, this.#rest - gone.length)
     for (const { envelope, part } of gone) {

@@ -15,6 +15,8 @@ export class FakeSocket implements SocketLike {
   /** Frames as they were sent, pings among them. */
   readonly frames: Array<string | Uint8Array> = []
   closedByClient = false
+  /** The code that the client closed it with. */
+  closeCode: number | undefined
   /** Says whether, and with what, the hub answers; `undefined`: silence. */
   answers: (request: Envelope.Envelope) => Answer | undefined = standardAnswer
   answersPings = true
@@ -37,8 +39,9 @@ export class FakeSocket implements SocketLike {
   emit(type: EventType, event: SocketEvent = {}): void {
     for (const listener of this.#listeners.get(type) ?? []) listener(event)
   }
-  close(): void {
+  close(code?: number): void {
     this.closedByClient = true
+    this.closeCode = code
     this.readyState = 2
   }
 
@@ -91,7 +94,7 @@ export interface Answer {
   readonly envelope?: Partial<Envelope.Envelope>
 }
 
-const envelopesOf = (frame: string | Uint8Array): ReadonlyArray<Envelope.Envelope> => {
+export const envelopesOf = (frame: string | Uint8Array): ReadonlyArray<Envelope.Envelope> => {
   const value: unknown = JSON.parse(String(frame))
   return (Array.isArray(value) ? value : [value]).map((each) => {
     const envelope = Envelope.check(each)
@@ -101,7 +104,7 @@ const envelopesOf = (frame: string | Uint8Array): ReadonlyArray<Envelope.Envelop
 }
 
 let answered = 0
-const fromHub = (
+export const fromHub = (
   type: string,
   payload: unknown,
   envelope: Partial<Envelope.Envelope>,

@@ -1,9 +1,12 @@
 /** Clients on a scripted network, under the test clock. */
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Schedule from "effect/Schedule"
+import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
-import { HubClient, type ClientOptions, type ConnectionState } from "../../../src/client/index.ts"
+import { HubClient, type ClientOptions, type ConnectionState, type SessionEvent } from "../../../src/client/index.ts"
 import { FakeNetwork, FakePage } from "./FakeNetwork.ts"
+import { ReliableHub } from "./ReliableHub.ts"
 
 /** Lets everything run that needs no time to pass. */
 export const settle: Effect.Effect<void> = Effect.promise(async () => {
@@ -54,3 +57,34 @@ export const outcome = <A, E>(fiber: Fiber.Fiber<A, E>): A | E | "waiting" => {
   if (reason === undefined) throw new Error("neither a value nor a typed failure")
   return reason.error
 }
+
+/** A client that is connected to a hub that resumes its session. */
+export const startReliable = (options: Partial<ClientOptions> = {}) =>
+  Effect.gen(function* () {
+    const network = new FakeNetwork()
+    const hub = new ReliableHub(network)
+    const client = yield* HubClient.make({
+      url: "https://hub.test/ws",
+      webSocket: network.open,
+      wakeups: [],
+      schedule: Schedule.spaced(250),
+      ...options,
+    })
+    // The end of a test waits for no acknowledgements, as no time passes by then.
+    yield* Effect.addFinalizer(() => Effect.sync(() => network.last.drop()))
+    const events: Array<SessionEvent> = []
+    yield* Effect.forkScoped(Stream.runForEach(client.sessions, (event) => Effect.sync(() => void events.push(event))))
+    yield* settle
+    network.last.open()
+    yield* settle
+    const state: () => ConnectionState = () => Effect.runSync(client.state)
+    /** The connection is lost, with what was on its way; the next one is opened. */
+    const reconnect = (code = 1006): Effect.Effect<void> =>
+      Effect.gen(function* () {
+        network.last.drop(code)
+        yield* pass(250)
+        network.last.open()
+        yield* settle
+      })
+    return { client, events, hub, network, reconnect, state }
+  })
