@@ -38,13 +38,8 @@ export class Resume {
   readonly #acks: Acks
   readonly #pending: PendingAsks
   readonly #journal: Journal | undefined
-<<<<<<< HEAD
-  #ticket: Omit<ResumeRequest, "lastSeq"> | undefined
-  #lost: SessionLostReason | undefined
-=======
   #ticket: Ticket | undefined
-  #lost: NotResumedReason | undefined
->>>>>>> 0517ed5 (A session may be stored beyond its process: a port, IndexedDB and files)
+  #lost: SessionLostReason | undefined
 
   constructor(
     unacknowledged: Unacknowledged,
@@ -80,15 +75,9 @@ export class Resume {
     return lost ?? resumed
   }
 
-<<<<<<< HEAD
-  /** The session is over: who waits for what it was to bring is told. */
-  lose(reason: SessionLostReason | "closed"): void {
-    if (this.#ticket === undefined) return
-=======
   /** The session is over, and with it `unsent`: who waits for what it was to bring is told. */
   lose(reason: Unconfirmed["reason"], unsent: ReadonlyArray<Envelope.Envelope> = []): void {
     if (this.#ticket === undefined && unsent.length === 0) return
->>>>>>> 0517ed5 (A session may be stored beyond its process: a port, IndexedDB and files)
     this.#ticket = undefined
     this.#journal?.session(undefined)
     if (reason !== "closed") this.#lost = reason

@@ -3,7 +3,7 @@
  * socket that is cut says in either direction is lost.
  */
 import type { Envelope } from "@signal-hub/actor-core"
-import type { NotResumed, ResumeRequest } from "../../../src/protocol/index.ts"
+import type { NotResumedReason as NotResumed, Resume as ResumeRequest } from "../../../src/protocol/index.ts"
 import { type Answer, connected, type FakeNetwork, type FakeSocket, fromHub, standardAnswer } from "./FakeNetwork.ts"
 
 export class ReliableHub {
