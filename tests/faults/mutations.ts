@@ -273,7 +273,7 @@ const ROWS: ReadonlyArray<Mutation> = [
     fault: 13,
     breaks: "the client closes without waiting for the acknowledgement",
     file: client("Connection"),
-    edits: [["return Effect.raceFirst(Fiber.await(fiber), Effect.sleep(CLOSE_TIMEOUT))", "return Effect.void"]],
+    edits: [["return waitAtMost(timers, CLOSE_TIMEOUT, (done) => fiber.addObserver(done))", "return Effect.void"]],
     test: CLIENT,
   },
   {
@@ -321,7 +321,7 @@ const ROWS: ReadonlyArray<Mutation> = [
     fault: 15,
     breaks: "each event of one wake-up causes an attempt",
     file: client("Connection"),
-    edits: [["Math.max(0, startedAt + WAKE_SPACING - timers.now())", "0"]],
+    edits: [["Math.max(0, earliest - timers.now())", "0"]],
     test: CLIENT,
   },
   {
@@ -1003,7 +1003,7 @@ const ROWS: ReadonlyArray<Mutation> = [
     edits: [
       ["if (closing) return\n", ""],
       ["Effect.andThen(goodbye, Fiber.interrupt(fiber))", "goodbye"],
-      ["return Effect.raceFirst(Fiber.await(fiber), Effect.sleep(CLOSE_TIMEOUT))", "return Effect.void"],
+      ["return waitAtMost(timers, CLOSE_TIMEOUT, (done) => fiber.addObserver(done))", "return Effect.void"],
       ["if (closing) return Effect.asVoid(Fiber.await(fiber))", "if (closing) return Effect.void"],
       ["let verdict = ended.verdict ?? verdictOf(code)", 'let verdict = "reconnect"'],
     ],

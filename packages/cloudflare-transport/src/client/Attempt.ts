@@ -3,7 +3,7 @@
  * however it ends.
  */
 import * as Effect from "effect/Effect"
-import { CloseCode, type Verdict } from "../protocol/CloseCode.ts"
+import { CloseCode } from "../protocol/CloseCode.ts"
 import { openWebSocket, toWebSocketUrl, type SocketLike } from "./Socket.ts"
 import { SocketLife, type AttemptOptions, type Ended } from "./SocketLife.ts"
 import { presentToken } from "./Token.ts"
@@ -12,47 +12,42 @@ import { presentToken } from "./Token.ts"
 export const runAttempt = (
   options: AttemptOptions,
   how: { readonly reclaim: boolean; readonly refused: boolean },
-): Effect.Effect<Ended> => {
-  const failed = (cause: string, code: number = CloseCode.Abnormal, verdict?: Verdict): Ended => ({
-    code,
-    cause,
-    connectedAt: undefined,
-    retryAfterMs: undefined,
-    ...(verdict === undefined ? {} : { verdict }),
-  })
-  const opened = (token: string | undefined): SocketLike | string => {
-    try {
-      const open = options.client.webSocket ?? openWebSocket
-      return open(toWebSocketUrl(options.client.url), [
-        options.channel.subprotocol,
-        ...presentToken(token).protocols,
-      ])
-    } catch (error) {
-      return `the socket could not be opened: ${error instanceof Error ? error.message : String(error)}`
-    }
-  }
-  const { token } = options
-  const fetched =
-    typeof token === "function"
-      ? Effect.tryPromise({
-          try: () => token(how.refused),
-          catch: (error) => `no token: ${error instanceof Error ? error.message : String(error)}`,
-        })
-      : Effect.succeed(token)
-  return Effect.matchEffect(fetched, {
-    onFailure: (cause) => Effect.succeed(failed(cause)),
-    onSuccess: (token) =>
-      Effect.acquireUseRelease(
-        Effect.sync(() => {
-          const socket = opened(token)
-          return typeof socket === "string" ? socket : new SocketLife(options, socket, token, how.reclaim)
-        }),
+): Effect.Effect<Ended> =>
+  Effect.gen(function* () {
+    const { channel, client, token } = options
+    const fetched: { readonly token: string | undefined } | Ended =
+      typeof token === "function"
+        ? yield* Effect.promise(() =>
+            token(how.refused).then(
+              (token) => ({ token }),
+              (error: unknown) => failed(`no token: ${textOf(error)}`),
+            ),
+          )
+        : { token }
+    if ("cause" in fetched) return fetched
+    return yield* Effect.callback<Ended>((resume) => {
+      let socket: SocketLike
+      try {
+        const open = client.webSocket ?? openWebSocket
+        const { protocols } = presentToken(fetched.token)
+        socket = open(toWebSocketUrl(client.url), [channel.subprotocol, ...protocols])
+      } catch (error) {
         // What cannot even be opened, a URL or a protocol that is none, no retry mends.
-        (life) =>
-          typeof life === "string"
-            ? Effect.succeed(failed(life, CloseCode.Abnormal, "stay-away"))
-            : life.gone,
-        (life) => Effect.sync(() => typeof life !== "string" && life.end(CloseCode.Normal, "closed")),
-      ),
+        const ended = failed(`the socket could not be opened: ${textOf(error)}`)
+        return resume(Effect.succeed({ ...ended, verdict: "stay-away" }))
+      }
+      const life = new SocketLife(options, socket, fetched.token, how.reclaim, (ended) =>
+        resume(Effect.succeed(ended)),
+      )
+      return Effect.sync(() => life.end(CloseCode.Normal, "closed"))
+    })
   })
-}
+
+const failed = (cause: string): Ended => ({
+  code: CloseCode.Abnormal,
+  cause,
+  connectedAt: undefined,
+  retryAfterMs: undefined,
+})
+
+const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

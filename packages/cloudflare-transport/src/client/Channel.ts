@@ -14,7 +14,7 @@ import { Inbox } from "./Inbox.ts"
 import type { Journal } from "./Journal.ts"
 import { message } from "./Message.ts"
 import { PendingAsks, type PendingAsk } from "./PendingAsks.ts"
-import { Resume, type Ticket } from "./Resume.ts"
+import { Resume } from "./Resume.ts"
 import { Sender, type SenderOptions } from "./Sender.ts"
 import type { Waiting } from "./SendQueue.ts"
 import type { SocketLike } from "./Socket.ts"
@@ -29,6 +29,7 @@ export class Channel {
   readonly inbox: Inbox
   readonly sender: Sender
   readonly session: Resume
+  readonly acks: Acks
   /** Where what is reliable is kept beyond this process. */
   readonly journal: Journal | undefined
   /** Wants that the hub granted once and refused on a later connection. */
@@ -40,7 +41,6 @@ export class Channel {
   /** The subprotocol to offer. */
   readonly subprotocol: string
   readonly #options: ChannelOptions
-  readonly #acks: Acks
   /** What is wanted, on a new connection, before it leaves. */
   #first: Array<Waiting> = []
 
@@ -49,7 +49,7 @@ export class Channel {
     this.#options = options
     this.journal = journal
     this.subprotocol = frames.codec.subprotocol
-    this.#acks = new Acks(timers, () => this.sender.pushCounted(this.#ack()))
+    this.acks = new Acks(timers, () => this.sender.pushCounted(this.#ack()))
     this.pending = new PendingAsks(timers, (id, ask) => {
       if (!ask.transmitted) this.sender.remove(id)
     })
@@ -79,12 +79,12 @@ export class Channel {
       },
       (refused) => this.refusals.emit(refused),
     )
-    this.inbox = new Inbox(frames.codec, this.pending, this.wanted, this.#acks, {
+    this.inbox = new Inbox(frames.codec, this.pending, this.wanted, this.acks, {
       resumed: () => this.sender.drain(),
       acknowledged: (through) => this.sender.unacknowledged.acknowledge(through),
     })
     this.sender = new Sender(options, this.pending, this.inbox.paused, () => this.#rider())
-    this.session = new Resume(this.sender.unacknowledged, this.#acks, this.pending, journal)
+    this.session = new Resume(this.sender.unacknowledged, this.acks, this.pending, journal)
   }
 
   /** Sends it, or queues it; or says why neither. */
@@ -95,10 +95,10 @@ export class Channel {
 
   /** Takes a data frame, and acknowledges it where it is due: after what it led to was sent. */
   receive(data: unknown): boolean {
-    const { through } = this.#acks
+    const { through } = this.acks
     const whole = this.inbox.receive(data)
-    if (this.#acks.through > through) this.journal?.taken(this.#acks.through)
-    this.#acks.received()
+    if (this.acks.through > through) this.journal?.taken(this.acks.through)
+    this.acks.received()
     return whole
   }
 
@@ -143,7 +143,7 @@ export class Channel {
 
   /** From now on this socket is the one. */
   attach(socket: SocketLike): void {
-    this.#acks.attach()
+    this.acks.attach()
     this.inbox.attach()
     this.sender.attach(socket)
   }
@@ -172,7 +172,7 @@ export class Channel {
     this.sender.open(maxMessageSize, limits, session !== undefined)
     // So that what stays unacknowledged never keeps its senders from being told to resume.
     if (capabilities?.supportsBackpressure) {
-      this.#acks.countBytes((limits?.resumeThreshold ?? DEFAULT_RESUME_THRESHOLD) / 2)
+      this.acks.countBytes((limits?.resumeThreshold ?? DEFAULT_RESUME_THRESHOLD) / 2)
     }
     this.wanted.replay(resumed === true)
     this.sender.first(this.#first.splice(0))
@@ -182,21 +182,9 @@ export class Channel {
 
   /** The connection is gone: asks that went out on it end, but for those that outlive it. */
   detach(code: number, cause: string): void {
-    this.#acks.detach()
+    this.acks.detach()
     this.sender.detach()
     this.pending.lose(code, cause)
-  }
-
-  /** Takes in what an earlier process left. */
-  restore(ticket: Ticket | undefined, taken: number, kept: ReadonlyArray<Omit<Waiting, "part">>): void {
-    this.#acks.through = taken
-    this.session.restore(ticket)
-    this.sender.restore(kept)
-  }
-
-  /** Another process has the session, and what was to be sent. */
-  surrender(): void {
-    this.session.lose("superseded", this.sender.surrender())
   }
 
   /** Takes nothing more and says why; what waits goes on waiting. `undefined` takes again. */
@@ -207,7 +195,7 @@ export class Channel {
   /** Takes nothing more, for good. The result is what was never sent, without the asks, which fail. */
   stop(why: string): ReadonlyArray<Envelope.Envelope> {
     this.refuse(why)
-    const tells = this.sender.end().filter((envelope) => envelope.pattern === "tell")
+    const tells = this.sender.take(() => true).filter(({ pattern }) => pattern === "tell")
     this.session.lose("closed")
     const error = new TransportError({ reason: "closed", message: why })
     this.pending.end(() => error)
@@ -217,11 +205,11 @@ export class Channel {
 
   /** What leaves with a frame that leaves anyway. */
   #rider(): Part | undefined {
-    return this.#acks.isOwed ? this.#options.frames.encode(this.#ack()) : undefined
+    return this.acks.isOwed ? this.#options.frames.encode(this.#ack()) : undefined
   }
 
   #ack(): Envelope.Envelope {
-    return message("tell", HUB_ADDRESS, "hub:ack", this.#acks.take(), this.#now())
+    return message("tell", HUB_ADDRESS, "hub:ack", this.acks.take(), this.#now())
   }
 
   #toHub(type: string, payload: unknown, metadata?: Envelope.Metadata): Envelope.Envelope {

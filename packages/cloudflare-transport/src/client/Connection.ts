@@ -3,7 +3,6 @@
  * their ends say. One fiber, so that nothing can open a second socket beside the first.
  */
 import type { Envelope } from "@signal-hub/actor-core/vocabulary"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
@@ -15,9 +14,8 @@ import { Emitter } from "./Emitter.ts"
 import type { Heartbeat } from "./Heartbeat.ts"
 import type { ClientOptions } from "./Options.ts"
 import { HELD, makeBackoff, reconnectSchedule } from "./Reconnect.ts"
-import type { Ended } from "./SocketLife.ts"
 import type { ConnectionState, Health, HubSession } from "./State.ts"
-import type { Timers } from "./Timers.ts"
+import { waitAtMost, type Timers } from "./Timers.ts"
 import { DRAIN_INTERVAL } from "./Sender.ts"
 import { makeFetchToken } from "./Token.ts"
 import { listenForWakeups, platformWakeups } from "./Wakeups.ts"
@@ -40,14 +38,6 @@ export interface Connection {
   readonly reclaim: () => void
   /** Sends what may leave, says goodbye, waits for the answer at most a second, and ends for good. */
   readonly close: Effect.Effect<void>
-}
-
-/** What an attempt comes to where another process has opened the stored session. */
-const TAKEN: Ended = {
-  code: CloseCode.Superseded,
-  cause: "another process has taken the stored session",
-  connectedAt: undefined,
-  retryAfterMs: undefined,
 }
 
 /** Connects, and stays connected until the scope closes. */
@@ -101,32 +91,31 @@ export const makeConnection = (
     }
 
     const { journal } = channel
-    const attempt = (how: { readonly reclaim: boolean; readonly refused: boolean }): Effect.Effect<Ended> =>
-      runAttempt(
-        {
-          client,
-          channel,
-          timers,
-          token,
-          onConnected: (session, beat) => {
-            heartbeat = beat
-            enter({ status: "connected", attempts: 0, session })
-          },
-          onHeard: () => {
-            lastHeardAt = timers.now()
-          },
-          onBeat: () => healths.emit(health()),
-        },
-        how,
-      )
-
     const loop = Effect.gen(function* () {
       let reclaiming = client.reclaim === true
       let refused = false
       for (;;) {
         const startedAt = timers.now()
-        const taken = journal !== undefined && !(yield* Effect.promise(() => journal.isOurs()))
-        const ended = taken ? TAKEN : yield* attempt({ reclaim: reclaiming, refused })
+        const taken = journal && (yield* Effect.promise(() => journal.lost()))
+        const ended =
+          taken ??
+          (yield* runAttempt(
+            {
+              client,
+              channel,
+              timers,
+              token,
+              onConnected: (session, beat) => {
+                heartbeat = beat
+                enter({ status: "connected", attempts: 0, session })
+              },
+              onHeard: () => {
+                lastHeardAt = timers.now()
+              },
+              onBeat: () => healths.emit(health()),
+            },
+            { reclaim: reclaiming, refused },
+          ))
         heartbeat = undefined
         if (closing) return
         const { code, cause, connectedAt } = ended
@@ -143,15 +132,13 @@ export const makeConnection = (
         }
         if (verdict === "stay-away") return finish(code, cause)
         if (verdict === "superseded") {
-          const reclaimed = Deferred.makeUnsafe<void>()
-          reclaim = () => void Deferred.doneUnsafe(reclaimed, Effect.void)
-          // Where the session is another process's now, so is what was to be sent.
-          if (journal !== undefined) yield* Effect.promise(() => journal.isOurs())
           channel.session.lose("superseded")
           channel.refuse("superseded by another connection of this identity: reclaim() takes it back")
-          enter({ status: "superseded", attempts: backoff.attempts(), code, cause })
-          yield* Deferred.await(reclaimed)
-          if (journal !== undefined) yield* Effect.promise(() => journal.retake())
+          yield* Effect.callback<void>((resume) => {
+            reclaim = () => resume(Effect.void)
+            enter({ status: "superseded", attempts: backoff.attempts(), code, cause })
+          })
+          if (journal) yield* Effect.promise(() => journal.retake())
           channel.refuse(undefined)
           reclaiming = true
           backoff.reset()
@@ -162,15 +149,19 @@ export const makeConnection = (
         if (delay === undefined) return finish(code, `the retry schedule has ended; last: ${cause}`)
         const floor = verdict === "retry-after" ? (ended.retryAfterMs ?? 1_000) : 0
         const attempts = backoff.attempts()
-        const woken = Deferred.makeUnsafe<void>()
-        wake = () => void Deferred.doneUnsafe(woken, Effect.void)
-        enter({ status: "reconnecting", attempts, retryInMs: floor + delay, code, cause })
-        yield* Effect.sleep(floor)
-        const wokenLateEnough = Effect.andThen(
-          Deferred.await(woken),
-          Effect.suspend(() => Effect.sleep(Math.max(0, startedAt + WAKE_SPACING - timers.now()))),
-        )
-        yield* Effect.raceFirst(wokenLateEnough, Effect.sleep(delay))
+        const earliest = Math.max(startedAt + WAKE_SPACING, timers.now() + floor)
+        yield* waitAtMost(timers, floor + delay, (done) => {
+          let disarm = (): void => {}
+          wake = () => {
+            disarm()
+            disarm = timers.after(Math.max(0, earliest - timers.now()), done)
+          }
+          enter({ status: "reconnecting", attempts, retryInMs: floor + delay, code, cause })
+          return () => {
+            wake = () => {}
+            disarm()
+          }
+        })
         enter({ status: "reconnecting", attempts, retryInMs: 0, code, cause })
       }
     })
@@ -194,7 +185,7 @@ export const makeConnection = (
         return Effect.andThen(Effect.sleep(DRAIN_INTERVAL), goodbye)
       }
       channel.request("hub:disconnect", {}, () => {})
-      return Effect.raceFirst(Fiber.await(fiber), Effect.sleep(CLOSE_TIMEOUT))
+      return waitAtMost(timers, CLOSE_TIMEOUT, (done) => fiber.addObserver(done))
     })
     const close = Effect.uninterruptible(
       Effect.suspend(() => {
@@ -205,7 +196,7 @@ export const makeConnection = (
           Effect.andThen(goodbye, Fiber.interrupt(fiber)),
           Effect.promise(async () => {
             finish(CloseCode.Normal, "closed by this client")
-            await journal?.isOurs()
+            await journal?.lost()
           }),
         )
       }),

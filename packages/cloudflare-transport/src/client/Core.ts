@@ -127,18 +127,19 @@ export class Core {
     return Effect.suspend(() => {
       let letGo = (): void => {}
       const held = Effect.callback<Out, RequestError>((resume) => {
-        letGo = this.channel.wanted.hold(type, name, { ...fields }, (outcome) =>
-          resume(toEffect<Out>(outcome)),
-        )
+        const disarm = this.timers.after(this.#askTimeout, () => {
+          letGo()
+          resume(Effect.fail(new AskError.AskTimeout({ message: `the hub did not answer ${type} in time` })))
+        })
+        letGo = this.channel.wanted.hold(type, name, { ...fields }, (outcome) => {
+          disarm()
+          resume(toEffect<Out>(outcome))
+        })
+        return Effect.sync(disarm)
       })
-      const late = Effect.suspend(() => {
-        letGo()
-        return Effect.fail(new AskError.AskTimeout({ message: `the hub did not answer ${type} in time` }))
-      })
-      const inTime = Effect.raceFirst(held, Effect.andThen(Effect.sleep(this.#askTimeout), late))
       return Effect.andThen(
         Effect.addFinalizer(() => Effect.sync(() => letGo())),
-        inTime,
+        held,
       )
     })
   }
@@ -202,7 +203,7 @@ export const makeCore = (options: ClientOptions): Effect.Effect<Core, never, Sco
     const askTimeout = options.askTimeout ?? DEFAULT_ASK_TIMEOUT
     const { persistence } = options
     const journal =
-      persistence && (yield* Effect.promise(() => import("./Journal.ts").then((m) => new m.Journal(persistence))))
+      persistence && (yield* Effect.promise(() => import("./Journal.ts").then((m) => new m.Journal(persistence, frames))))
     const channel = new Channel({
       timers,
       frames,

@@ -40,39 +40,11 @@ const json: FrameCodec = {
   join: (parts) => (parts.length === 1 ? parts[0]! : `[${parts.join(",")}]`),
 }
 
-/** A frame of one begins with the byte 0x91, an array of one; the rest is the envelope. */
-const joinMsgPack = (parts: ReadonlyArray<Part>): Part => {
-  if (parts.length === 1) return parts[0]!
-  const list = parts as ReadonlyArray<Uint8Array>
-  const frame = new Uint8Array(list.reduce((bytes, part) => bytes + part.length - 1, 5))
-  frame[0] = 0xdd
-  new DataView(frame.buffer).setUint32(1, list.length)
-  let at = 5
-  for (const part of list) {
-    frame.set(part.subarray(1), at)
-    at += part.length - 1
-  }
-  return frame
-}
-
 /** Kept, as even a module that is there already takes long to import. */
 let msgPack: FrameCodec | undefined
 
-const loadMsgPack = async (): Promise<FrameCodec> => {
-  const { MsgPackCodec } = await import("@signal-hub/actor-core/codec/msgpack")
-  msgPack = {
-    codec: MsgPackCodec,
-    encode: (envelope) => MsgPackCodec.encode([envelope]),
-    number: (part, seq) => {
-      const bytes = part as Uint8Array
-      new DataView(bytes.buffer, bytes.byteOffset).setUint32(bytes.length - 4, seq)
-      return part
-    },
-    sizeOf: (part) => part.length,
-    join: joinMsgPack,
-  }
-  return msgPack
-}
+const loadMsgPack = async (): Promise<FrameCodec> =>
+  (msgPack = (await import("./MsgPackFrames.ts")).msgPackFrames)
 
 /** The codec by its name. */
 export const loadFrameCodec = (name: "json" | "msgpack"): Effect.Effect<FrameCodec> => {

@@ -68,19 +68,16 @@ export const makeHubTransport = (core: Core): Transport => {
     guardsAnswers: true,
     send,
     receive: (next) =>
-      Effect.asVoid(
-        Effect.acquireRelease(
+      Effect.suspend(() => {
+        receiver = next
+        const off = channel.inbox.messages.on(next)
+        return Effect.addFinalizer(() =>
           Effect.sync(() => {
-            receiver = next
-            return channel.inbox.messages.on(next)
+            off()
+            if (receiver === next) receiver = undefined
           }),
-          (off) =>
-            Effect.sync(() => {
-              off()
-              if (receiver === next) receiver = undefined
-            }),
-        ),
-      ),
+        )
+      }),
     watch: (address) => Effect.mapError(watchActor(core, address), refused(`${address} is not watched`)),
     register: (address: Address.Address, options) =>
       core

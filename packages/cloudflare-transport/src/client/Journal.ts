@@ -2,20 +2,32 @@
  * Keeps the session beyond this process: its ticket, what was taken, and what is reliable and not yet
  * acknowledged. Nothing is sent before what it depends on is stored. Loaded where there is a persistence.
  */
+import type { CloseCode } from "../protocol/CloseCode.ts"
 import type { Channel } from "./Channel.ts"
+import type { FrameCodec } from "./FrameCodec.ts"
 import { type Persistence, type Store, StoreTaken } from "./Persistence.ts"
 import type { Ticket } from "./Resume.ts"
 import type { Waiting } from "./SendQueue.ts"
+import type { Ended } from "./SocketLife.ts"
 
 /** A message as it is stored; with its number where it was sent. */
 interface Kept extends Omit<Waiting, "part"> {
   readonly order: number
 }
 
+const TAKEN: Ended = {
+  // Not from the table of codes, which the client would have to load apart then.
+  code: 4409 satisfies typeof CloseCode.Superseded,
+  cause: "another process has taken the stored session",
+  connectedAt: undefined,
+  retryAfterMs: undefined,
+}
+
 const MESSAGE = "message/"
 
 export class Journal {
   readonly #persistence: Persistence
+  readonly #frames: FrameCodec
   /** `undefined`: nothing is stored any more. */
   #store: Store | undefined
   #channel: Channel | undefined
@@ -29,8 +41,9 @@ export class Journal {
   /** Called when another process has the session. */
   onTaken = (): void => {}
 
-  constructor(persistence: Persistence) {
+  constructor(persistence: Persistence, frames: FrameCodec) {
     this.#persistence = persistence
+    this.#frames = frames
   }
 
   /** Opens the store, and gives the channel what is in it. Where that fails, it is told and goes on without. */
@@ -50,27 +63,31 @@ export class Journal {
       this.#orders.set(envelope.id, order)
       this.#order = Math.max(this.#order, order + 1)
     }
-    channel.restore(
-      entries.get("session") as Ticket | undefined,
-      (entries.get("taken") as number | undefined) ?? 0,
-      kept,
-    )
+    const waiting = kept.map((each): Waiting => ({ ...each, part: this.#frames.encode(each.envelope) }))
+    channel.acks.through = (entries.get("taken") as number | undefined) ?? 0
+    channel.session.restore(entries.get("session") as Ticket | undefined)
+    channel.sender.unacknowledged.restore(waiting.filter(({ seq }) => seq !== undefined))
+    channel.sender.first(waiting.filter(({ seq }) => seq === undefined))
   }
 
   /** Takes the store back from who took it. */
   async retake(): Promise<void> {
-    if (this.#isTaken && this.#channel !== undefined) await this.open(this.#channel)
+    const channel = this.#channel
+    if ((await this.lost()) !== undefined && channel !== undefined) await this.open(channel)
   }
 
-  /** Whether this process may still speak for the session. Where not, what it kept is not its to send. */
-  async isOurs(): Promise<boolean> {
+  /**
+   * What an attempt comes to where another process has the session, and with it what was kept to be sent.
+   * Else all is stored that was said so far.
+   */
+  async lost(): Promise<Ended | undefined> {
     await new Promise<void>((resolve) => this.stored(resolve))
     try {
       await this.#store?.write(new Map())
     } catch (error) {
       if (error instanceof StoreTaken) this.#surrender()
     }
-    return !this.#isTaken
+    return this.#isTaken ? TAKEN : undefined
   }
 
   /** How the session is taken up; `undefined`: there is none. */
@@ -144,7 +161,10 @@ export class Journal {
     this.#store = undefined
     this.#changes.clear()
     this.#orders.clear()
-    this.#channel?.surrender()
+    const channel = this.#channel
+    // Who asked is here still, and may ask again.
+    const unsent = channel?.sender.take(({ envelope }) => envelope.seq !== undefined && envelope.pattern === "tell")
+    channel?.session.lose("superseded", unsent)
   }
 
   #fail(error: unknown): void {

@@ -2,7 +2,7 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
+import * as Exit from "effect/Exit"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 
@@ -46,8 +46,8 @@ export const makeBackoff = (schedule: Schedule.Schedule<unknown>): Backoff => {
     next: Effect.gen(function* () {
       step ??= yield* begin
       attempts++
-      const taken = yield* Effect.option(step(yield* Clock.currentTimeMillis, undefined))
-      return Option.isSome(taken) ? Math.round(Duration.toMillis(taken.value[1])) : undefined
+      const taken = yield* Effect.exit(step(yield* Clock.currentTimeMillis, undefined))
+      return Exit.isSuccess(taken) ? Math.round(Duration.toMillis(taken.value[1])) : undefined
     }),
     reset: () => {
       step = undefined

@@ -86,7 +86,7 @@ export class Resume {
     this.#pending.loseReliable(
       new SessionLost({
         reason,
-        message: `the session is over (${reason}) with this on its way: it may have been delivered, and acted on`,
+        message: `the session was lost with this on its way (${reason}); it may have been acted on`,
       }),
     )
     if (envelopes.length === 0) return

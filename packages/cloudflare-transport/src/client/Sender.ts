@@ -6,7 +6,7 @@
 import { TransportError, type Address, type Envelope } from "@signal-hub/actor-core/vocabulary"
 import type { AdvertisedLimits } from "../protocol/HubMessage.ts"
 import { DEFAULT_MAX_MESSAGE_SIZE } from "../protocol/Limits.ts"
-import { FRAME_OVERHEAD, UNNUMBERED, type FrameCodec, type Part } from "./FrameCodec.ts"
+import { FRAME_OVERHEAD, type FrameCodec, type Part } from "./FrameCodec.ts"
 import type { Journal } from "./Journal.ts"
 import { Outgoing } from "./Outgoing.ts"
 import { Pace } from "./Pace.ts"
@@ -14,7 +14,7 @@ import type { PendingAsks } from "./PendingAsks.ts"
 import { SendQueue, type Waiting } from "./SendQueue.ts"
 import type { SocketLike } from "./Socket.ts"
 import type { Timers } from "./Timers.ts"
-import { Unacknowledged } from "./Unacknowledged.ts"
+import { MOST, Unacknowledged } from "./Unacknowledged.ts"
 
 /** Milliseconds after which more of what waits for the hub's rate leaves. */
 export const DRAIN_INTERVAL = 100
@@ -96,7 +96,7 @@ export class Sender {
         message: `the message is larger than the hub's limit of ${this.#maxFrame} bytes: send it in parts`,
       })
     }
-    if (isReliable && this.unacknowledged.isFull) return queueFull("10,000", "are not acknowledged")
+    if (isReliable && this.unacknowledged.isFull) return queueFull(MOST, "are not acknowledged")
     const now = this.#options.timers.now()
     const out = this.#out
     const paused = this.#paused.has(envelope.to)
@@ -110,7 +110,7 @@ export class Sender {
       return undefined
     }
     const waiting: Waiting = { envelope, part, since: now }
-    if (!this.#queue.push(waiting)) return queueFull(`${this.#queue.limit}`, "wait already")
+    if (!this.#queue.push(waiting)) return queueFull(this.#queue.limit, "wait already")
     // Who asked is gone where this process is: its ask is not kept beyond it.
     if (isReliable && envelope.pattern === "tell") journal?.keep(waiting)
     if (live && !paused && !this.#behind) this.#fallBehind()
@@ -230,34 +230,16 @@ export class Sender {
     })
   }
 
-  /** Takes in what an earlier process had sent, or was to send, in order. */
-  restore(kept: ReadonlyArray<Omit<Waiting, "part">>): void {
-    const { frames } = this.#options
-    const waiting = kept.map((each) => {
-      const part = frames.encode({ ...each.envelope, seq: UNNUMBERED })
-      return { ...each, part: each.seq === undefined ? part : frames.number(part, each.seq) }
-    })
-    this.unacknowledged.restore(waiting.filter(({ seq }) => seq !== undefined))
-    this.first(waiting.filter(({ seq }) => seq === undefined))
-  }
-
-  /** Takes out what is reliable and was never sent, but asks. */
-  surrender(): ReadonlyArray<Envelope.Envelope> {
-    return this.#queue
-      .take(({ envelope }) => envelope.seq !== undefined && envelope.pattern === "tell")
-      .map(({ envelope }) => envelope)
-  }
-
-  /** Takes out all that was never sent. */
-  end(): ReadonlyArray<Envelope.Envelope> {
-    return this.#queue.take(() => true).map(({ envelope }) => {
+  /** Takes out what was never sent and `goes` lets. */
+  take(goes: (waiting: Waiting) => boolean): ReadonlyArray<Envelope.Envelope> {
+    return this.#queue.take(goes).map(({ envelope }) => {
       this.#options.journal?.drop(envelope.id)
       return envelope
     })
   }
 }
 
-const queueFull = (most: string, what: string): TransportError =>
+const queueFull = (most: number, what: string): TransportError =>
   new TransportError({
     reason: "queue_full",
     message: `${most} messages, or 16 MiB, ${what}: wait for each tell, then send again`,

@@ -3,7 +3,6 @@
  * goes. Once ended, nothing that the socket does counts any more.
  */
 import { AskError, type Envelope } from "@signal-hub/actor-core/vocabulary"
-import * as Effect from "effect/Effect"
 import { CLOSE_CODES, CloseCode, type Verdict } from "../protocol/CloseCode.ts"
 import { PING, PONG } from "../protocol/Frame.ts"
 import type { Connected, ResumableSession, TokenRefreshed } from "../protocol/HubMessage.ts"
@@ -87,10 +86,17 @@ export class SocketLife {
   /** The hub's own words before it closes. */
   #goodbye: { readonly code: number | undefined; readonly cause: string } | undefined
   #ended: Ended | undefined
-  #onEnd: (ended: Ended) => void = () => {}
+  readonly #onEnd: (ended: Ended) => void
 
-  constructor(options: AttemptOptions, socket: SocketLike, token: string | undefined, reclaim: boolean) {
+  constructor(
+    options: AttemptOptions,
+    socket: SocketLike,
+    token: string | undefined,
+    reclaim: boolean,
+    onEnd: (ended: Ended) => void,
+  ) {
     const { channel, timers } = options
+    this.#onEnd = onEnd
     this.#options = options
     this.#token = token
     this.#reclaim = reclaim
@@ -119,7 +125,7 @@ export class SocketLife {
       on("message", ({ data }) => {
         options.onHeard()
         if (data === PONG) this.#heartbeat.pong()
-        else if (!channel.receive(data)) this.end(CloseCode.SequenceGap, "messages of the hub are missing")
+        else if (!channel.receive(data)) this.end(CloseCode.SequenceGap, "messages are missing")
       }),
       on("close", ({ code = CloseCode.NoStatus, reason }) =>
         this.end(this.#goodbye?.code ?? code, this.#goodbye?.cause ?? (reason || meaningOf(code))),
@@ -131,18 +137,12 @@ export class SocketLife {
       }),
     ]
     if (channel.journal !== undefined) {
-      channel.journal.onTaken = () => this.end(CloseCode.Superseded, "another process has taken the session")
+      channel.journal.onTaken = () => this.end(CloseCode.Superseded, "another process took the session")
     }
     this.#disarm = timers.after(CONNECT_TIMEOUT, () =>
       this.end(CloseCode.Abnormal, `no hub:connected within ${CONNECT_TIMEOUT} ms`),
     )
   }
-
-  /** Waits until the socket is gone. */
-  readonly gone: Effect.Effect<Ended> = Effect.callback((resume) => {
-    if (this.#ended !== undefined) return resume(Effect.succeed(this.#ended))
-    this.#onEnd = (ended) => resume(Effect.succeed(ended))
-  })
 
   /** Ends it, once: the channel is let go and the socket closed. */
   end(code: number, cause: string): void {

@@ -30,3 +30,21 @@ export const makeTimers: Effect.Effect<Timers> = Effect.gen(function* () {
     },
   }
 })
+
+/** Waits so many milliseconds, or until what `listen` gets is called; `listen` gives what ends its listening. */
+export const waitAtMost = (
+  timers: Timers,
+  ms: number,
+  listen: (done: () => void) => () => void,
+): Effect.Effect<void> =>
+  Effect.callback((resume) => {
+    const stops: Array<() => void> = []
+    const stop = (): void => stops.forEach((each) => each())
+    const done = (): void => {
+      stop()
+      resume(Effect.void)
+    }
+    stops.push(timers.after(ms, done))
+    stops.push(listen(done))
+    return Effect.sync(stop)
+  })

@@ -7,7 +7,7 @@ import type { Journal } from "./Journal.ts"
 import type { Waiting } from "./SendQueue.ts"
 
 /** Envelopes, and characters or bytes, that may be unacknowledged. */
-const MOST = 10_000
+export const MOST = 10_000
 const MOST_BULK = 16 * 1_048_576
 
 export class Unacknowledged {

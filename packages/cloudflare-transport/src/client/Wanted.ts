@@ -8,11 +8,8 @@ import { ConnectionLost, type RequestError } from "./ClientError.ts"
 import type { Timers } from "./Timers.ts"
 
 export type WantedType = "hub:register" | "hub:subscribe" | "hub:watch"
-const UNDO = {
-  "hub:register": "hub:unregister",
-  "hub:subscribe": "hub:unsubscribe",
-  "hub:watch": "hub:unwatch",
-} as const
+/** The request that undoes it: `hub:unregister`, `hub:unsubscribe`, `hub:unwatch`. */
+const undoOf = (type: WantedType): string => `hub:un${type.slice(4)}`
 
 /** The answer to a request, or why there is none. */
 export type Outcome = { readonly payload: unknown } | { readonly error: RequestError }
@@ -141,7 +138,7 @@ export class Wanted {
 
   #undo(key: string, entry: Entry): void {
     let id: string | undefined
-    id = this.#port.request(UNDO[entry.type], entry.name, (outcome) => {
+    id = this.#port.request(undoOf(entry.type), entry.name, (outcome) => {
       if (id === undefined || this.#undone.get(key) !== id) return
       this.#undone.delete(key)
       // The session may live on at the hub and pass to the next connection, so it must be heard.

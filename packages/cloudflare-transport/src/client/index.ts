@@ -2,7 +2,7 @@
 export { HubClient, type HubClientService } from "./Client.ts"
 export type { Watch } from "./ActorWatch.ts"
 export * from "./ClientError.ts"
-export { type Persistence, type Store, StoreTaken } from "./Persistence.ts"
+export type { Persistence, Store } from "./Persistence.ts"
 export { READER_LIMIT } from "./Emitter.ts"
 export type { AskOptions } from "./Core.ts"
 export type { HubEvent } from "./Inbox.ts"

@@ -1,5 +1,5 @@
 /** A store in memory, that processes share as they would a disk; and that fails as it is told to. */
-import { type Persistence, type Store, StoreTaken } from "../../../src/client/index.ts"
+import { type Persistence, type Store, StoreTaken } from "../../../src/client/Persistence.ts"
 
 export class MemoryStore implements Persistence {
   readonly entries = new Map<string, unknown>()
