@@ -26,7 +26,7 @@ export const AUTH_MUTATIONS: ReadonlyArray<Mutation> = [
     fault: 17,
     breaks: "a token is used until it expires, and the connection with it",
     file: `${TRANSPORT}/src/client/SocketLife.ts`,
-    edits: [["this.#keepToken(this.#session.tokenExpiresAt, answer.timestamp)", ""]],
+    edits: [["this.#keepToken(hubSession.tokenExpiresAt, answer.timestamp)", ""]],
     test: `${TRANSPORT}/test/client/token.test.ts`,
   },
   {

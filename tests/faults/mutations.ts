@@ -3,6 +3,7 @@
  * the order of the rows.
  */
 import { AUTH_MUTATIONS } from "./authMutations.ts"
+import { CLIENT_MUTATIONS } from "./clientMutations.ts"
 import { GATEWAY_MUTATIONS } from "./gatewayMutations.ts"
 import { RELIABLE_MUTATIONS } from "./reliableMutations.ts"
 import type { Mutation } from "./Mutation.ts"
@@ -287,7 +288,7 @@ const ROWS: ReadonlyArray<Mutation> = [
     fault: 14,
     breaks: "an ask that waits offline is never sent",
     file: client("Channel"),
-    edits: [["this.#queue.unshift(this.#first.splice(0))\n    this.#drain()", ""]],
+    edits: [["this.sender.first(this.#first.splice(0))\n    this.sender.drain()", ""]],
     test: CLIENT,
   },
   {
@@ -375,11 +376,11 @@ const ROWS: ReadonlyArray<Mutation> = [
   {
     fault: 17,
     breaks: "the first call after the token has expired is dropped",
-    file: client("Channel"),
+    file: client("Sender"),
     edits: [
       [
-        "if (!this.#queue.push(waiting)) {",
-        "if (!live) return undefined\n    if (!this.#queue.push(waiting)) {",
+        "if (!this.#queue.push(waiting)) return",
+        "if (!live) return undefined\n    if (!this.#queue.push(waiting)) return",
       ],
     ],
     test: CLIENT,
@@ -451,7 +452,7 @@ const ROWS: ReadonlyArray<Mutation> = [
     fault: 22,
     breaks: "nothing is registered, subscribed and watched again after a reconnect",
     file: client("Channel"),
-    edits: [["this.wanted.replay()", ""]],
+    edits: [["this.wanted.replay(resumed === true)", ""]],
     test: CLIENT,
   },
   {
@@ -460,8 +461,8 @@ const ROWS: ReadonlyArray<Mutation> = [
     file: client("Channel"),
     edits: [
       [
-        "    this.#queue.unshift(this.#first.splice(0))\n    this.#drain()",
-        "    queueMicrotask(() => this.#drain())",
+        "    this.sender.first(this.#first.splice(0))\n    this.sender.drain()",
+        "    queueMicrotask(() => this.sender.drain())",
       ],
     ],
     test: CLIENT,
@@ -1036,6 +1037,7 @@ const ROWS: ReadonlyArray<Mutation> = [
 export const MUTATIONS: ReadonlyArray<Mutation> = [
   ...ROWS,
   ...AUTH_MUTATIONS,
+  ...CLIENT_MUTATIONS,
   ...GATEWAY_MUTATIONS,
   ...RELIABLE_MUTATIONS,
 ].toSorted((a, b) => a.fault - b.fault)

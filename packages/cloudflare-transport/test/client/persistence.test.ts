@@ -96,7 +96,7 @@ describe("a stored session", () => {
     }),
   )
 
-  it.effect("nothing is sent, and nothing acknowledged, before it is stored", () =>
+  it.effect("fault 42: nothing is sent, and nothing acknowledged, before it is stored", () =>
     Effect.gen(function* () {
       const { hub, process, store } = yield* world
       const { client, heard } = yield* process
@@ -135,7 +135,7 @@ describe("a stored session", () => {
     }),
   )
 
-  it.effect("two at once: the second takes it up, the first is superseded and stays away", () =>
+  it.effect("fault 12: two at once: the second takes it up, the first is superseded and stays away", () =>
     Effect.gen(function* () {
       const { hub, network, process } = yield* world
       const first = yield* process
@@ -153,7 +153,7 @@ describe("a stored session", () => {
     }),
   )
 
-  it.effect("a first that hears nothing sends nothing any more: what it has to say is reported", () =>
+  it.effect("fault 12: a first that hears nothing sends nothing any more: what it has to say is reported", () =>
     Effect.gen(function* () {
       const { hub, network, process } = yield* world
       const first = yield* process
@@ -174,7 +174,7 @@ describe("a stored session", () => {
     }),
   )
 
-  it.effect("a first that comes back later finds it taken, and does not even try", () =>
+  it.effect("fault 12: a first that comes back later finds it taken, and does not even try", () =>
     Effect.gen(function* () {
       const { network, process } = yield* world
       const first = yield* process

@@ -86,7 +86,7 @@ describe("sending", () => {
     }),
   )
 
-  it.effect("an acknowledgement of what was never sent is of no effect", () =>
+  it.effect("fault 42: an acknowledgement of what was never sent is of no effect", () =>
     Effect.gen(function* () {
       const { client, hub, reconnect } = yield* startReliable()
       hub.cut()
@@ -119,7 +119,7 @@ describe("sending", () => {
     }),
   )
 
-  it.effect("what was transmitted does not expire: it is sent again as it was", () =>
+  it.effect("fault 31: what was transmitted does not expire: it is sent again as it was", () =>
     Effect.gen(function* () {
       const { client, hub, network } = yield* startReliable()
       hub.cut()
@@ -158,7 +158,7 @@ describe("sending", () => {
     }),
   )
 
-  it.effect("what is sent again keeps to the hub's rate, and is overtaken by nothing", () =>
+  it.effect("fault 22: what is sent again keeps to the hub's rate, and is overtaken by nothing", () =>
     Effect.gen(function* () {
       const { client, hub, network } = yield* startReliable()
       hub.limits = { maxEnvelopesPerSecond: 200, envelopeBurst: 400 }
@@ -251,7 +251,7 @@ describe("receiving", () => {
     }),
   )
 
-  it.effect("a gap closes 4412, and what was missing comes with the resume", () =>
+  it.effect("fault 42: a gap closes 4412, and what was missing comes with the resume", () =>
     Effect.gen(function* () {
       const { client, hub, network } = yield* startReliable()
       const heard = yield* listen(client)
@@ -352,7 +352,7 @@ describe("asks", () => {
     }),
   )
 
-  it.effect("interrupting one cancels it at its actor, reliably, across a resume too", () =>
+  it.effect("fault 14: interrupting one cancels it at its actor, reliably, across a resume too", () =>
     Effect.gen(function* () {
       const { client, hub, network, reconnect } = yield* startReliable()
       const asking = yield* run(client.ask(ADA, "work", 1))
