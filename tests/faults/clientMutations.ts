@@ -69,7 +69,12 @@ export const CLIENT_MUTATIONS: ReadonlyArray<Mutation> = [
     fault: 22,
     breaks: "what is sent again is overtaken by what waited",
     file: client("Sender"),
-    edits: [["let held = unacknowledged.isBehind", "let held = false"]],
+    edits: [
+      [
+        "while (unacknowledged.isBehind && mayLeave()) out.push(unacknowledged.again().part)",
+        "queueMicrotask(() => {\n while (unacknowledged.isBehind) out.push(unacknowledged.again().part)\n })",
+      ],
+    ],
     test: RELIABLE,
   },
   {

@@ -170,7 +170,7 @@ export class Sender {
     this.#disarm()
     const mayLeave = (): boolean => !out.full && this.#pace.take(now)
     while (unacknowledged.isBehind && mayLeave()) out.push(unacknowledged.again().part)
-    let held = unacknowledged.isBehind
+    let held = false
     const expired: Array<string> = []
     const taken = this.#queue.take((waiting) => {
       if (held || isPaused(waiting)) return false

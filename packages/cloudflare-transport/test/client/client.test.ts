@@ -258,6 +258,24 @@ describe("sending", () => {
       expect(values).toEqual(batch.map(Envelope.check))
     }),
   )
+
+  for (const codec of ["json", "msgpack"] as const) {
+    it.effect(`a number is put into what is encoded already, and makes it no larger: ${codec}`, () =>
+      Effect.gen(function* () {
+        const frames = yield* loadFrameCodec(codec)
+        for (const payload of [null, "seq:1}", { seq: 4_294_967_295 }, [{ a: '":"' }]]) {
+          for (const seq of [1, 127, 128, 65_536, 4_294_967_294]) {
+            const envelope = message("tell", ADA, "n", payload, 1, { reliable: true })
+            const part = frames.encode(envelope)
+            const size = part.length
+            const numbered = frames.number(part, seq)
+            expect(numbered.length).toBeLessThanOrEqual(size)
+            expect(frames.codec.decode(numbered).map(Envelope.check)).toEqual([{ ...envelope, seq }])
+          }
+        }
+      }),
+    )
+  }
 })
 
 describe("what is held", () => {
