@@ -274,7 +274,9 @@ const ROWS: ReadonlyArray<Mutation> = [
     fault: 13,
     breaks: "the client closes without waiting for the acknowledgement",
     file: client("Connection"),
-    edits: [["return waitAtMost(timers, CLOSE_TIMEOUT, (done) => fiber.addObserver(done))", "return Effect.void"]],
+    edits: [
+      ["return waitAtMost(timers, CLOSE_TIMEOUT, (done) => fiber.addObserver(done))", "return Effect.void"],
+    ],
     test: CLIENT,
   },
   {

@@ -3,6 +3,7 @@ import { createServer, type Server } from "node:http"
 import type { AddressInfo } from "node:net"
 import chromium from "@sparticuz/chromium"
 import type { connect as Connect, Hub } from "@signal-hub/cloudflare-transport/client"
+import type { indexedDbPersistence as IndexedDbPersistence } from "@signal-hub/cloudflare-transport/client/indexeddb"
 import { build } from "esbuild"
 import { type Browser, chromium as playwright, type Page } from "playwright-core"
 import { afterAll, beforeAll, expect, test } from "vitest"
@@ -15,6 +16,7 @@ import { hs256, SECRET } from "../support/tokens.ts"
 /** What the page's script and the tests leave in the page. */
 declare const inPage: {
   readonly connect: typeof Connect
+  readonly indexedDbPersistence: typeof IndexedDbPersistence
   readonly Greeter: typeof Greeter
   readonly greeter: typeof greeter
   readonly Ticker: typeof Ticker
@@ -168,4 +170,48 @@ test("a page enters with a token, and can read why it is refused: 4401, after a 
   expect(await enter(forged)).toEqual({ asked: 2, code: 4401 })
   expect(await enter(hs256({ actorId: "test/page", hubs: [] }))).toEqual({ asked: 1, code: 4403 })
   expect(await enter(hs256({ actorId: "test/page" }))).toEqual({ asked: 1, identity: "@(test/page)" })
+})
+
+test("faults 12, 22: a page that is loaded again goes on with its session; a second tab takes it over", async () => {
+  const [identity, node] = [newAddress("tab"), newAddress("node")]
+  const inNode = await connect(hub.url(), { identity: node })
+  const told: Array<unknown> = []
+  inNode.onMessage(({ payload }) => void told.push(payload))
+  const begin = (page: Page): Promise<ReadonlyArray<string>> =>
+    page.evaluate(
+      async ([url, address]) => {
+        const persistence = inPage.indexedDbPersistence("session")
+        inPage.hub = await inPage.connect(url!, {
+          identity: address as `@(${string}/${string})`,
+          persistence,
+        })
+        const types: Array<string> = []
+        inPage.hub.onSession(({ type }) => void types.push(type))
+        return types
+      },
+      [hub.url(), identity],
+    )
+  const load = async (page: Page): Promise<void> => {
+    await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`)
+    await page.waitForFunction(() => "inPage" in globalThis)
+  }
+  const page = await openPage()
+  expect(await begin(page)).toEqual(["connected"])
+  // Gone with some on their way: what the hub does not have is sent by the page that comes after it.
+  await page.evaluate(async (to) => {
+    for (let n = 1; n < 50; n++) void inPage.hub.tell(to, "n", n, { reliable: true })
+    await inPage.hub.tell(to, "n", 50, { until: "acknowledged" })
+  }, node)
+  await load(page)
+  expect(await begin(page)).toEqual(["resumed"])
+  await page.evaluate((to) => inPage.hub.tell(to, "n", 51, { until: "acknowledged" }), node)
+  await expect.poll(() => told).toEqual(Array.from({ length: 51 }, (_, n) => n + 1))
+
+  const second = await page.context().newPage()
+  await load(second)
+  expect(await begin(second)).toEqual(["resumed"])
+  await page.waitForFunction(() => inPage.hub.state.status === "superseded")
+  await second.evaluate((to) => inPage.hub.tell(to, "n", 52, { until: "acknowledged" }), node)
+  await expect.poll(() => told.at(-1)).toBe(52)
+  expect(await status(second)).toBe("connected")
 })

@@ -1,5 +1,6 @@
 /** The page of the browser tests: our client, handed to the test by a global. */
 import { connect } from "@signal-hub/cloudflare-transport/client"
+import { indexedDbPersistence } from "@signal-hub/cloudflare-transport/client/indexeddb"
 import { Greeter, greeter } from "../support/Greeter.ts"
 import { Ticker, ticker } from "../support/Ticker.ts"
 
@@ -9,4 +10,6 @@ const wake = (): void => {
   for (const event of ["online", "pageshow", "visibilitychange"]) dispatchEvent(new Event(event))
 }
 
-Object.assign(globalThis, { inPage: { connect, Greeter, greeter, Ticker, ticker, wake } })
+Object.assign(globalThis, {
+  inPage: { connect, indexedDbPersistence, Greeter, greeter, Ticker, ticker, wake },
+})

@@ -139,9 +139,9 @@ describe.each(["hub", "gateway"] as const)("at a %s", (topology) => {
 
   test.runIf(topology === "hub")("a tell until acknowledged to nobody is rejected", async () => {
     const writer = await dial(newAddress("from"))
-    await expect(
-      writer.tell(newAddress("nobody"), "n", 1, { until: "acknowledged" }),
-    ).rejects.toMatchObject({ _tag: "UnknownActor" })
+    await expect(writer.tell(newAddress("nobody"), "n", 1, { until: "acknowledged" })).rejects.toMatchObject({
+      _tag: "UnknownActor",
+    })
   })
 
   test("fault 12: taken over by another process: what was for the loser is the winner's, in order", async () => {

@@ -203,7 +203,8 @@ export const makeCore = (options: ClientOptions): Effect.Effect<Core, never, Sco
     const askTimeout = options.askTimeout ?? DEFAULT_ASK_TIMEOUT
     const { persistence } = options
     const journal =
-      persistence && (yield* Effect.promise(() => import("./Journal.ts").then((m) => new m.Journal(persistence, frames))))
+      persistence &&
+      (yield* Effect.promise(() => import("./Journal.ts").then((m) => new m.Journal(persistence, frames))))
     const channel = new Channel({
       timers,
       frames,

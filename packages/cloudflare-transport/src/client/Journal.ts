@@ -163,7 +163,9 @@ export class Journal {
     this.#orders.clear()
     const channel = this.#channel
     // Who asked is here still, and may ask again.
-    const unsent = channel?.sender.take(({ envelope }) => envelope.seq !== undefined && envelope.pattern === "tell")
+    const unsent = channel?.sender.take(
+      ({ envelope }) => envelope.seq !== undefined && envelope.pattern === "tell",
+    )
     channel?.session.lose("superseded", unsent)
   }
 

@@ -37,18 +37,18 @@ export const message = (
   correlationId: string | null = null,
 ): Envelope.Envelope => {
   const envelope: Envelope.Envelope = {
-  id: messageId(),
-  from: options.from ?? "",
-  to,
-  type,
-  payload: payload ?? null,
-  pattern,
-  correlationId,
-  timestamp: now,
-  metadata: options.metadata ?? Envelope.NO_METADATA,
-  ttl: options.ttl ?? null,
-  signature: null,
-}
+    id: messageId(),
+    from: options.from ?? "",
+    to,
+    type,
+    payload: payload ?? null,
+    pattern,
+    correlationId,
+    timestamp: now,
+    metadata: options.metadata ?? Envelope.NO_METADATA,
+    ttl: options.ttl ?? null,
+    signature: null,
+  }
   return options.reliable === true ? reliably(envelope) : envelope
 }
 

@@ -52,7 +52,10 @@ export class PendingAsks {
     if (!reliable && ask.acknowledged !== undefined) {
       this.delete(id)
       ask.settle(
-        new TransportError({ reason: "refused", message: "the hub acknowledges no messages: it was sent once" }),
+        new TransportError({
+          reason: "refused",
+          message: "the hub acknowledges no messages: it was sent once",
+        }),
       )
     }
   }

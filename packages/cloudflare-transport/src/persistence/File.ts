@@ -4,19 +4,23 @@
  * created exclusively, two never have the same one. Changes are appended, a line each time.
  */
 import { appendFile, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises"
-import { basename, dirname, join } from "node:path"
+import { basename, dirname } from "node:path"
 import { deserialize, serialize } from "node:v8"
 import { type Persistence, type Store, StoreTaken } from "../client/Persistence.ts"
 
-/** Lines after which the file is written anew, with what it holds alone. */
-const MOST_LINES = 10_000
+export interface FileOptions {
+  /** Lines after which the file is written anew, with what it holds alone: 10,000 by default. */
+  readonly linesAtMost?: number
+}
 
 type Entries = ReadonlyMap<string, unknown>
 
 /** A session that is stored in files beside `path`, whose folder must exist. */
-export const filePersistence = (path: string): Persistence => ({ open: () => openFile(path) })
+export const filePersistence = (path: string, { linesAtMost = 10_000 }: FileOptions = {}): Persistence => ({
+  open: () => openFile(path, linesAtMost),
+})
 
-const openFile = async (path: string): Promise<Store> => {
+const openFile = async (path: string, linesAtMost: number): Promise<Store> => {
   const n = await claim(path)
   const own = `${path}.${n}`
   const entries = await lastBefore(path, n)
@@ -42,7 +46,7 @@ const openFile = async (path: string): Promise<Store> => {
         else held.set(key, value)
       }
       if (changes.size > 0) {
-        if (++lines > MOST_LINES) await begin()
+        if (++lines > linesAtMost) await begin()
         else await appendFile(own, line(changes), { flush: true })
       }
       // After the write: who opened it before has read it all, or is found now.
@@ -88,8 +92,10 @@ const line = (entries: Entries): string => `${serialize(entries).toString("base6
 /** The numbers of the files there are. */
 const numbers = async (path: string): Promise<ReadonlyArray<number>> => {
   const prefix = `${basename(path)}.`
-  const names = await readdir(join(dirname(path)))
+  const names = await readdir(dirname(path))
   return names.flatMap((name) =>
-    name.startsWith(prefix) && /^\d+$/.test(name.slice(prefix.length)) ? [Number(name.slice(prefix.length))] : [],
+    name.startsWith(prefix) && /^\d+$/.test(name.slice(prefix.length))
+      ? [Number(name.slice(prefix.length))]
+      : [],
   )
 }

@@ -21,7 +21,11 @@ const openDatabase = async (name: string): Promise<Store> => {
   const transaction = database.transaction(ENTRIES, "readwrite")
   const store = transaction.objectStore(ENTRIES)
   store.put(owner, OWNER)
-  const [keys, values] = await Promise.all([done(store.getAllKeys()), done(store.getAll()), ended(transaction)])
+  const [keys, values] = await Promise.all([
+    done(store.getAllKeys()),
+    done(store.getAll()),
+    ended(transaction),
+  ])
   return {
     entries: new Map(keys.map((key, at) => [String(key), values[at]] as const)),
     write: async (changes) => {

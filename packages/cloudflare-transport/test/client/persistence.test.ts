@@ -153,25 +153,27 @@ describe("a stored session", () => {
     }),
   )
 
-  it.effect("fault 12: a first that hears nothing sends nothing any more: what it has to say is reported", () =>
-    Effect.gen(function* () {
-      const { hub, network, process } = yield* world
-      const first = yield* process
-      const second = yield* process
-      // Its socket is still open, as far as it knows.
-      yield* first.client.tell(ADA, "n", "late", RELIABLE)
-      yield* settle
-      expect(first.state().status).toBe("superseded")
-      expect(first.socket.closedByClient).toBe(true)
-      expect(payloads(hub.taken)).toEqual([])
-      expect(first.events.at(-1)).toMatchObject({
-        type: "unconfirmed",
-        unconfirmed: { reason: "superseded", envelopes: [{ payload: "late" }] },
-      })
-      yield* pass(60_000)
-      expect(network.sockets).toHaveLength(2)
-      expect(second.state().status).toBe("connected")
-    }),
+  it.effect(
+    "fault 12: a first that hears nothing sends nothing any more: what it has to say is reported",
+    () =>
+      Effect.gen(function* () {
+        const { hub, network, process } = yield* world
+        const first = yield* process
+        const second = yield* process
+        // Its socket is still open, as far as it knows.
+        yield* first.client.tell(ADA, "n", "late", RELIABLE)
+        yield* settle
+        expect(first.state().status).toBe("superseded")
+        expect(first.socket.closedByClient).toBe(true)
+        expect(payloads(hub.taken)).toEqual([])
+        expect(first.events.at(-1)).toMatchObject({
+          type: "unconfirmed",
+          unconfirmed: { reason: "superseded", envelopes: [{ payload: "late" }] },
+        })
+        yield* pass(60_000)
+        expect(network.sockets).toHaveLength(2)
+        expect(second.state().status).toBe("connected")
+      }),
   )
 
   it.effect("fault 12: a first that comes back later finds it taken, and does not even try", () =>

@@ -20,7 +20,10 @@ type Step =
   | { readonly do: "wait"; readonly ms: number }
 
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ do: fc.constantFrom("tell", "ask", "hear"), to: fc.constantFrom(ADA, BOB) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({ do: fc.constantFrom("tell", "ask", "hear"), to: fc.constantFrom(ADA, BOB) }),
+  },
   {
     weight: 4,
     arbitrary: fc.record({
@@ -38,7 +41,9 @@ const play = (steps: ReadonlyArray<Step>, stored: boolean) =>
         ...(stored && { persistence: new MemoryStore() }),
       })
       const heard: Array<unknown> = []
-      yield* run(Stream.runForEach(client.messages, ({ payload }) => Effect.sync(() => void heard.push(payload))))
+      yield* run(
+        Stream.runForEach(client.messages, ({ payload }) => Effect.sync(() => void heard.push(payload))),
+      )
       const told: Array<number> = []
       let said = 0
       for (const each of steps) {

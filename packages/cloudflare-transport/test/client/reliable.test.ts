@@ -16,7 +16,9 @@ const ACKNOWLEDGED = { until: "acknowledged" } as const
 
 const payloads = (envelopes: ReadonlyArray<Envelope.Envelope>) => envelopes.map(({ payload }) => payload)
 const unconfirmed = (events: ReadonlyArray<{ readonly type: string }>) =>
-  events.flatMap((event) => (event.type === "unconfirmed" && "unconfirmed" in event ? [event.unconfirmed] : []))
+  events.flatMap((event) =>
+    event.type === "unconfirmed" && "unconfirmed" in event ? [event.unconfirmed] : [],
+  )
 const listen = (client: HubClientService) =>
   Effect.gen(function* () {
     const heard: Array<Envelope.Envelope> = []
@@ -34,7 +36,9 @@ describe("sending", () => {
       yield* run(client.ask(ADA, "asked-volatile", 4, { reliable: false }))
       yield* client.publish("news", "item", 5)
       yield* run(client.tell(ADA, "acknowledged", 6, ACKNOWLEDGED))
-      expect(network.last.sent.slice(1).flatMap(({ type, seq }) => (type === "hub:ack" ? [] : [[type, seq]]))).toEqual([
+      expect(
+        network.last.sent.slice(1).flatMap(({ type, seq }) => (type === "hub:ack" ? [] : [[type, seq]])),
+      ).toEqual([
         ["volatile", undefined],
         ["reliable", 1],
         ["asked", 2],
@@ -58,14 +62,9 @@ describe("sending", () => {
       yield* reconnect()
       expect(hub.resumes.at(-1)).toEqual({ sessionId: "s-1", resumeToken: "t-1", lastSeq: 0 })
       // What the hub has granted, it still has; what it has not answered is asked for again.
-      expect(network.last.sent.map(({ type, payload, seq }) => (type === "n" ? [payload, seq] : type))).toEqual([
-        "hub:connect",
-        [1, 1],
-        [2, 2],
-        [3, 3],
-        "hub:subscribe",
-        [4, 4],
-      ])
+      expect(
+        network.last.sent.map(({ type, payload, seq }) => (type === "n" ? [payload, seq] : type)),
+      ).toEqual(["hub:connect", [1, 1], [2, 2], [3, 3], "hub:subscribe", [4, 4]])
       expect(payloads(hub.taken)).toEqual([1, 2, 3, 4])
       expect(events.map(({ type }) => type)).toEqual(["connected", "resumed"])
     }),
@@ -138,7 +137,9 @@ describe("sending", () => {
       const { client, hub } = yield* startReliable()
       hub.acknowledges = false
       for (let n = 0; n < 10_000; n++) yield* client.tell(ADA, "n", n, RELIABLE)
-      expect(yield* Effect.flip(client.tell(ADA, "n", 10_000, RELIABLE))).toMatchObject({ reason: "queue_full" })
+      expect(yield* Effect.flip(client.tell(ADA, "n", 10_000, RELIABLE))).toMatchObject({
+        reason: "queue_full",
+      })
       yield* client.tell(ADA, "volatile", 1)
       yield* settle
       hub.acknowledge(1)
@@ -154,7 +155,9 @@ describe("sending", () => {
       hub.acknowledges = false
       const text = "x".repeat(1_000_000)
       for (let n = 0; n < 17; n++) yield* client.tell(ADA, "n", text, RELIABLE)
-      expect(yield* Effect.flip(client.tell(ADA, "n", text, RELIABLE))).toMatchObject({ reason: "queue_full" })
+      expect(yield* Effect.flip(client.tell(ADA, "n", text, RELIABLE))).toMatchObject({
+        reason: "queue_full",
+      })
     }),
   )
 

@@ -33,7 +33,10 @@ export class MemoryStore implements Persistence {
   get messages(): ReadonlyArray<readonly [payload: unknown, seq: number | undefined]> {
     return [...this.entries].flatMap(([key, value]) => {
       if (!key.startsWith("message/")) return []
-      const { envelope, seq } = value as { readonly envelope: { readonly payload: unknown }; readonly seq?: number }
+      const { envelope, seq } = value as {
+        readonly envelope: { readonly payload: unknown }
+        readonly seq?: number
+      }
       return [[envelope.payload, seq] as const]
     })
   }

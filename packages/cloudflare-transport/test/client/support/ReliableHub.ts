@@ -4,7 +4,14 @@
  */
 import type { Envelope } from "@signal-hub/actor-core"
 import type { NotResumedReason as NotResumed, Resume as ResumeRequest } from "../../../src/protocol/index.ts"
-import { type Answer, connected, type FakeNetwork, type FakeSocket, fromHub, standardAnswer } from "./FakeNetwork.ts"
+import {
+  type Answer,
+  connected,
+  type FakeNetwork,
+  type FakeSocket,
+  fromHub,
+  standardAnswer,
+} from "./FakeNetwork.ts"
 
 export class ReliableHub {
   readonly network: FakeNetwork
@@ -116,7 +123,12 @@ export class ReliableHub {
 
   /** Says something reliably to the client. */
   deliver(type: string, payload: unknown, fields: Partial<Envelope.Envelope> = {}): Envelope.Envelope {
-    const envelope = fromHub(type, payload, { from: "@(test/ada)", to: "@(test/me)", ...fields, seq: this.#outNext++ })
+    const envelope = fromHub(type, payload, {
+      from: "@(test/ada)",
+      to: "@(test/me)",
+      ...fields,
+      seq: this.#outNext++,
+    })
     this.outbox.push(envelope)
     this.#say(envelope)
     return envelope

@@ -4,7 +4,12 @@ import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
-import { HubClient, type ClientOptions, type ConnectionState, type SessionEvent } from "../../../src/client/index.ts"
+import {
+  HubClient,
+  type ClientOptions,
+  type ConnectionState,
+  type SessionEvent,
+} from "../../../src/client/index.ts"
 import { FakeNetwork, FakePage } from "./FakeNetwork.ts"
 import { ReliableHub } from "./ReliableHub.ts"
 
@@ -73,7 +78,9 @@ export const startReliable = (options: Partial<ClientOptions> = {}) =>
     // The end of a test waits for no acknowledgements, as no time passes by then.
     yield* Effect.addFinalizer(() => Effect.sync(() => network.last.drop()))
     const events: Array<SessionEvent> = []
-    yield* Effect.forkScoped(Stream.runForEach(client.sessions, (event) => Effect.sync(() => void events.push(event))))
+    yield* Effect.forkScoped(
+      Stream.runForEach(client.sessions, (event) => Effect.sync(() => void events.push(event))),
+    )
     yield* settle
     network.last.open()
     yield* settle
