@@ -63,7 +63,10 @@ export class Journal {
       this.#orders.set(envelope.id, order)
       this.#order = Math.max(this.#order, order + 1)
     }
-    const waiting = kept.map((each): Waiting => ({ ...each, part: this.#frames.encode(each.envelope) }))
+    const waiting = kept.map(({ envelope, seq, since }): Waiting => {
+      const part = this.#frames.encode(envelope)
+      return seq === undefined ? { envelope, part, since } : { envelope, part, since, seq }
+    })
     channel.acks.through = (entries.get("taken") as number | undefined) ?? 0
     channel.session.restore(entries.get("session") as Ticket | undefined)
     channel.sender.unacknowledged.restore(waiting.filter(({ seq }) => seq !== undefined))

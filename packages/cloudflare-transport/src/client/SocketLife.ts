@@ -70,7 +70,10 @@ const meaningOf = (code: number): string =>
 
 const positive = (value: number): number | undefined => (value > 0 ? value : undefined)
 
-const withoutToken = ({ resumeToken: _, ...grant }: ResumableSession): HubSession["session"] => grant
+const withoutToken = (session: ResumableSession): HubSession["session"] => {
+  const { resumeToken: _, ...told } = session
+  return told
+}
 
 export class SocketLife {
   readonly #options: AttemptOptions

@@ -15,7 +15,7 @@ export const indexedDbPersistence = (name: string): Persistence => ({ open: () =
 
 const openDatabase = async (name: string): Promise<Store> => {
   const request = indexedDB.open(name, 1)
-  request.onupgradeneeded = () => request.result.createObjectStore(ENTRIES)
+  request.addEventListener("upgradeneeded", () => void request.result.createObjectStore(ENTRIES))
   const database = await done(request)
   const owner = crypto.randomUUID()
   const transaction = database.transaction(ENTRIES, "readwrite")
@@ -34,7 +34,7 @@ const openDatabase = async (name: string): Promise<Store> => {
       const whole = ended(transaction)
       let taken = false
       const holder = store.get(OWNER)
-      holder.onsuccess = () => {
+      holder.addEventListener("success", () => {
         if (holder.result !== owner) {
           taken = true
           return transaction.abort()
@@ -43,7 +43,7 @@ const openDatabase = async (name: string): Promise<Store> => {
           if (value === undefined) store.delete(key)
           else store.put(value, key)
         }
-      }
+      })
       await whole.catch((error: unknown) => {
         throw taken ? new StoreTaken() : error
       })
@@ -53,12 +53,14 @@ const openDatabase = async (name: string): Promise<Store> => {
 
 const done = <A>(request: IDBRequest<A>): Promise<A> =>
   new Promise((resolve, reject) => {
-    request.onsuccess = () => resolve(request.result)
-    request.onerror = () => reject(request.error)
+    request.addEventListener("success", () => resolve(request.result))
+    request.addEventListener("error", () => reject(request.error))
   })
 
 const ended = (transaction: IDBTransaction): Promise<void> =>
   new Promise((resolve, reject) => {
-    transaction.oncomplete = () => resolve()
-    transaction.onabort = () => reject(transaction.error ?? new Error("the transaction was aborted"))
+    transaction.addEventListener("complete", () => resolve())
+    transaction.addEventListener("abort", () =>
+      reject(transaction.error ?? new Error("the transaction was aborted")),
+    )
   })

@@ -17,7 +17,7 @@ const RELIABLE = { reliable: true } as const
 const payloads = (envelopes: ReadonlyArray<Envelope.Envelope>) => envelopes.map(({ payload }) => payload)
 
 /** Processes on one network, that share a store. */
-const world = Effect.gen(function* () {
+const world = Effect.sync(() => {
   const network = new FakeNetwork()
   const hub = new ReliableHub(network)
   const store = new MemoryStore()
