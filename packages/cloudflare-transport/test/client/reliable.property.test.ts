@@ -16,7 +16,7 @@ const BOB = "@(test/bob)"
 
 type Step =
   | { readonly do: "tell" | "ask" | "hear"; readonly to: typeof ADA | typeof BOB }
-  | { readonly do: "cut" | "drop" | "open" | "acknowledge" | "hold" | "gap" | "pause" | "resume" }
+  | { readonly do: "cut" | "drop" | "open" | "acknowledge" | "hold" | "gap" | "repeat" | "pause" | "resume" }
   | { readonly do: "wait"; readonly ms: number }
 
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -27,7 +27,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 4,
     arbitrary: fc.record({
-      do: fc.constantFrom("cut", "drop", "open", "acknowledge", "hold", "gap", "pause", "resume"),
+      do: fc.constantFrom("cut", "drop", "open", "acknowledge", "hold", "gap", "repeat", "pause", "resume"),
     }),
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("wait"), ms: fc.nat(600) }) },
@@ -82,6 +82,9 @@ const play = (steps: ReadonlyArray<Step>, stored: boolean) =>
               hub.deliver("n", said++)
               network.last.readyState = 1
             }
+            break
+          case "repeat":
+            hub.repeat()
             break
           case "pause":
             network.last.say("hub:pause", { actorAddress: ADA, reason: "slow_consumer" })

@@ -27,6 +27,7 @@ export class ReliableHub {
   /** What the client is to get, until it acknowledges it. */
   outbox: Array<Envelope.Envelope> = []
   #outNext = 1
+  #delivered: Array<Envelope.Envelope> = []
   /** Whether what is taken is acknowledged at once. */
   acknowledges = true
   /** Says why a session is not resumed; `"forbidden"` refuses. */
@@ -88,6 +89,7 @@ export class ReliableHub {
       this.inSeq = 0
       this.#outNext = 1
       this.outbox = []
+      this.#delivered = []
     }
     this.token = `t-${++this.epoch}`
     queueMicrotask(() => {
@@ -130,8 +132,14 @@ export class ReliableHub {
       seq: this.#outNext++,
     })
     this.outbox.push(envelope)
+    this.#delivered.push(envelope)
     this.#say(envelope)
     return envelope
+  }
+
+  /** Says again what it said reliably in this session. */
+  repeat(): void {
+    for (const envelope of this.#delivered) this.#say(envelope)
   }
 
   /** From now on nothing passes; the client doesn't know yet. */
