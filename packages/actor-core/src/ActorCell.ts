@@ -25,7 +25,8 @@ import { Incarnation } from "./Incarnation.ts"
 import { Inbox, type Taken } from "./Inbox.ts"
 import type { MessageQueue } from "./Mailbox.ts"
 import { type Addressed, EXPIRED, type Message, NOT_ACTIVATED, TERMINATED } from "./Message.ts"
-import type * as Protocol from "./Protocol.ts"
+import { outsideProtocol } from "./Outbound.ts"
+import * as Protocol from "./Protocol.ts"
 import type { Runtime } from "./Runtime.ts"
 import * as Signal from "./Signal.ts"
 import type { Failure, Restarts } from "./Supervision.ts"
@@ -256,6 +257,10 @@ export class ActorCell extends Turns implements Addressed, Runnable {
     if (message.source !== null && message.source !== this.incarnation) return
     if (message.deadline !== Infinity && this.runtime.now() >= message.deadline) {
       return this.drop("expired", message, EXPIRED)
+    }
+    // The compiler was kept from seeing the name: that is its sender's fault, not this actor's.
+    if (Protocol.find(this.protocol, message.name) === undefined) {
+      return this.drop("unknown_message", message, outsideProtocol(this.protocol, message.name, "tell")!)
     }
     message.state = "taken"
     this.runtime.metrics?.began(this, message)

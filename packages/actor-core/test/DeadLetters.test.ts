@@ -1,10 +1,14 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import * as ActorSystem from "../src/ActorSystem.ts"
+import * as Behavior from "../src/Behavior.ts"
 import { DeadLetterOffice } from "../src/DeadLetters.ts"
 import * as DeadLetterStream from "../src/DeadLetterStream.ts"
 import { NO_METADATA, type Envelope } from "../src/Envelope.ts"
+import * as Protocol from "../src/Protocol.ts"
 
 const envelope = (id: string): Envelope => ({
   id,
@@ -77,5 +81,41 @@ describe("dead letters", () => {
       expect([...read].map((letter) => letter.envelope.id)).toEqual(["1", "2", "3"])
       expect([...(yield* Stream.runCollect(DeadLetterStream.stream(office)))]).toEqual([])
     }),
+  )
+})
+
+describe("what is sent through a cast", () => {
+  const Counter = Protocol.make("counter", {
+    add: Protocol.tell({ payload: Schema.Number }),
+    total: Protocol.ask({ success: Schema.Number }),
+  })
+
+  it.effect.each(["nope", "constructor", "__proto__", "toString"])(
+    'a tell "%s" is a dead letter, unknown_message, and the actor goes on as it was',
+    (name) =>
+      Effect.gen(function* () {
+        const system = yield* ActorSystem.make()
+        let starts = 0
+        const begin = () => {
+          starts++
+          return 0
+        }
+        const behavior = Behavior.state(Counter, begin, {
+          add: (total, n) => total + n,
+          total: (total, _, context) => {
+            context.reply(total)
+            return total
+          },
+        })
+        const ref = yield* system.spawn(behavior)
+        ref.tell("add", 1)
+        ref.tell(name as never, 1 as never)
+        ref.tell("add", 1)
+        expect(yield* ref.ask("total", undefined)).toBe(2)
+        expect(system.deadLetters.counts).toEqual({ unknown_message: 1 })
+        const refused = yield* Effect.flip(ref.ask(name as never, undefined as never))
+        expect(refused).toMatchObject({ code: "unknown_message" })
+        expect(starts).toBe(1)
+      }),
   )
 })
