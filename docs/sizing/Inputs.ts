@@ -171,7 +171,7 @@ export const INPUTS: Inputs = {
     gatewayRowsOnce: 32,
     rowsReadAConnect: 40,
     rowsReadAWakeUp: 26,
-    hubBytes: 90_112,
+    hubBytes: 94_208,
     gatewayBytes: 94_208,
   },
   assumed: {

@@ -10,7 +10,7 @@ export { namespaces, type Reach } from "./durable/Reach.ts"
 export type { DurableActorOptions } from "./durable/DurableActorOptions.ts"
 export { Directory } from "./gateway/Directory.ts"
 export type { GatewayEnv } from "./gateway/GatewayEnv.ts"
-export type { RoutedMessage, Route, RouteFunction, Routes } from "./gateway/RoutingTable.ts"
+export type { Addresses, RoutedMessage, Route, RouteFunction, Routes } from "./gateway/RoutingTable.ts"
 export type {
   ActorRpc,
   Answer,
@@ -31,4 +31,4 @@ export { type HubEnv } from "./worker/HubEnv.ts"
 export { hubWorker } from "./worker/HubWorker.ts"
 export { ActorCallFailed, type ActorCalls } from "./worker/ActorCalls.ts"
 export { type Gateway, type GatewaySetup, makeGateway } from "./worker/makeGateway.ts"
-export { type Hub, makeHub } from "./worker/makeHub.ts"
+export { type Hub, type HubSetup, makeHub } from "./worker/makeHub.ts"

@@ -7,7 +7,7 @@ import type { Address } from "@signal-hub/actor-core"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
-import type { GatewayEnv } from "./GatewayEnv.ts"
+import type { HubEnv } from "../worker/HubEnv.ts"
 import type { RoutingTable } from "./RoutingTable.ts"
 import { runRoute } from "./RouteCalls.ts"
 import {
@@ -43,7 +43,7 @@ interface Options<Env> {
 type AnyMethod = (...args: ReadonlyArray<unknown>) => Promise<unknown>
 type Stub = { readonly [method: string]: AnyMethod }
 
-export class Calls<Env extends GatewayEnv> implements Remote {
+export class Calls<Env extends HubEnv> implements Remote {
   readonly #options: Options<Env>
 
   constructor(options: Options<Env>) {
@@ -92,12 +92,13 @@ export class Calls<Env extends GatewayEnv> implements Remote {
 
   #once(kind: keyof Kinds, name: string, method: string, args: ReadonlyArray<unknown>): Promise<unknown> {
     const { env } = this.#options
-    if (kind === "topic") return callStub(env.TOPIC_HUB.getByName(name), method, args)
-    if (kind === "directory") return callStub(env.DIRECTORY.getByName(name), method, args)
+    // Only gateways call these, and addresses lead to gateways only where there are any.
+    if (kind === "topic") return callStub(env.TOPIC_HUB!.getByName(name), method, args)
+    if (kind === "directory") return callStub(env.DIRECTORY!.getByName(name), method, args)
     const destination = this.#options.table.destination(name)
     switch (destination.kind) {
       case "gateway":
-        return callStub(env.SESSION_GATEWAY.getByName(name), method, args)
+        return callStub(env.SESSION_GATEWAY!.getByName(name), method, args)
       case "nowhere":
         return Promise.resolve(withoutActor(method, args, name))
       case "function":
@@ -111,6 +112,9 @@ export class Calls<Env extends GatewayEnv> implements Remote {
         const namespace = binding(env, destination.binding) as DurableObjectNamespace
         return callStub(namespace.getByName(destination.name), method, args)
       }
+      case "hub":
+        if (!isActors(method)) return Promise.resolve(withoutActor(method, args, name))
+        return callStub(env.SIGNAL_HUB.getByName(destination.name), method, args)
       case "service":
         if (!isActors(method)) return Promise.resolve(withoutActor(method, args, name))
         return callStub(binding(env, destination.binding), method, args)

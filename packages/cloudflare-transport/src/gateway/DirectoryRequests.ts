@@ -5,7 +5,7 @@ import { HUB_ADDRESS } from "../protocol/HubMessage.ts"
 import { discovered, readDiscovery, readListing } from "../hub/RegistryRequests.ts"
 import type { Handler } from "../hub/Requests.ts"
 import { Later } from "../hub/Requests.ts"
-import { refusalOf } from "./GatewayRequests.ts"
+import { refusalOf } from "./NeighborRequests.ts"
 import type { Outside } from "./Outside.ts"
 import { Pending, whenAll } from "./Pending.ts"
 import {

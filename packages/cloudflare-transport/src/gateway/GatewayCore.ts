@@ -1,69 +1,16 @@
-/**
- * The gateway of one identity, sans I/O: the core of a hub for what happens on its sockets, and what other
- * objects call it for.
- */
-import type { Address, Envelope } from "@signal-hub/actor-core"
-import { failAsk } from "../hub/AskEnds.ts"
-import { HubCore } from "../hub/HubCore.ts"
-import { errorEnvelope } from "../protocol/HubEnvelope.ts"
-import { provisionalAddress } from "../protocol/HubMessage.ts"
+/** The gateway of one identity, sans I/O: what other gateways and the directory ask it, beside all else. */
+import type { Address } from "@signal-hub/actor-core"
+import { ActorsCore } from "./ActorsCore.ts"
 import type { GatewayHost } from "./GatewayHost.ts"
-import { take } from "./Incoming.ts"
 import { Outside } from "./Outside.ts"
-import type { Batch, Outcome } from "./Rpc.ts"
 
-export class GatewayCore {
-  /** What sockets and the alarm are for. */
-  readonly hub: HubCore
-  readonly #outside: Outside
+export class GatewayCore extends ActorsCore {
   readonly #host: GatewayHost
 
   /** `armedAt`: for when the alarm is armed already, epoch milliseconds. */
   constructor(host: GatewayHost, armedAt: number | null) {
+    super(host, armedAt, (hub) => new Outside(hub, host))
     this.#host = host
-    let outside: Outside | undefined
-    this.hub = new HubCore(host, armedAt, (state) => (outside = new Outside(state, host)))
-    this.#outside = outside!
-  }
-
-  deliver(batch: Batch): ReadonlyArray<Outcome> {
-    return take(this.hub.state, this.#outside, batch, this.#host.now())
-  }
-
-  /** Asks for who has no address; `done` is told the answer once, be it a failure. */
-  request(asked: Envelope.Envelope, timeout: number, done: (answer: Envelope.Envelope) => void): void {
-    const { state } = this.hub
-    const now = this.#host.now()
-    const from = provisionalAddress(crypto.randomUUID())
-    const envelope: Envelope.Envelope = { ...asked, from, pattern: "ask", correlationId: null }
-    const end = (answer: Envelope.Envelope): void => {
-      detach()
-      cancel()
-      done(answer)
-    }
-    const detach = this.#outside.outbound.attend(from, end)
-    const cancel = this.#host.later(timeout, () => {
-      const message = `${asked.to} did not answer within ${timeout} ms`
-      end(errorEnvelope(null, from, "timeout", message, this.#host.now(), asked.id))
-    })
-    const target = state.resolve(asked.to, now)
-    const ask = state.asks.open(from, from, asked.id, asked.to, target?.id ?? asked.to, timeout, false, now)
-    state.askTimer.watch(ask)
-    if (target === undefined) this.#outside.outbound.ask(envelope, this.#host.identity, timeout, now)
-    else if (!state.deliver(target, envelope, now)) {
-      failAsk(state, ask, "actor_terminated", asked.to, now, `${asked.to} has lost its connection`)
-    }
-  }
-
-  watch(target: Address.Address, watcher: Address.Address): boolean {
-    const { registry, watches } = this.hub.state
-    const isThere = registry.holder(target, this.#host.now()) !== undefined
-    if (isThere) watches.addWatcher(target, watcher)
-    return isThere
-  }
-
-  unwatch(target: Address.Address, watcher: Address.Address): void {
-    this.hub.state.watches.removeWatcher(target, watcher)
   }
 
   hasSession(): boolean {

@@ -1,6 +1,6 @@
 /**
- * What other objects deliver to a gateway. Whoever calls is code of this deployment, and has enforced
- * `from`; what it says of asks, subscriptions and watches holds only where this gateway knows of them.
+ * What other objects deliver to a hub or a gateway. Whoever calls is code of this deployment, and has enforced
+ * `from`; what it says of asks, subscriptions and watches holds only where this object knows of them.
  */
 import type { Envelope } from "@signal-hub/actor-core"
 import { deliverCopy } from "../hub/Backpressure.ts"
@@ -10,14 +10,14 @@ import { moveAway } from "../hub/IdentityClaim.ts"
 import { HUB_ADDRESS, type TerminatedReason } from "../protocol/HubMessage.ts"
 import { messageId } from "../protocol/MessageId.ts"
 import * as Fields from "../hub/Fields.ts"
-import type { Outside } from "./Outside.ts"
+import type { Neighbors } from "./Neighbors.ts"
 import { type Batch, type Delivery, type Outcome, TAKEN } from "./Rpc.ts"
 
 /** Takes each delivery, in order. */
-export const take = (hub: HubState, outside: Outside, batch: Batch, now: number): ReadonlyArray<Outcome> =>
-  batch.deliveries.map((delivery) => takeOne(hub, outside, delivery, now))
+export const take = (hub: HubState, neighbors: Neighbors, batch: Batch, now: number): ReadonlyArray<Outcome> =>
+  batch.deliveries.map((delivery) => takeOne(hub, neighbors, delivery, now))
 
-const takeOne = (hub: HubState, outside: Outside, delivery: Delivery, now: number): Outcome => {
+const takeOne = (hub: HubState, neighbors: Neighbors, delivery: Delivery, now: number): Outcome => {
   const { envelope, topic } = delivery
   if (topic !== undefined) return fromTopic(hub, envelope, topic, now)
   if (envelope.from === HUB_ADDRESS && envelope.type === "hub:terminated") {
@@ -27,18 +27,18 @@ const takeOne = (hub: HubState, outside: Outside, delivery: Delivery, now: numbe
     return superseded(hub, envelope, now)
   }
   if (envelope.pattern === "tell" && envelope.correlationId !== null) {
-    correlated(hub, outside, envelope, envelope.correlationId, now)
+    correlated(hub, neighbors, envelope, envelope.correlationId, now)
     return TAKEN
   }
-  return forActor(hub, outside, delivery, now)
+  return forActor(hub, neighbors, delivery, now)
 }
 
 /** A tell or an ask, for a session here: its identity, or another address that it holds. */
-const forActor = (hub: HubState, outside: Outside, { envelope, ask }: Delivery, now: number): Outcome => {
+const forActor = (hub: HubState, neighbors: Neighbors, { envelope, ask }: Delivery, now: number): Outcome => {
   const { to } = envelope
   const target = hub.resolve(to, now)
   if (target === undefined) {
-    if (to !== outside.host.identity) return { status: "elsewhere" }
+    if (!neighbors.place.isHome(to)) return { status: "elsewhere" }
     return { status: "refused", code: "unknown_actor", message: `there is no actor at ${to}` }
   }
   if (hub.sessions.connectionOf(target)?.flow.slow === true) {
@@ -50,7 +50,7 @@ const forActor = (hub: HubState, outside: Outside, { envelope, ask }: Delivery, 
   if (ask === undefined) return TAKEN
   const from = envelope.from as typeof to
   const known = hub.asks.get(from, envelope.id)
-  if (known !== undefined && ask.home === outside.host.identity) {
+  if (known !== undefined && neighbors.place.isHome(ask.home)) {
     // It was asked here, and was forwarded until it came back.
     hub.asks.forward(known, to, target.id)
     return TAKEN
@@ -66,13 +66,13 @@ const forActor = (hub: HubState, outside: Outside, { envelope, ask }: Delivery, 
 /** An envelope about an ask: for who was asked, a cancel or more demand; for who asked, its answer. */
 const correlated = (
   hub: HubState,
-  outside: Outside,
+  neighbors: Neighbors,
   envelope: Envelope.Envelope,
   askId: string,
   now: number,
 ): void => {
   const { from, to, type } = envelope
-  if (from === HUB_ADDRESS && type === "hub:forwarded") return forwarded(hub, outside, envelope, askId, now)
+  if (from === HUB_ADDRESS && type === "hub:forwarded") return forwarded(hub, neighbors, envelope, askId, now)
   if (type === "actor:cancel" || type === "actor:demand") {
     const open = from === "" ? undefined : hub.asks.get(from, askId)
     const session = open === undefined ? undefined : hub.sessions.byId(open.targetSession)
@@ -85,13 +85,13 @@ const correlated = (
   if (open === undefined || !isElsewhere(open.targetSession)) {
     return hub.deadLetter(envelope, "no_such_ask", now)
   }
-  outside.outbound.answered(open, envelope, now)
+  neighbors.outbound.answered(open, envelope, now)
 }
 
 /** Who was asked has handed the ask on. Where it is over meanwhile, the new holder may stop. */
 const forwarded = (
   hub: HubState,
-  outside: Outside,
+  neighbors: Neighbors,
   { to, payload }: Envelope.Envelope,
   askId: string,
   now: number,
@@ -112,7 +112,7 @@ const forwarded = (
     ttl: null,
     signature: null,
   }
-  outside.send(cancel, now)
+  neighbors.send(cancel, now)
 }
 
 /** A publication, or who joined and left: for a session that is subscribed still. */

@@ -1,7 +1,7 @@
 /**
- * Envelopes that leave a gateway for other objects, a lane for each address. Finds the object that serves
- * an address: the one named by it, else the one that the directory says. What is refused there is told to whoever
- * sent it, typed.
+ * Envelopes that leave a hub or a gateway for other objects, a lane for each address and each who sends
+ * there. Finds the object that serves an address: the one named by it, else the one that the directory says.
+ * What is refused there is told to whoever sent it, typed.
  */
 import { type Address, AnswerStream, type Envelope } from "@signal-hub/actor-core/vocabulary"
 import type { Claims } from "../auth/Claims.ts"
@@ -11,8 +11,10 @@ import { isElsewhere } from "../hub/Elsewhere.ts"
 import type { HubState } from "../hub/HubState.ts"
 import { errorEnvelope, hubEnvelope } from "../protocol/HubEnvelope.ts"
 import { messageId } from "../protocol/MessageId.ts"
-import type { GatewayHost } from "./GatewayHost.ts"
+import { addressOf, type Session } from "../session/Session.ts"
+import type { NeighborsHost } from "./GatewayHost.ts"
 import { Lanes } from "./Lanes.ts"
+import type { Place } from "./Place.ts"
 import { CallFailed, type Caller, type Delivery, type Outcome, type RefusalCode } from "./Rpc.ts"
 import { shardOf } from "./Shards.ts"
 
@@ -23,6 +25,8 @@ const MOST_HINTS = 1_000
 
 interface Item {
   readonly delivery: Delivery
+  /** The address here on whose behalf it leaves. */
+  readonly sender: Address.Address
   /** When it is too late to deliver, epoch milliseconds. */
   readonly until: number
 }
@@ -35,19 +39,21 @@ export interface Undelivered {
 
 export class Outbound {
   readonly #hub: HubState
-  readonly #host: GatewayHost
+  readonly #host: NeighborsHost
+  readonly #place: Place
   readonly #lanes: Lanes<Item, Outcome>
   /** The objects that serve addresses which are not their own names. */
   readonly #hints = new Map<string, Address.Address>()
   /** Whoever asks without an address, by the one that it was given: a Worker that waits for its call's end. */
   readonly #callers = new Map<Address.Address, (answer: Envelope.Envelope) => void>()
 
-  constructor(hub: HubState, host: GatewayHost) {
+  constructor(hub: HubState, host: NeighborsHost, place: Place) {
     this.#hub = hub
     this.#host = host
+    this.#place = place
     const { maxLane } = host.limits
     this.#lanes = new Lanes({
-      call: (to, items, done) => this.#call(to as Address.Address, items, done),
+      call: (_, items, done) => this.#call(items, done),
       defer: host.defer,
       maxItems: 256,
       maxWaiting: maxLane,
@@ -68,19 +74,34 @@ export class Outbound {
     })
   }
 
-  /** An ask, of which the answer goes to `home`. One that is not delivered fails there. */
-  ask(envelope: Envelope.Envelope, home: Address.Address, timeout: number, now: number): void {
+  /**
+   * An ask, of which the answer goes to `home`. One that is not delivered fails there. `sender`: who here
+   * sends it on.
+   */
+  ask(
+    envelope: Envelope.Envelope,
+    home: Address.Address,
+    timeout: number,
+    now: number,
+    sender = envelope.from as Address.Address,
+  ): void {
     const delivery: Delivery = { envelope, ask: { home, timeout } }
-    this.deliver(delivery, now, (failed) => {
+    const done = (failed: Undelivered | undefined): void => {
       if (failed !== undefined) this.#askFailed(envelope, home, failed)
-    })
+    }
+    this.deliver(delivery, now, done, sender)
   }
 
   /** Puts a delivery in line; `done` is told whether it was taken. */
-  deliver(delivery: Delivery, now: number, done: (failed: Undelivered | undefined) => void): void {
+  deliver(
+    delivery: Delivery,
+    now: number,
+    done: (failed: Undelivered | undefined) => void,
+    sender = delivery.envelope.from as Address.Address,
+  ): void {
     const { envelope } = delivery
     const until = envelope.ttl === null ? Number.POSITIVE_INFINITY : now + envelope.ttl
-    this.#lanes.push(envelope.to, { delivery, until }, (outcome) => {
+    this.#lanes.push(this.#laneOf(sender, envelope.to), { delivery, sender, until }, (outcome) => {
       if (outcome instanceof CallFailed) return done(outcome)
       if (outcome.status === "refused") return done(outcome)
       done(undefined)
@@ -97,18 +118,25 @@ export class Outbound {
     return () => void this.#callers.delete(address)
   }
 
+  /** Whether a caller without an address has this one. */
+  attends(address: string): boolean {
+    return this.#callers.has(address as Address.Address)
+  }
+
+  /** All of a lane is for one address, and on behalf of one session. */
   #call(
-    to: Address.Address,
     items: ReadonlyArray<Item>,
     done: (outcomes: ReadonlyArray<Outcome> | CallFailed) => void,
   ): void {
     const now = this.#host.now()
+    const { delivery, sender } = items[0]!
+    const to = delivery.envelope.to as Address.Address
     const outcomes: Array<Outcome> = items.map(({ until }) => (until <= now ? EXPIRED : UNKNOWN))
     const going = [...items.keys()].filter((at) => items[at]!.until > now)
     const next = (at: Address.Address, going: ReadonlyArray<number>, hop: number): void => {
       if (going.length === 0) return done(outcomes)
       const deliveries = going.map((index) => items[index]!.delivery)
-      const batch = { caller: this.#caller(), deliveries }
+      const batch = { caller: this.#caller(sender), deliveries }
       this.#host.call("address", at, "deliver", [batch], false, (results) => {
         if (results instanceof CallFailed) {
           for (const index of going) outcomes[index] = { status: "refused", ...results }
@@ -141,9 +169,24 @@ export class Outbound {
     if (this.#hints.size > MOST_HINTS) this.#hints.delete(this.#hints.keys().next().value!)
   }
 
-  #caller(): Caller {
-    const session = this.#hub.sessions.byIdentity(this.#host.identity)
-    return { home: this.#host.identity, claims: visible(session?.claims ?? null) }
+  /** The session here that the address is of. A gateway has but one, whatever addresses that has. */
+  #sessionOf(sender: Address.Address): Session | undefined {
+    const home = this.#place.homeOf(sender)
+    return this.#hub.sessions.byIdentity(home) ?? this.#hub.resolve(sender, this.#host.now())
+  }
+
+  /** One session's messages to one address leave in their order, whichever of its addresses they are from. */
+  #laneOf(sender: Address.Address, to: string): string {
+    const home = this.#place.homeOf(sender)
+    // The same for all that leave a gateway.
+    if (home !== sender || this.#hub.sessions.byIdentity(sender) !== undefined) return `${home} ${to}`
+    const session = this.#hub.resolve(sender, this.#host.now())
+    return `${session === undefined ? home : addressOf(session)} ${to}`
+  }
+
+  #caller(sender: Address.Address): Caller {
+    const session = this.#sessionOf(sender)
+    return { home: this.#place.homeOf(sender), claims: visible(session?.claims ?? null) }
   }
 
   #askFailed(envelope: Envelope.Envelope, home: Address.Address, { code, message }: Undelivered): void {
@@ -208,14 +251,14 @@ export class Outbound {
   }
 
   #openAsk({ from, id, to }: Envelope.Envelope, home: Address.Address): Ask | "elsewhere" | undefined {
-    if (home !== this.#host.identity) return "elsewhere"
+    if (!this.#place.isHome(home)) return "elsewhere"
     const ask = this.#hub.asks.get(from as Address.Address, id)
     return ask?.target === to ? ask : undefined
   }
 
   #tellSender(envelope: Envelope.Envelope, { message }: Undelivered): void {
-    const session = this.#hub.sessions.byIdentity(this.#host.identity)
     const to = envelope.from as Address.Address
+    const session = this.#sessionOf(to)
     if (session !== undefined) {
       this.#hub.refuse(session, to, "queue_full", message, envelope, this.#host.now())
     }

@@ -29,8 +29,8 @@ const answered = async <Env>(
 ): Promise<void> => {
   // About an ask that is answered when its call ends: a function can't be stopped.
   if (envelope.correlationId !== null) return
-  const { from, to, type, payload, metadata } = envelope
-  const message = { from: from as Address.Address, to, type, payload, isAsk: ask !== undefined, metadata }
+  const { from, to, type, payload, pattern, metadata } = envelope
+  const message = { from: from as Address.Address, to, type, payload, isAsk: pattern === "ask", metadata }
   const reply = (kind: string, given: unknown): void => {
     if (ask === undefined) return
     const deliveries = [{ envelope: answerTo(envelope, kind, given) }]

@@ -1,6 +1,7 @@
 /**
  * Where addresses lead: by their first segment, to what the deployment says in code, and to nothing else.
- * What the table does not name is the identity of a client, served by the gateway of that name.
+ * What the table does not name is the identity of a client, served by the gateway of that name; seen from a
+ * hub, it is an actor of that hub.
  */
 import { Address } from "@signal-hub/actor-core"
 import { isReserved } from "../protocol/HubMessage.ts"
@@ -37,12 +38,25 @@ export type Route<Env> =
   | { readonly namespace: Namespaces<Env> }
   /** A Worker that serves all addresses of the type. */
   | { readonly service: Services<Env> }
-  /** A function that runs in the sender's gateway. */
+  /** A function that runs in the sender's object. */
   | { readonly run: RouteFunction<Env> }
+  /** Clients of the hub of this name, or of the one that the function names for an address. */
+  | { readonly hub: string | ((address: Address.Address) => string) }
 
 /** Routes by the first segment of an address. */
 export interface Routes<Env> {
   readonly [type: string]: Route<Env>
+}
+
+/** Which addresses a deployment has. The same declaration serves its hubs and its gateways. */
+export interface Addresses<Env> {
+  /** Where addresses lead, by their first segment. */
+  readonly routes?: Routes<Env>
+  /**
+   * The only first segments that identities of gateways have. Absent: all that are no routes, as far as
+   * gateways are concerned; no hub reaches a gateway then.
+   */
+  readonly identities?: ReadonlyArray<string>
 }
 
 /** Where an address leads. */
@@ -51,6 +65,7 @@ export type Destination<Env> =
   | { readonly kind: "namespace"; readonly binding: string; readonly name: string }
   | { readonly kind: "service"; readonly binding: string }
   | { readonly kind: "function"; readonly run: RouteFunction<Env> }
+  | { readonly kind: "hub"; readonly name: string }
   | { readonly kind: "nowhere" }
 
 const NOWHERE = { kind: "nowhere" } as const
@@ -61,8 +76,7 @@ export class RoutingTable<Env> {
   readonly #routes: ReadonlyMap<string, Route<Env>>
   readonly #identities: ReadonlySet<string> | undefined
 
-  /** `identities`: the only first segments that identities have; all that are no routes where absent. */
-  constructor(routes: Routes<Env> = {}, identities?: ReadonlyArray<string>) {
+  constructor({ identities, routes = {} }: Addresses<Env> = {}) {
     for (const type of Object.keys(routes)) {
       if (!Address.isAddress(`@(${type}/x)`) || type.includes("/") || isReserved(`@(${type}/x)`)) {
         throw new Error(`"${type}" is no type of addresses: it must be one segment, and not reserved`)
@@ -74,20 +88,41 @@ export class RoutingTable<Env> {
 
   destination(address: string): Destination<Env> {
     if (!Address.isAddress(address) || isReserved(address)) return NOWHERE
-    const path = address.slice(2, -1)
-    const slash = path.indexOf("/")
-    const type = path.slice(0, slash)
+    const type = typeOf(address)
     const route = this.#routes.get(type)
     if (route === undefined) {
       return this.#identities === undefined || this.#identities.has(type) ? GATEWAY : NOWHERE
     }
     if ("run" in route) return { kind: "function", run: route.run }
     if ("service" in route) return { kind: "service", binding: String(route.service) }
-    return { kind: "namespace", binding: String(route.namespace), name: path.slice(slash + 1) }
+    if ("hub" in route) return hubNamed(typeof route.hub === "string" ? route.hub : route.hub(address))
+    const name = address.slice(type.length + 3, -1)
+    return { kind: "namespace", binding: String(route.namespace), name }
   }
 
-  /** Whether the address may be an identity. */
+  /** Whether the address may be an identity of a gateway. */
   isIdentity(address: string): boolean {
     return this.destination(address).kind === "gateway"
   }
+
+  /** Whether the table says where the address leads: to this hub. */
+  leadsToHub(hub: string, address: string): boolean {
+    const destination = this.destination(address)
+    return destination.kind === "hub" && destination.name === hub
+  }
+
+  /** Whether the address is one of this hub's own: the table says so, or says nothing of it. */
+  isOfHub(hub: string, address: Address.Address): boolean {
+    const type = typeOf(address)
+    const isNamed = this.#routes.has(type) || this.#identities?.has(type) === true
+    return !isNamed || this.leadsToHub(hub, address)
+  }
 }
+
+const typeOf = (address: Address.Address): string => address.slice(2, address.indexOf("/"))
+
+const HUB_NAME = /^[A-Za-z0-9_-]{1,64}$/
+
+/** A name that no hub can have leads nowhere. */
+const hubNamed = (name: string): typeof NOWHERE | { readonly kind: "hub"; readonly name: string } =>
+  HUB_NAME.test(name) ? { kind: "hub", name } : NOWHERE

@@ -1,15 +1,12 @@
-/** The Durable Object of one identity: `GatewayCore` in its shell, and what other objects may call. */
-import type { Address, Envelope } from "@signal-hub/actor-core"
+/** The Durable Object of one identity: `GatewayCore` in its shell. */
+import type { Address } from "@signal-hub/actor-core"
 import type { VerifyToken } from "../auth/Authentication.ts"
-import type { HubCore } from "../hub/HubCore.ts"
-import { HubShell } from "../hub/HubShell.ts"
-import { Calls } from "./Calls.ts"
+import { ActorsShell } from "./ActorsShell.ts"
 import { GatewayCore } from "./GatewayCore.ts"
 import { type GatewayEnv, gatewayLimitsOf } from "./GatewayEnv.ts"
-import type { GatewayHost } from "./GatewayHost.ts"
-import { migrateNotices } from "./GatewaySchema.ts"
+import { gatewayPlace } from "./Place.ts"
 import { RoutingTable } from "./RoutingTable.ts"
-import { type Batch, type GatewayRpc, type Outcome, TAKEN } from "./Rpc.ts"
+import type { GatewayRpc } from "./Rpc.ts"
 
 export interface GatewayOptions<Env> {
   /** Where addresses lead; without it all are identities. */
@@ -18,108 +15,34 @@ export interface GatewayOptions<Env> {
   readonly verify?: VerifyToken
 }
 
-const soon = Promise.resolve()
-
 export class SessionGateway<Env extends GatewayEnv = GatewayEnv>
-  extends HubShell<GatewayCore, Env>
+  extends ActorsShell<GatewayCore, Env>
   implements GatewayRpc
 {
-  readonly #host: GatewayHost
   readonly #identity: Address.Address
 
   constructor(ctx: DurableObjectState, env: Env, options: GatewayOptions<Env> = {}) {
-    // Tokens open gateways with the hub that they open where they name none.
-    super(ctx, env, { verify: options.verify, limits: gatewayLimitsOf(env), name: "default" })
     const identity = ctx.id.name as Address.Address
-    this.#identity = identity
-    const run = (task: () => void): void => this.run(task)
-    const table = options.table ?? new RoutingTable<Env>()
-    const calls = new Calls<Env>({
-      env,
-      table,
-      callTimeout: this.host.limits.callTimeout,
-      later: this.host.later,
-      run,
-      answer: (home, batch) => {
-        if (home === identity) run(() => void this.core.deliver(batch))
-        else calls.call("address", home, "deliver", [batch], false, () => {})
-      },
-      log: (event, fields) => this.host.log("warn", event, fields),
+    super(ctx, env, {
+      verify: options.verify,
+      limits: gatewayLimitsOf(env),
+      // Tokens open gateways with the hub that they open where they name none.
+      name: "default",
+      table: options.table ?? new RoutingTable<Env>(),
+      place: gatewayPlace(identity),
     })
-    this.#host = {
-      ...this.host,
-      identity,
-      isIdentity: (address) => table.isIdentity(address),
-      call: (kind, name, method, args, repeat, done) => {
-        const { core } = this
-        calls.call(kind, name, method, args, repeat, (result) => {
-          // A core that failed meanwhile has no say any more.
-          if (this.core === core) done(result)
-        })
-      },
-      // Half as dear as the platform's `queueMicrotask`.
-      defer: (task) => void soon.then(() => run(task)),
-    }
-  }
-
-  protected override migrate(version: number): void {
-    // First, as after the others nobody looks for it any more.
-    migrateNotices(this.host.sql)
-    super.migrate(version)
+    this.#identity = identity
   }
 
   protected override start(armedAt: number | null): GatewayCore {
-    return new GatewayCore(this.#host, armedAt)
-  }
-
-  protected override hubOf({ hub }: GatewayCore): HubCore {
-    return hub
-  }
-
-  async deliver(batch: Batch): Promise<ReadonlyArray<Outcome>> {
-    if (this.isFresh) return batch.deliveries.map((delivery) => nobody(delivery, this.#identity))
-    return this.#served((core) => core.deliver(batch))
-  }
-
-  request(envelope: Envelope.Envelope, timeout: number): Promise<Envelope.Envelope> {
-    return new Promise((answered) => this.run(() => this.core.request(envelope, timeout, answered)))
-  }
-
-  async watch(target: Address.Address, watcher: Address.Address): Promise<boolean> {
-    return !this.isFresh && this.#served((core) => core.watch(target, watcher))
-  }
-
-  async unwatch(target: Address.Address, watcher: Address.Address): Promise<void> {
-    if (!this.isFresh) this.#served((core) => core.unwatch(target, watcher))
+    return new GatewayCore({ ...this.neighbors, identity: this.#identity }, armedAt)
   }
 
   async hasSession(): Promise<boolean> {
-    return !this.isFresh && this.#served((core) => core.hasSession())
+    return !this.isFresh && this.served((core) => core.hasSession())
   }
 
   async leases(addresses: ReadonlyArray<Address.Address>): Promise<ReadonlyArray<number | null>> {
-    return this.isFresh ? addresses.map(() => null) : this.#served((core) => core.leases(addresses))
+    return this.isFresh ? addresses.map(() => null) : this.served((core) => core.leases(addresses))
   }
-
-  /** What a call gives; what it is to send leaves with it. */
-  #served<A>(work: (core: GatewayCore) => A): A {
-    try {
-      return work(this.core)
-    } catch (error) {
-      this.failed(error, null)
-      throw error
-    } finally {
-      this.bridge.flush()
-    }
-  }
-}
-
-/** What an object says in which nobody ever was: it needs no tables for that. */
-const nobody = ({ envelope, topic }: Batch["deliveries"][number], identity: Address.Address): Outcome => {
-  if (topic !== undefined) {
-    return { status: "refused", code: "not_subscribed", message: `nobody is subscribed to "${topic}"` }
-  }
-  if (envelope.correlationId !== null || envelope.type.startsWith("hub:")) return TAKEN
-  if (envelope.to !== identity) return { status: "elsewhere" }
-  return { status: "refused", code: "unknown_actor", message: `there is no actor at ${envelope.to}` }
 }

@@ -224,10 +224,7 @@ const connectedEnvelope = (
   reason: NotResumedReason | undefined,
   now: number,
 ): Envelope.Envelope => {
-  const {
-    elsewhere,
-    host: { limits },
-  } = hub
+  const { identity, limits } = hub.host
   const payload: Connected = {
     sessionId: session.id,
     serverVersion: SERVER_VERSION,
@@ -240,7 +237,7 @@ const connectedEnvelope = (
       supportedContentTypes: ["application/json", "application/msgpack"],
     },
     limits: advertised(limits),
-    topology: elsewhere === undefined ? "hub" : "gateway",
+    topology: identity === undefined ? "hub" : "gateway",
     ...(session.resumeToken !== null && {
       session: resumable(hub, session, session.resumeToken, resumed, reason),
     }),

@@ -1,6 +1,6 @@
 /**
  * The rest of a system of which an object is one part: where envelopes go that are for nobody here, and
- * who must hear of what ends here. A hub has none, as all there is, is in it; a gateway has.
+ * who must hear of what ends here.
  */
 import type { Address, Envelope } from "@signal-hub/actor-core"
 import type { HubRequestType, TerminatedReason } from "../protocol/HubMessage.ts"
@@ -13,9 +13,19 @@ import type { Handler } from "./Requests.ts"
 export const isElsewhere = (sessionOrAddress: string): sessionOrAddress is Address.Address =>
   sessionOrAddress.startsWith("@(")
 
+/** Why a message may not leave. */
+export const notFound = (from: Address.Address): string =>
+  `who is elsewhere can't find ${from}: its type has no route to this hub`
+
 export interface Elsewhere {
-  /** The only identity that sessions here have. */
-  readonly identity: Address.Address
+  /** The only identity that sessions here have; `undefined`: each has its own. */
+  readonly identity: Address.Address | undefined
+  /** Whether an address that nobody here has may be elsewhere. */
+  readonly leads: (address: Address.Address) => boolean
+  /** Whether a session here may have the address. */
+  readonly mayHold: (address: Address.Address) => boolean
+  /** Whether those elsewhere find an address that a session here has: else nothing leaves in its name. */
+  readonly isFound: (address: Address.Address) => boolean
   /** Requests that are answered otherwise than in a hub. */
   readonly handlers: { readonly [type in HubRequestType]?: Handler }
   /** Sends an envelope to its address; `at`: to the object there, which is known to serve it. */
@@ -33,8 +43,8 @@ export interface Elsewhere {
   readonly unregistered: (address: Address.Address, reason: TerminatedReason) => void
   /** Somebody elsewhere watched an address that has ended. Part of a step. */
   readonly terminated: (watcher: Address.Address, address: Address.Address, reason: TerminatedReason) => void
-  /** A session here watches these no more. */
-  readonly unwatched: (targets: ReadonlyArray<Address.Address>) => void
+  /** A session here, which watches by this address, watches these no more. */
+  readonly unwatched: (watcher: Address.Address, targets: ReadonlyArray<Address.Address>) => void
   /** A subscription is in use, or has changed. */
   readonly joined: (topic: string, session: Session) => void
   readonly left: (topic: string, owner: Address.Address) => void

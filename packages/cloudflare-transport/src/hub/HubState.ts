@@ -60,7 +60,7 @@ export class HubState {
   readonly outboxes: Outboxes
   readonly replies = new Replies()
   readonly on: HubEvents
-  /** `undefined` in a hub, which is all there is. */
+  /** `undefined`: the hub is all there is. */
   readonly elsewhere: Elsewhere | undefined
   #announcements: Array<() => void> | undefined
 
@@ -121,8 +121,13 @@ export class HubState {
   /** The session that is reached at the address: by its identity, or by a live registration. */
   resolve(address: Address.Address, now: number): Session | undefined {
     const { elsewhere, registry, sessions } = this
-    const mayBeHere = elsewhere === undefined || elsewhere.identity === address
+    const mayBeHere = elsewhere?.identity === undefined || elsewhere.identity === address
     return (mayBeHere ? sessions.byIdentity(address) : undefined) ?? registry.holder(address, now)
+  }
+
+  /** What is beside this object, where the address may be there. */
+  beyond(address: Address.Address): Elsewhere | undefined {
+    return this.elsewhere?.leads(address) === true ? this.elsewhere : undefined
   }
 
   /** The address that an envelope of this session comes from: what it wrote only where it holds that. */

@@ -29,6 +29,7 @@ export const claimIdentity = (
   cleanStart = false,
 ): void => {
   const { sessions } = hub
+  refuseForeign(hub, identity)
   hub.atomically(() => {
     const provisional = addressOf(session)
     const { holder, epoch, takeovers } = sessions.claimOf(identity)
@@ -57,6 +58,12 @@ export const claimIdentity = (
       }
     })
   })
+}
+
+/** An address that leads elsewhere is nobody's here. */
+export const refuseForeign = ({ elsewhere }: HubState, address: Address.Address): void => {
+  if (elsewhere?.mayHold(address) !== false) return
+  throw new Refusal("forbidden", `${address} is no address of this hub: its type leads elsewhere`)
 }
 
 /** Two programs that fight for an identity wear the hub out, and one another: both are slowed down. */

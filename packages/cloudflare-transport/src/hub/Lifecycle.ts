@@ -106,7 +106,7 @@ export const endSession = (hub: HubState, session: Session, now: number): void =
       endAddress(hub, registration, expired ? "expired" : "disconnected", now)
     }
     const subscriptions = hub.topics.release(session, now)
-    hub.elsewhere?.unwatched(hub.watches.targetsOf(address))
+    hub.elsewhere?.unwatched(address, hub.watches.targetsOf(address))
     hub.watches.release(address)
     releaseConnection(hub, session, now)
     hub.outboxes.end(session, now)

@@ -3,7 +3,7 @@ import type { Address, AddressPattern } from "@signal-hub/actor-core"
 import { mayDiscover, mayDiscoverBy, mayList, mayRegister, seesAll } from "../auth/Authorization.ts"
 import type { ActorEntry, ActorList, Discovered, Registered } from "../protocol/HubMessage.ts"
 import * as Fields from "./Fields.ts"
-import { claimIdentity, moveAway } from "./IdentityClaim.ts"
+import { claimIdentity, moveAway, refuseForeign } from "./IdentityClaim.ts"
 import { endAddress } from "./Lifecycle.ts"
 import { malformed, Refusal } from "./Refusal.ts"
 import { literalPrefix, type Registration } from "./Registry.ts"
@@ -35,8 +35,8 @@ export const readRegistration = ({ hub, session, envelope }: Request): Registrat
   if (!mayRegister(session.claims, address)) {
     throw new Refusal("forbidden", `the token does not allow to register ${address}`)
   }
+  refuseForeign(hub, address)
   refuseForeignIdentity(hub, session, address)
-
   refuseBeyondLimits(hub, session, hub.registry.get(address))
   return { address, capabilities, metadata, ttlSeconds }
 }

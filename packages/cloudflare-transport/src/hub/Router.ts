@@ -6,7 +6,7 @@ import { type Address, AnswerStream, type Envelope } from "@signal-hub/actor-cor
 import { maySend } from "../auth/Authorization.ts"
 import { hubEnvelope } from "../protocol/HubEnvelope.ts"
 import { HUB_ADDRESS } from "../protocol/HubMessage.ts"
-import { isElsewhere } from "./Elsewhere.ts"
+import { type Elsewhere, isElsewhere, notFound } from "./Elsewhere.ts"
 import type { Session } from "../session/Session.ts"
 import { failAsk } from "./AskEnds.ts"
 import type { Ask } from "./Asks.ts"
@@ -40,8 +40,10 @@ export const route = (
   } else {
     const target = hub.resolve(envelope.to, now)
     if (target === undefined) {
-      if (hub.elsewhere !== undefined) hub.elsewhere.send(withFrom(envelope, from), now)
-      else if (envelope.seq === undefined) hub.deadLetter(envelope, "unknown_actor", now)
+      const beyond = hub.beyond(envelope.to)
+      if (beyond !== undefined) {
+        if (mayLeave(hub, beyond, sender, from, envelope, now)) beyond.send(withFrom(envelope, from), now)
+      } else if (envelope.seq === undefined) hub.deadLetter(envelope, "unknown_actor", now)
       // Who sends reliably hears what becomes of it.
       else unknownActor(hub, sender, from, envelope, now)
     } else if (admits(hub, target, envelope.to, sender, from, envelope, now)) {
@@ -100,8 +102,10 @@ const ask = (
   const target = hub.resolve(to, now)
   const timeout = Math.min(envelope.ttl ?? defaultAskTimeout, maxAskTimeout)
   if (target === undefined) {
-    if (hub.elsewhere === undefined) return unknownActor(hub, sender, from, envelope, now)
-    hub.elsewhere.ask(withFrom(envelope, from), timeout, now)
+    const beyond = hub.beyond(to)
+    if (beyond === undefined) return unknownActor(hub, sender, from, envelope, now)
+    if (!mayLeave(hub, beyond, sender, from, envelope, now)) return
+    beyond.ask(withFrom(envelope, from), timeout, now)
   } else if (!admits(hub, target, to, sender, from, envelope, now)) {
     return
   } else if (!hub.deliver(target, withFrom(envelope, from), now)) {
@@ -110,6 +114,20 @@ const ask = (
   const reliable = envelope.seq !== undefined
   const opened = hub.asks.open(sender.id, from, id, to, target?.id ?? to, timeout, reliable, now)
   hub.askTimer.watch(opened)
+}
+
+/** Whether what the session sends may leave: where nobody finds back to it, it is refused. */
+const mayLeave = (
+  hub: HubState,
+  beyond: Elsewhere,
+  sender: Session,
+  from: Address.Address,
+  envelope: Envelope.Envelope,
+  now: number,
+): boolean => {
+  if (beyond.isFound(from)) return true
+  hub.refuse(sender, from, "forbidden", notFound(from), envelope, now)
+  return false
 }
 
 /** Nobody is at `to`: a typed answer, whether it was asked directly or through `hub:send`. */
@@ -148,8 +166,10 @@ const forward = (
   now: number,
 ): void => {
   const target = hub.resolve(envelope.to, now)
-  if (target === undefined && hub.elsewhere !== undefined) {
-    return hub.elsewhere.forward(open, withFrom(envelope, open.asker), now)
+  const beyond = target === undefined ? hub.beyond(envelope.to) : undefined
+  if (beyond !== undefined) {
+    if (!mayLeave(hub, beyond, holder, from, envelope, now)) return
+    return beyond.forward(open, withFrom(envelope, open.asker), now)
   }
   // Refused, it stays with its holder.
   if (target !== undefined && !admits(hub, target, envelope.to, holder, from, envelope, now)) return

@@ -5,10 +5,14 @@ import { CallFailed, type Outcome } from "../../src/gateway/Rpc.ts"
 import type { GatewayEnv } from "../../src/gateway/GatewayEnv.ts"
 
 const table = new RoutingTable<{ readonly [binding: string]: never }>({
-  room: { namespace: "ROOM" },
-  desk: { service: "DESK" },
-  clock: { run: () => 1 },
-} as never)
+  routes: {
+    room: { namespace: "ROOM" },
+    desk: { service: "DESK" },
+    clock: { run: () => 1 },
+    player: { hub: "lobby" },
+    guest: { hub: (address: string) => address.split(/[/)]/)[1]! },
+  } as never,
+})
 
 describe("where addresses lead", () => {
   it.each([
@@ -16,6 +20,9 @@ describe("where addresses lead", () => {
     ["@(room/a/b)", { kind: "namespace", binding: "ROOM", name: "a/b" }],
     ["@(room/SIGNAL_HUB)", { kind: "namespace", binding: "ROOM", name: "SIGNAL_HUB" }],
     ["@(desk/1)", { kind: "service", binding: "DESK" }],
+    ["@(player/ada)", { kind: "hub", name: "lobby" }],
+    ["@(guest/room-7/ada)", { kind: "hub", name: "room-7" }],
+    ["@(guest/room.7/ada)", { kind: "nowhere" }],
     ["@(user/ada)", { kind: "gateway" }],
     ["@(Room/1)", { kind: "gateway" }],
     ["@(__proto__/x)", { kind: "gateway" }],
@@ -33,16 +40,36 @@ describe("where addresses lead", () => {
   })
 
   it("fault 32: where identities are named, other types lead nowhere", () => {
-    const strict = new RoutingTable({}, ["user"])
+    const strict = new RoutingTable({ identities: ["user"] })
     expect(strict.destination("@(user/ada)")).toEqual({ kind: "gateway" })
     expect(strict.destination("@(other/ada)")).toEqual({ kind: "nowhere" })
     expect(strict.destination("@(toString/ada)")).toEqual({ kind: "nowhere" })
   })
 
+  it("from a hub, what no route names is the hub's own, and what a route leads to it", () => {
+    const mixed = new RoutingTable<{ readonly ROOM: never }>({
+      routes: { player: { hub: "lobby" }, clock: { run: () => 1 } },
+      identities: ["user"],
+    })
+    const places = (hub: string) =>
+      (["@(player/ada)", "@(clock/1)", "@(user/ada)", "@(other/ada)", "@(constructor/x)"] as const).map(
+        (address) => [mixed.isOfHub(hub, address), mixed.leadsToHub(hub, address)],
+      )
+    const [own, named, elsewhere] = [
+      [true, true],
+      [true, false],
+      [false, false],
+    ]
+    expect(places("lobby")).toEqual([own, elsewhere, elsewhere, named, named])
+    expect(places("other")).toEqual([elsewhere, elsewhere, elsewhere, named, named])
+    // Without a list of identities no hub takes an address for a gateway's.
+    expect(new RoutingTable({}).isOfHub("lobby", "@(user/ada)")).toBe(true)
+  })
+
   it.each(["a/b", "", "a b", "cloudflare", "session", ".."])(
     '"%s" is no type that may have a route',
     (type) => {
-      expect(() => new RoutingTable({ [type]: { run: () => 1 } })).toThrow(/is no type of addresses/)
+      expect(() => new RoutingTable({ routes: { [type]: { run: () => 1 } } })).toThrow(/is no type of addresses/)
     },
   )
 })

@@ -64,12 +64,12 @@ describe("hibernation", () => {
     const hub = newHub()
     const a = await connected(hub, "@(node/a)")
     const b = await connected(hub, "@(node/b)")
-    await a.request("hub:register", { actorAddress: "@(room/1)" })
+    await a.request("hub:register", { actorAddress: "@(place/1)" })
     await a.request("hub:subscribe", { topic: "news" })
-    await b.request("hub:watch", { actorAddress: "@(room/1)" })
+    await b.request("hub:watch", { actorAddress: "@(place/1)" })
     await evictDurableObject(hub)
-    b.send({ to: "@(room/1)", payload: 1 })
-    expect(await a.came()).toMatchObject({ type: "note", from: "@(node/b)", to: "@(room/1)" })
+    b.send({ to: "@(place/1)", payload: 1 })
+    expect(await a.came()).toMatchObject({ type: "note", from: "@(node/b)", to: "@(place/1)" })
     await evictDurableObject(hub)
     const published = await b.request("hub:publish", { topic: "news", type: "item", data: 1 })
     expect(published.payload.subscriberCount).toBe(1)
@@ -106,7 +106,7 @@ describe("hibernation", () => {
     })
     await client.request("hub:register", { actorAddress: identity, metadata: { x: "y".repeat(4_000) } })
     for (let n = 0; n < 20; n++) {
-      await client.request("hub:register", { actorAddress: `@(room/${n})` })
+      await client.request("hub:register", { actorAddress: `@(place/${n})` })
       await client.request("hub:subscribe", { topic: `${n}/${"t".repeat(200)}` })
     }
     client.sendRaw("{")
@@ -243,8 +243,8 @@ describe("a crash", () => {
     const before = newHub()
     const lost = await connected(before, "@(node/lost)", { sessionExpirySeconds: 600 })
     const gone = await connected(before, "@(node/gone)")
-    await lost.request("hub:register", { actorAddress: "@(room/1)" })
-    await gone.request("hub:register", { actorAddress: "@(room/2)" })
+    await lost.request("hub:register", { actorAddress: "@(place/1)" })
+    await gone.request("hub:register", { actorAddress: "@(place/2)" })
     await lost.request("hub:subscribe", { topic: "news" })
     await abortAllDurableObjects()
     await Promise.all([lost.closed, gone.closed])
@@ -253,7 +253,7 @@ describe("a crash", () => {
     expect(await rows(hub, "session")).toBe(2)
     const back = await connected(hub, "@(node/lost)")
     const b = await connected(hub, "@(node/b)")
-    b.send({ to: "@(room/1)", type: "note" })
+    b.send({ to: "@(place/1)", type: "note" })
     expect((await back.came()).type).toBe("note")
     // Whose socket went with the crash, and had no grace, is found at the next send to it.
     const broadcast = await b.request("hub:broadcast", { type: "all", data: 1 })
@@ -261,7 +261,7 @@ describe("a crash", () => {
     expect((await back.came()).type).toBe("all")
     expect(await rows(hub, "session")).toBe(2)
     expect((await b.request("hub:discover", { pattern: "*" })).payload.actors).toMatchObject([
-      { address: "@(room/1)", version: 2 },
+      { address: "@(place/1)", version: 2 },
     ])
   })
 
@@ -352,7 +352,7 @@ describe("failures inside", () => {
     const hub = newHub()
     const a = await connected(hub, "@(node/a)")
     const b = await connected(hub, "@(node/b)")
-    await a.request("hub:register", { actorAddress: "@(room/1)" })
+    await a.request("hub:register", { actorAddress: "@(place/1)" })
     const errors = vi.spyOn(console, "error").mockImplementation(() => {})
     try {
       await runInDurableObject(hub, (_, { storage }) => {
@@ -369,7 +369,7 @@ describe("failures inside", () => {
     } finally {
       errors.mockRestore()
     }
-    b.send({ to: "@(room/1)" })
+    b.send({ to: "@(place/1)" })
     expect((await a.came()).type).toBe("note")
   })
 })

@@ -15,6 +15,7 @@ declare namespace Cloudflare {
     >
     readonly TOPIC_HUB: DurableObjectNamespace<import("./worker.ts").TopicHub>
     readonly DIRECTORY: DurableObjectNamespace<import("./worker.ts").Directory>
+    readonly STEWARD: DurableObjectNamespace<import("./worker.ts").StewardActor>
     readonly ROOM: DurableObjectNamespace<import("./worker.ts").Room>
     readonly DESK: Service<import("./worker.ts").Desk>
     readonly AUTH_MODE: string

@@ -1,0 +1,77 @@
+/**
+ * The core of an object with clients that other objects call, sans I/O: that of a hub for what happens on
+ * its sockets, and what others call it for.
+ */
+import type { Address, Envelope } from "@signal-hub/actor-core"
+import { failAsk } from "../hub/AskEnds.ts"
+import { HubCore } from "../hub/HubCore.ts"
+import type { HubState } from "../hub/HubState.ts"
+import { errorEnvelope } from "../protocol/HubEnvelope.ts"
+import { provisionalAddress } from "../protocol/HubMessage.ts"
+import type { NeighborsHost } from "./GatewayHost.ts"
+import { take } from "./Incoming.ts"
+import type { Neighbors } from "./Neighbors.ts"
+import type { Batch, Outcome } from "./Rpc.ts"
+
+export class ActorsCore {
+  /** What sockets and the alarm are for. */
+  readonly hub: HubCore
+  readonly #neighbors: Neighbors
+  readonly #host: NeighborsHost
+
+  /** `armedAt`: for when the alarm is armed already, epoch milliseconds. */
+  constructor(host: NeighborsHost, armedAt: number | null, around: (hub: HubState) => Neighbors) {
+    this.#host = host
+    let neighbors: Neighbors | undefined
+    this.hub = new HubCore(host, armedAt, (state) => (neighbors = around(state)))
+    this.#neighbors = neighbors!
+  }
+
+  deliver(batch: Batch): ReadonlyArray<Outcome> {
+    return take(this.hub.state, this.#neighbors, batch, this.#host.now())
+  }
+
+  /** Asks for who has no address; `done` is told the answer once, be it a failure. */
+  request(asked: Envelope.Envelope, timeout: number, done: (answer: Envelope.Envelope) => void): void {
+    const { state } = this.hub
+    const { outbound, place } = this.#neighbors
+    const { to } = asked
+    const now = this.#host.now()
+    const from = provisionalAddress(crypto.randomUUID())
+    const envelope: Envelope.Envelope = { ...asked, from, pattern: "ask", correlationId: null }
+    const end = (answer: Envelope.Envelope): void => {
+      detach()
+      cancel()
+      done(answer)
+    }
+    const detach = outbound.attend(from, end)
+    const cancel = this.#host.later(timeout, () => {
+      const message = `${to} did not answer within ${timeout} ms`
+      end(errorEnvelope(null, from, "timeout", message, this.#host.now(), asked.id))
+    })
+    const target = state.resolve(to, now)
+    const ask = state.asks.open(from, from, asked.id, to, target?.id ?? to, timeout, false, now)
+    state.askTimer.watch(ask)
+    if (target !== undefined) {
+      if (!state.deliver(target, envelope, now)) {
+        failAsk(state, ask, "actor_terminated", to, now, `${to} has lost its connection`)
+      }
+      return
+    }
+    // Who has it may be elsewhere: the answer comes back here by the address that this object is found by.
+    const home = place.homeOf(to)
+    if (place.leads(to) && place.isHome(home)) outbound.ask(envelope, home, timeout, now)
+    else failAsk(state, ask, "unknown_actor", to, now)
+  }
+
+  watch(target: Address.Address, watcher: Address.Address): boolean {
+    const { registry, watches } = this.hub.state
+    const isThere = registry.holder(target, this.#host.now()) !== undefined
+    if (isThere) watches.addWatcher(target, watcher)
+    return isThere
+  }
+
+  unwatch(target: Address.Address, watcher: Address.Address): void {
+    this.hub.state.watches.removeWatcher(target, watcher)
+  }
+}

@@ -1,0 +1,117 @@
+/**
+ * What the Durable Objects with clients answer to when other objects and Workers call them: a shell that
+ * gives `ActorsCore` its calls to others, by the routing table.
+ */
+import type { Address, Envelope } from "@signal-hub/actor-core"
+import type { VerifyToken } from "../auth/Authentication.ts"
+import type { HubCore } from "../hub/HubCore.ts"
+import { HubShell } from "../hub/HubShell.ts"
+import type { Limits } from "../protocol/Limits.ts"
+import type { HubEnv } from "../worker/HubEnv.ts"
+import type { ActorsCore } from "./ActorsCore.ts"
+import { Calls } from "./Calls.ts"
+import type { NeighborsHost } from "./GatewayHost.ts"
+import { migrateNotices } from "./GatewaySchema.ts"
+import type { Place } from "./Place.ts"
+import type { RoutingTable } from "./RoutingTable.ts"
+import { type ActorRpc, type Batch, type Delivery, type Outcome, TAKEN } from "./Rpc.ts"
+
+export interface ActorsShellOptions<Env> {
+  readonly verify: VerifyToken | undefined
+  readonly limits: Limits
+  /** The hub's name, as tokens know it. */
+  readonly name: string
+  readonly table: RoutingTable<Env>
+  readonly place: Place
+}
+
+const soon = Promise.resolve()
+
+export abstract class ActorsShell<Core extends ActorsCore, Env extends HubEnv>
+  extends HubShell<Core, Env>
+  implements ActorRpc
+{
+  protected readonly neighbors: NeighborsHost
+  readonly #place: Place
+
+  constructor(ctx: DurableObjectState, env: Env, options: ActorsShellOptions<Env>) {
+    super(ctx, env, options)
+    const { place, table } = options
+    this.#place = place
+    const run = (task: () => void): void => this.run(task)
+    const calls = new Calls<Env>({
+      env,
+      table,
+      callTimeout: options.limits.callTimeout,
+      later: this.host.later,
+      run,
+      answer: (home, batch) => {
+        if (place.isHome(home)) run(() => void this.core.deliver(batch))
+        else calls.call("address", home, "deliver", [batch], false, () => {})
+      },
+      log: (event, fields) => this.host.log("warn", event, fields),
+    })
+    this.neighbors = {
+      ...this.host,
+      isIdentity: (address) => table.isIdentity(address),
+      call: (kind, name, method, args, repeat, done) => {
+        const { core } = this
+        calls.call(kind, name, method, args, repeat, (result) => {
+          // A core that failed meanwhile has no say any more.
+          if (this.core === core) done(result)
+        })
+      },
+      // Half as dear as the platform's `queueMicrotask`.
+      defer: (task) => void soon.then(() => run(task)),
+    }
+  }
+
+  protected override migrate(version: number): void {
+    // First, as after the others nobody looks for it any more.
+    migrateNotices(this.host.sql)
+    super.migrate(version)
+  }
+
+  protected override hubOf({ hub }: Core): HubCore {
+    return hub
+  }
+
+  async deliver(batch: Batch): Promise<ReadonlyArray<Outcome>> {
+    if (this.isFresh) return batch.deliveries.map((delivery) => nobody(delivery, this.#place))
+    return this.served((core) => core.deliver(batch))
+  }
+
+  request(envelope: Envelope.Envelope, timeout: number): Promise<Envelope.Envelope> {
+    return new Promise((answered) => this.run(() => this.core.request(envelope, timeout, answered)))
+  }
+
+  async watch(target: Address.Address, watcher: Address.Address): Promise<boolean> {
+    return !this.isFresh && this.served((core) => core.watch(target, watcher))
+  }
+
+  async unwatch(target: Address.Address, watcher: Address.Address): Promise<void> {
+    if (!this.isFresh) this.served((core) => core.unwatch(target, watcher))
+  }
+
+  /** What a call gives; what it is to send leaves with it. */
+  protected served<A>(work: (core: Core) => A): A {
+    try {
+      return work(this.core)
+    } catch (error) {
+      this.failed(error, null)
+      throw error
+    } finally {
+      this.bridge.flush()
+    }
+  }
+}
+
+/** What an object says in which nobody ever was: it needs no tables for that. */
+const nobody = ({ envelope, topic }: Delivery, place: Place): Outcome => {
+  if (topic !== undefined) {
+    return { status: "refused", code: "not_subscribed", message: `nobody is subscribed to "${topic}"` }
+  }
+  if (envelope.correlationId !== null || envelope.type.startsWith("hub:")) return TAKEN
+  if (!place.isHome(envelope.to)) return { status: "elsewhere" }
+  return { status: "refused", code: "unknown_actor", message: `there is no actor at ${envelope.to}` }
+}

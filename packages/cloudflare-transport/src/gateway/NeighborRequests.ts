@@ -1,0 +1,94 @@
+/** Requests of clients that may be about somebody at another object: `hub:send`, `hub:watch`, `hub:unwatch`. */
+import type { Address } from "@signal-hub/actor-core"
+import { readSend, send, sent } from "../hub/DeliveryRequests.ts"
+import { type Elsewhere, notFound } from "../hub/Elsewhere.ts"
+import { Refusal } from "../hub/Refusal.ts"
+import { type Handler, Later, type Request } from "../hub/Requests.ts"
+import { unknownActor } from "../hub/Router.ts"
+import { addWatch, readUnwatch, readWatch, unwatch, watch } from "../hub/WatchRequests.ts"
+import { addressOf } from "../session/Session.ts"
+import type { Neighbors } from "./Neighbors.ts"
+import { CallFailed } from "./Rpc.ts"
+
+export const neighborHandlers = (neighbors: Neighbors): Elsewhere["handlers"] => ({
+  "hub:send": sendAnywhere(neighbors),
+  "hub:watch": watchAnywhere(neighbors),
+  "hub:unwatch": unwatchAnywhere(neighbors),
+})
+
+/** Why a call failed, as the refusal of the request that needed it. */
+export const refusalOf = ({ code, message }: CallFailed): Refusal =>
+  new Refusal(code === "actor_failed" ? "internal_error" : code, message)
+
+/** Sends on behalf of the sender, and says whether it arrived. */
+const sendAnywhere =
+  (neighbors: Neighbors): Handler =>
+  (request) => {
+    const { hub, envelope, from, now } = request
+    const copy = readSend(request)
+    if (hub.resolve(copy.to, now) !== undefined || !neighbors.leads(copy.to)) return send(request)
+    refuseUnfound(neighbors, from)
+    if (envelope.pattern === "tell") {
+      neighbors.send(copy, now)
+      return undefined
+    }
+    return new Later((settle) =>
+      neighbors.outbound.deliver({ envelope: copy }, now, (failed) =>
+        settle((later) => {
+          if (failed === undefined) return sent(later, later.now)
+          const { code, message } = failed
+          if (code !== "unknown_actor") {
+            throw new Refusal(
+              code === "actor_failed" || code === "not_subscribed" ? "actor_terminated" : code,
+              message,
+            )
+          }
+          return unknown(later, copy.to)
+        }),
+      ),
+    )
+  }
+
+const unknown = ({ hub, session, from, envelope, now }: Request, to: Address.Address): undefined => {
+  unknownActor(hub, session, from, envelope, now, to)
+  return undefined
+}
+
+/** The watch is known here before it is elsewhere: what is told meanwhile is not missed. */
+const watchAnywhere =
+  (neighbors: Neighbors): Handler =>
+  (request) => {
+    const { hub, session, now } = request
+    const actorAddress = readWatch(request)
+    const isHere = actorAddress === session.identity || hub.registry.holder(actorAddress, now) !== undefined
+    if (isHere || !neighbors.leads(actorAddress)) return watch(request)
+    const watcher = addressOf(session)
+    refuseUnfound(neighbors, watcher)
+    addWatch(request, actorAddress)
+    return new Later((settle) => {
+      const watching = (registered: boolean | void | CallFailed): void => {
+        if (registered !== true) hub.watches.remove(actorAddress, session)
+        settle(() => {
+          if (registered instanceof CallFailed) throw refusalOf(registered)
+          return { payload: { actorAddress, registered: registered === true } }
+        })
+      }
+      // The gateway of that name first, then the directory, as for all that is sent there.
+      neighbors.control(actorAddress, "watch", [actorAddress, watcher]).whenDone((registered) => {
+        if (registered !== false || !neighbors.host.isIdentity(actorAddress)) watching(registered)
+        else neighbors.watches("watch", actorAddress, watcher).whenDone(watching)
+      })
+    })
+  }
+
+const unwatchAnywhere =
+  (neighbors: Neighbors): Handler =>
+  (request) => {
+    neighbors.unwatched(addressOf(request.session), [readUnwatch(request)])
+    return unwatch(request)
+  }
+
+/** Who can't be found from elsewhere could not hear what becomes of it. */
+const refuseUnfound = (neighbors: Neighbors, from: Address.Address): void => {
+  if (!neighbors.isFound(from)) throw new Refusal("forbidden", notFound(from))
+}

@@ -1,0 +1,213 @@
+/**
+ * The other objects of a deployment, as the core of a hub or a gateway sees them: envelopes leave by
+ * `Outbound`; watches and what others must surely hear, by calls in a line for each address. What only
+ * gateways have beside that is in `Outside`.
+ */
+import type { Address, Envelope } from "@signal-hub/actor-core"
+import type { Ask } from "../hub/Asks.ts"
+import { type Elsewhere, isElsewhere } from "../hub/Elsewhere.ts"
+import type { HubState } from "../hub/HubState.ts"
+import type { Registration } from "../hub/Registry.ts"
+import { hubEnvelope } from "../protocol/HubEnvelope.ts"
+import type { TerminatedReason } from "../protocol/HubMessage.ts"
+import type { Session } from "../session/Session.ts"
+import type { NeighborsHost } from "./GatewayHost.ts"
+import { Lanes } from "./Lanes.ts"
+import { neighborHandlers } from "./NeighborRequests.ts"
+import { Notices, type Notice } from "./Notices.ts"
+import { Outbound } from "./Outbound.ts"
+import { type Coming, Pending } from "./Pending.ts"
+import type { Place } from "./Place.ts"
+import { type ArgsOf, CallFailed, type MethodOf, type ResultOf } from "./Rpc.ts"
+import { shardOf } from "./Shards.ts"
+
+/** A method of one address, called in its turn. */
+interface Control {
+  readonly method: MethodOf<"address">
+  readonly args: ArgsOf<"address", MethodOf<"address">>
+}
+
+export class Neighbors<Host extends NeighborsHost = NeighborsHost> implements Elsewhere {
+  readonly identity: Elsewhere["identity"]
+  readonly handlers: Elsewhere["handlers"]
+  readonly host: Host
+  readonly place: Place
+  readonly outbound: Outbound
+  protected readonly hub: HubState
+  protected readonly notices: Notices
+  /** What lines of calls have in common. */
+  protected readonly bounds: {
+    readonly defer: Host["defer"]
+    readonly maxItems: number
+    readonly maxWaiting: number
+    readonly maxCalls: number
+  }
+  readonly #control: Lanes<Control, unknown>
+  #caused: Array<Coming<unknown>> | undefined
+
+  constructor(hub: HubState, host: Host, place: Place) {
+    this.hub = hub
+    this.host = host
+    this.identity = host.identity
+    this.place = place
+    this.handlers = neighborHandlers(this)
+    this.outbound = new Outbound(hub, host, place)
+    const noticesHost = {
+      ...host,
+      announce: (task: () => void) => hub.announce(task),
+      atLatest: (at: number) => hub.alarm.atLatest(at),
+      idle: () => hub.on.rearm(),
+    }
+    this.notices = new Notices(noticesHost, (notice, done) => this.tell(notice, done))
+    this.bounds = {
+      defer: host.defer,
+      maxItems: 256,
+      maxWaiting: host.limits.maxSubscriptionsPerSession + host.limits.maxLane,
+      maxCalls: Number.POSITIVE_INFINITY,
+    }
+    this.#control = new Lanes({
+      ...this.bounds,
+      maxItems: 1,
+      call: (address, [one], done) =>
+        host.call("address", address, one!.method, one!.args, true, (result) =>
+          done(result instanceof CallFailed ? result : [result]),
+        ),
+    })
+  }
+
+  /** Runs the work, and gives what it caused elsewhere. */
+  during<A>(work: () => A): { readonly result: A; readonly caused: ReadonlyArray<Coming<unknown>> } {
+    const before = this.#caused
+    const caused: Array<Coming<unknown>> = []
+    this.#caused = caused
+    try {
+      return { result: work(), caused }
+    } finally {
+      this.#caused = before
+    }
+  }
+
+  leads(address: Address.Address): boolean {
+    return this.place.leads(address)
+  }
+
+  mayHold(address: Address.Address): boolean {
+    return this.place.mayHold(address)
+  }
+
+  isFound(address: Address.Address): boolean {
+    return this.place.isFound(address)
+  }
+
+  send(envelope: Envelope.Envelope, now: number, at?: Address.Address): void {
+    this.outbound.send(envelope, now, at)
+  }
+
+  ask(envelope: Envelope.Envelope, timeout: number, now: number): void {
+    this.outbound.ask(envelope, this.place.homeOf(envelope.from as Address.Address), timeout, now)
+  }
+
+  forward(ask: Ask, envelope: Envelope.Envelope, now: number): void {
+    const { asker, askerSession, id, target: holder } = ask
+    const timeout = Math.max(0, ask.deadline - now)
+    const isCaller = this.outbound.attends(askerSession)
+    if (isCaller || !isElsewhere(askerSession)) {
+      this.hub.asks.forward(ask, envelope.to, envelope.to)
+      // Who waits for a call's end has no address that leads here; who was asked has.
+      const home = this.place.homeOf(isCaller ? holder : asker)
+      return this.outbound.ask(envelope, home, timeout, now, holder)
+    }
+    this.hub.asks.close(ask)
+    const moved = hubEnvelope("hub:forwarded", asker, { actorAddress: envelope.to }, now, id)
+    this.outbound.send(moved, now, askerSession)
+    this.outbound.ask(envelope, askerSession, timeout, now, holder)
+  }
+
+  claimed(_identity: Address.Address): void {}
+
+  registered(_registration: Registration, _session: Session, _now: number): void {}
+
+  unregistered(_address: Address.Address, _reason: TerminatedReason): void {}
+
+  terminated(watcher: Address.Address, address: Address.Address, reason: TerminatedReason): void {
+    const payload = { actorAddress: address, reason }
+    this.notify(watcher, hubEnvelope("hub:terminated", watcher, payload, this.host.now()))
+  }
+
+  /** Tells whoever is at the object, surely. Part of a step. */
+  notify(at: Address.Address, envelope: Envelope.Envelope): void {
+    this.cause(this.notices.put({ do: "deliver", at, envelope }))
+  }
+
+  unwatched(watcher: Address.Address, targets: ReadonlyArray<Address.Address>): void {
+    for (const target of targets) {
+      if (!this.place.leads(target)) continue
+      this.hub.announce(() => {
+        void this.control(target, "unwatch", [target, watcher])
+        if (this.host.isIdentity(target)) void this.watches("unwatch", target, watcher)
+      })
+    }
+  }
+
+  joined(_topic: string, _session: Session): void {}
+
+  left(_topic: string, _owner: Address.Address): void {}
+
+  alarm(now: number): void {
+    this.notices.retry(now)
+  }
+
+  dueAt(): number | undefined {
+    return this.notices.dueAt()
+  }
+
+  /** Calls the object of an address, after what it was called for before. May be repeated. */
+  control<M extends MethodOf<"address">>(
+    address: Address.Address,
+    method: M,
+    args: ArgsOf<"address", M>,
+  ): Pending<ResultOf<"address", M> | CallFailed> {
+    const control = { method, args } as Control
+    return this.push(this.#control, address, control) as Pending<ResultOf<"address", M> | CallFailed>
+  }
+
+  /** Watches an address, or no more, where the directory has it. */
+  watches(
+    method: "watch" | "unwatch",
+    target: Address.Address,
+    watcher: Address.Address,
+  ): Pending<boolean | void | CallFailed> {
+    const pending = new Pending<boolean | void | CallFailed>()
+    this.host.call("directory", shardOf(target), method, [target, watcher], true, (result) =>
+      pending.settle(result),
+    )
+    return pending
+  }
+
+  protected push<Item, Result>(
+    lanes: Lanes<Item, Result>,
+    target: string,
+    item: Item,
+  ): Pending<Result | CallFailed> {
+    const pending = new Pending<Result | CallFailed>()
+    lanes.push(target, item, (result) => pending.settle(result))
+    return pending
+  }
+
+  protected cause(pending: Coming<unknown>): void {
+    this.#caused?.push(pending)
+  }
+
+  /** Carries a notice, and says whether it was heard. */
+  protected tell(notice: Notice, done: (heard: boolean) => void): void {
+    if (notice.do !== "deliver") return done(true)
+    const { envelope, at } = notice
+    const home = this.place.homeOf(envelope.from as Address.Address)
+    const batch = { caller: { home, claims: null }, deliveries: [{ envelope }] }
+    this.control(at, "deliver", [batch]).whenDone((outcomes) => {
+      const isLost = outcomes instanceof CallFailed
+      if (isLost) this.hub.log("warn", "notice_failed", { to: at, reason: outcomes.message })
+      done(!isLost)
+    })
+  }
+}
