@@ -26,6 +26,8 @@ export interface Delivery {
   readonly envelope: Envelope.Envelope
   /** Of an ask: the object that answers and failures go to, and the milliseconds that it may take. */
   readonly ask?: { readonly home: Address.Address; readonly timeout: number }
+  /** It may have come before: who sends it has not heard what became of it. */
+  readonly again?: true
   /** Of what comes through a topic: its name. */
   readonly topic?: string
 }

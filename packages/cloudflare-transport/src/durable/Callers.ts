@@ -1,36 +1,42 @@
 /** Who asks a durable actor without having an address: a Worker, a cron. They wait in memory. */
 import type { Address, Envelope } from "@signal-hub/actor-core"
+import { provisionalAddress } from "../protocol/HubMessage.ts"
 import type { Delivery, Outcome } from "./ActorRpc.ts"
 import { Taken } from "./Inbox.ts"
 import type { Letters } from "./Letters.ts"
 
 export class Callers {
+  readonly #home: Address.Address
   readonly #take: (delivery: Delivery) => Outcome | Taken
   readonly #letters: Letters
   /** By the addresses that they were given. */
   readonly #waiting = new Map<Address.Address, (answer: Envelope.Envelope) => void>()
 
-  /** `take` brings an ask in. */
-  constructor(take: (delivery: Delivery) => Outcome | Taken, letters: Letters) {
+  /** `take` brings an ask in to the actor at `home`, where answers come for them. */
+  constructor(home: Address.Address, take: (delivery: Delivery) => Outcome | Taken, letters: Letters) {
+    this.#home = home
     this.#take = take
     this.#letters = letters
   }
 
-  /** What gives an answer to the caller of this address. */
-  find(address: Address.Address): ((answer: Envelope.Envelope) => void) | undefined {
-    return this.#waiting.get(address)
+  /** Gives the envelope to whoever was given its address. Whether it is for one of them. */
+  give(envelope: Envelope.Envelope): boolean {
+    const answer = this.#waiting.get(envelope.to)
+    // Who has the ask now, need not be known here: the answer comes all the same.
+    if (envelope.type !== "hub:forwarded") answer?.(envelope)
+    return answer !== undefined
   }
 
   /** Asks for one of them: gives the answer, be it a failure, or that there was none in so many milliseconds. */
   async request(asked: Envelope.Envelope, timeout: number): Promise<Envelope.Envelope> {
     const letters = this.#letters
-    const from: Address.Address = `@(worker/${crypto.randomUUID()})`
+    const from = provisionalAddress(crypto.randomUUID())
     const late = Promise.withResolvers<Envelope.Envelope | null>()
     const timer = setTimeout(() => late.resolve(null), timeout)
     this.#waiting.set(from, late.resolve)
     try {
       const envelope = { ...asked, from, pattern: "ask", ttl: asked.ttl ?? timeout } as const
-      const taken = this.#take({ envelope, ask: { home: from, timeout } })
+      const taken = this.#take({ envelope, ask: { home: this.#home, timeout } })
       if (taken instanceof Taken) await Promise.race([Taken.wait([taken], timeout), late.promise])
       const outcome = taken instanceof Taken ? taken.outcome : taken
       if (outcome?.status === "answered") return letters.answer(from, asked.id, outcome.answer)

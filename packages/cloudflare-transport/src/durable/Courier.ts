@@ -40,9 +40,13 @@ export interface CourierOptions {
 export class Courier {
   readonly #options: CourierOptions
   readonly #calling = new Set<string>()
+  /** The last row that an earlier memory has left: it may have sent it. */
+  readonly #inherited: number
 
   constructor(options: CourierOptions) {
     this.#options = options
+    const [last] = options.sql.all<{ n: number | null }>("SELECT max(n) AS n FROM outbox")
+    this.#inherited = last?.n ?? 0
   }
 
   /** Stores what is to be sent. Part of a step; `kick` sends it. */
@@ -94,7 +98,10 @@ export class Courier {
     const { now } = this.#options
     const rows = this.#waiting(target)
     if (rows.length === 0) return false
-    const deliveries = rows.map(({ delivery }) => aged(JSON.parse(delivery) as Delivery, now()))
+    const deliveries = rows.map(({ attempts, delivery, n }) => {
+      const again = attempts > 0 || n <= this.#inherited
+      return aged(JSON.parse(delivery) as Delivery, again, now())
+    })
     let outcomes: ReadonlyArray<Outcome>
     try {
       outcomes = await this.#call(target, deliveries)
@@ -191,12 +198,13 @@ const nobody = (address: Address.Address): Outcome => ({
   message: `nobody is at ${address}`,
 })
 
-/** What is left of its time. */
-const aged = ({ ask, envelope }: Delivery, now: number): Delivery => {
+/** With what is left of its time. */
+const aged = ({ ask, envelope }: Delivery, again: boolean, now: number): Delivery => {
   const age = Math.max(0, now - envelope.timestamp)
   const left = envelope.ttl === null ? null : Math.max(0, envelope.ttl - age)
   return {
     envelope: left === envelope.ttl ? envelope : { ...envelope, ttl: left },
+    ...(again && { again }),
     ...(ask !== undefined && { ask: { home: ask.home, timeout: Math.max(0, ask.timeout - age) } }),
   }
 }

@@ -102,7 +102,11 @@ export class DurableHost implements ActorRpc {
       transaction,
       stage: (write) => (this.#journal === undefined ? transaction(write) : this.#journal.stage(write)),
     })
-    this.#callers = new Callers((delivery) => this.reception.take(delivery), letters)
+    const callers = (this.#callers = new Callers(
+      address,
+      (delivery) => this.reception.take(delivery),
+      letters,
+    ))
     const own = (this.own = new OwnMessages({
       sql,
       alarm,
@@ -125,6 +129,7 @@ export class DurableHost implements ActorRpc {
     this.reception = new Reception({
       address,
       alarm,
+      callers,
       inbox,
       own,
       owed,
@@ -193,8 +198,7 @@ export class DurableHost implements ActorRpc {
 
   /** Sends, with what else the step writes. */
   put(target: Address.Address, delivery: Delivery): void {
-    const caller = this.#callers.find(target)
-    if (caller !== undefined) return this.writes.follow(() => caller(delivery.envelope))
+    if (target === this.address) return this.writes.follow(() => void this.#callers.give(delivery.envelope))
     this.#courier.put(target, delivery)
     this.writes.follow(() => this.#courier.kick(target))
   }
@@ -236,7 +240,7 @@ export class DurableHost implements ActorRpc {
       outcome.status === "answered"
         ? { ...this.letters.answer(asker, envelope.id, outcome.answer), from: envelope.to }
         : this.letters.failure(asker, envelope, outcome)
-    if (ask.home === this.address) this.own.answered(envelope.id, answer)
+    if (asker === this.address) this.own.answered(envelope.id, answer)
     // It was forwarded from here.
     else this.put(ask.home, { envelope: answer })
   }

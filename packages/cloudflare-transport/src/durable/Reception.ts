@@ -6,6 +6,7 @@ import { Address, type DeadLetter, Envelope } from "@signal-hub/actor-core"
 import * as Cause from "effect/Cause"
 import { HUB_ADDRESS } from "../protocol/HubMessage.ts"
 import { type Delivery, type Outcome, TAKEN } from "./ActorRpc.ts"
+import type { Callers } from "./Callers.ts"
 import type { DurableAlarm } from "./DurableAlarm.ts"
 import { isStoreError } from "./DurableJournal.ts"
 import type { Inbox, Taken } from "./Inbox.ts"
@@ -20,6 +21,7 @@ const AGAIN = 30_000
 export interface ReceptionOptions {
   readonly address: Address.Address
   readonly alarm: DurableAlarm
+  readonly callers: Callers
   readonly inbox: Inbox
   readonly own: OwnMessages
   readonly owed: Owed
@@ -39,10 +41,11 @@ export class Reception {
 
   /** What became of it, where that is known at once. */
   take(delivery: Delivery): Outcome | Taken {
-    const { address, inbox, receive } = this.#options
+    const { address, callers, inbox, receive } = this.#options
     const envelope = Envelope.check(delivery.envelope)
     if (envelope instanceof Envelope.Malformed) return refused("actor_failed", envelope.reason)
     const { from, to, type } = envelope
+    if (envelope.correlationId !== null && callers.give(envelope)) return TAKEN
     if (to !== address) return refused("unknown_actor", `${to} is not here`)
     if (from === HUB_ADDRESS || (envelope.correlationId !== null && !isAboutAsk(type))) {
       return this.#correlated(envelope)

@@ -34,8 +34,15 @@ const takeOne = (hub: HubState, neighbors: Neighbors, delivery: Delivery, now: n
 }
 
 /** A tell or an ask, for a session here: its identity, or another address that it holds. */
-const forActor = (hub: HubState, neighbors: Neighbors, { envelope, ask }: Delivery, now: number): Outcome => {
+const forActor = (hub: HubState, neighbors: Neighbors, delivery: Delivery, now: number): Outcome => {
+  const { again, ask, envelope } = delivery
   const { to } = envelope
+  const from = envelope.from as typeof to
+  const known = ask === undefined ? undefined : hub.asks.get(from, envelope.id)
+  if (again === true && ask !== undefined) {
+    const isOpen = known?.askerSession === ask.home && known.target === to
+    if (isOpen || neighbors.hasAnswered(from, envelope.id)) return TAKEN
+  }
   const target = hub.resolve(to, now)
   if (target === undefined) {
     if (!neighbors.place.isHome(to)) return { status: "elsewhere" }
@@ -48,8 +55,6 @@ const forActor = (hub: HubState, neighbors: Neighbors, { envelope, ask }: Delive
     return { status: "refused", code: "actor_terminated", message: `${to} has lost its connection` }
   }
   if (ask === undefined) return TAKEN
-  const from = envelope.from as typeof to
-  const known = hub.asks.get(from, envelope.id)
   if (known !== undefined && neighbors.place.isHome(ask.home)) {
     // It was asked here, and was forwarded until it came back.
     hub.asks.forward(known, to, target.id)

@@ -3,7 +3,7 @@
  * `Outbound`; watches and what others must surely hear, by calls in a line for each address. What only
  * gateways have beside that is in `Outside`.
  */
-import type { Address, Envelope } from "@signal-hub/actor-core"
+import { type Address, AnswerStream, type Envelope } from "@signal-hub/actor-core"
 import type { Ask } from "../hub/Asks.ts"
 import { type Elsewhere, isElsewhere } from "../hub/Elsewhere.ts"
 import type { HubState } from "../hub/HubState.ts"
@@ -27,6 +27,11 @@ interface Control {
   readonly args: ArgsOf<"address", MethodOf<"address">>
 }
 
+/** Asks of which it is remembered that they were answered. */
+const MOST_ANSWERED = 1_000
+
+const askKey = (asker: string, id: string): string => `${asker} ${id}`
+
 export class Neighbors<Host extends NeighborsHost = NeighborsHost> implements Elsewhere {
   readonly identity: Elsewhere["identity"]
   readonly handlers: Elsewhere["handlers"]
@@ -43,6 +48,8 @@ export class Neighbors<Host extends NeighborsHost = NeighborsHost> implements El
     readonly maxCalls: number
   }
   readonly #control: Lanes<Control, unknown>
+  /** The last asks from elsewhere that were answered: one that comes again was on its way meanwhile. */
+  readonly #answered = new Set<string>()
   #caused: Array<Coming<unknown>> | undefined
 
   constructor(hub: HubState, host: Host, place: Place) {
@@ -100,7 +107,16 @@ export class Neighbors<Host extends NeighborsHost = NeighborsHost> implements El
   }
 
   send(envelope: Envelope.Envelope, now: number, at?: Address.Address): void {
+    if (at !== undefined && envelope.correlationId !== null && !AnswerStream.isMoreToCome(envelope)) {
+      this.#answered.add(askKey(envelope.to, envelope.correlationId))
+      if (this.#answered.size > MOST_ANSWERED) this.#answered.delete(this.#answered.keys().next().value!)
+    }
     this.outbound.send(envelope, now, at)
+  }
+
+  /** Whether an ask from elsewhere was answered here a while ago. */
+  hasAnswered(asker: string, id: string): boolean {
+    return this.#answered.has(askKey(asker, id))
   }
 
   ask(envelope: Envelope.Envelope, timeout: number, now: number): void {

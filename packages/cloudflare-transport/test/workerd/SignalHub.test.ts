@@ -7,7 +7,7 @@ import {
 import { env } from "cloudflare:workers"
 import { describe, expect, it, vi } from "vitest"
 import { PING, PONG } from "../../src/protocol/Frame.ts"
-import { SocketClient } from "./SocketClient.ts"
+import { SocketClient, socketsOf } from "./SocketClient.ts"
 
 /** A hub of its own for each test. */
 const newHub = () => env.SIGNAL_HUB.get(env.SIGNAL_HUB.newUniqueId())
@@ -204,15 +204,15 @@ describe("takeover", () => {
     await runInDurableObject(hub, (instance, state) => {
       const [socket] = state.getWebSockets()
       for (let n = 0; n < 3; n++) {
-        instance.webSocketError(socket!)
-        instance.webSocketClose(socket!, 1006, "")
+        socketsOf(instance).webSocketError(socket!)
+        socketsOf(instance).webSocketClose(socket!, 1006, "")
       }
     })
     const winner = await connected(hub, "@(node/a)")
     await winner.request("hub:register", { actorAddress: "@(node/a)" })
     await runInDurableObject(hub, (instance, state) => {
       for (const socket of state.getWebSockets()) {
-        if (socket.readyState !== WebSocket.READY_STATE_OPEN) instance.webSocketClose(socket, 1006, "")
+        if (socket.readyState !== WebSocket.READY_STATE_OPEN) socketsOf(instance).webSocketClose(socket, 1006, "")
       }
     })
     expect((await winner.request("hub:heartbeat", { timestamp: 1 })).type).toBe("hub:heartbeat_ack")

@@ -1,4 +1,5 @@
 /** A client on a real WebSocket of workerd: raw frames, and JSON envelopes over them. */
+import type { WebSocketBridge } from "../../src/bridge/WebSocketBridge.ts"
 import { HUB_ADDRESS } from "../../src/protocol/HubMessage.ts"
 
 /** An envelope as it came, its fields unjudged. */
@@ -101,3 +102,7 @@ export class SocketClient {
     this.#socket.close(code, reason)
   }
 }
+
+/** The events of its sockets, of an object that the type of its stub knows by its calls only. */
+export const socketsOf = (instance: object): Pick<WebSocketBridge, `webSocket${string}` & keyof WebSocketBridge> =>
+  instance as WebSocketBridge

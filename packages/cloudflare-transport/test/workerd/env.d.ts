@@ -1,6 +1,6 @@
 declare namespace Cloudflare {
   interface Env {
-    readonly SIGNAL_HUB: DurableObjectNamespace<import("./worker.ts").SignalHub>
+    readonly SIGNAL_HUB: DurableObjectNamespace<import("../../src/hub/SignalHub.ts").SignalHub>
     readonly IMPATIENT_HUB: DurableObjectNamespace<import("./worker.ts").ImpatientHub>
     readonly TOKEN_HUB: DurableObjectNamespace<import("./worker.ts").TokenHub>
     readonly TICKET_HUB: DurableObjectNamespace<import("./worker.ts").TicketHub>

@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest"
 import { readAttachment } from "../../src/bridge/Attachment.ts"
 import { BRIDGE_PING, PING } from "../../src/protocol/Frame.ts"
 import { HUB_ADDRESS } from "../../src/protocol/HubMessage.ts"
-import { SocketClient } from "./SocketClient.ts"
+import { SocketClient, socketsOf } from "./SocketClient.ts"
 
 const BURST = 20
 const newHub = () => env.STRICT_HUB.get(env.STRICT_HUB.newUniqueId())
@@ -142,7 +142,7 @@ describe("the rate", () => {
       }
       const from = sockets.find((socket) => readAttachment(socket)?.sessionId === sessionId)!
       const note = { to: "@(node/b)", type: "note", pattern: "tell", timestamp: 0 }
-      for (let n = 0; n < 200; n++) instance.webSocketMessage(from, JSON.stringify({ ...note, id: `m${n}` }))
+      for (let n = 0; n < 200; n++) socketsOf(instance).webSocketMessage(from, JSON.stringify({ ...note, id: `m${n}` }))
       return count
     })
     expect(written).toBeGreaterThan(0)

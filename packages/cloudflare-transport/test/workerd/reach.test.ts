@@ -312,7 +312,6 @@ describe("a Worker without a socket", () => {
     expect(await client.came()).toMatchObject({ type: "hello", payload: 1 })
     const answer = ask(address, "question", 2)
     const question = await client.came()
-    await evicted()
     answers(client, question, 3)
     expect(await answer).toBe(3)
     const steward = newSteward()
