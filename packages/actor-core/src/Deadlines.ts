@@ -68,6 +68,11 @@ export class Deadlines {
     this.#up(last.index, last)
   }
 
+  /** Sleeps no longer where nothing is set: who waits for a process to be idle need not wait for that. */
+  rest(): void {
+    if (this.#heap.length === 0) this.close()
+  }
+
   /** Forgets all. */
   close(): void {
     for (const deadline of this.#heap) deadline.index = -1

@@ -165,7 +165,9 @@ export class StreamProducer extends Deadline implements Answer {
   #close(): boolean {
     if (this.#over) return false
     this.#over = true
-    this.#cell.runtime.deadlines.clear(this)
+    const { deadlines } = this.#cell.runtime
+    deadlines.clear(this)
+    deadlines.rest()
     this.#fiber?.interruptUnsafe()
     return true
   }

@@ -1,5 +1,5 @@
 /** The hub under test: at `HUB_URL`, or started here with Wrangler's test harness. */
-import { fileURLToPath } from "node:url"
+import { fileURLToPath, URL } from "node:url"
 import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, test } from "vitest"
 import { createTestHarness, type TestHarness } from "wrangler"
 import { address, topics } from "./names.ts"
@@ -33,7 +33,7 @@ export interface HubServer {
   readonly evict: (name?: string, webSockets?: "hibernate" | "close") => Promise<boolean>
   /** Evicts any object. False where it wasn't running. */
   readonly evictObject: (
-    className: "SignalHub" | "SessionGateway" | "TopicHub" | "Directory",
+    className: "SignalHub" | "SessionGateway" | "TopicHub" | "Directory" | "LedgerActor",
     name: string,
     webSockets?: "hibernate" | "close",
   ) => Promise<boolean>

@@ -79,7 +79,7 @@ export class Courier {
   async once(delivery: Delivery): Promise<Outcome> {
     const { to } = delivery.envelope
     try {
-      return (await this.#call(to, [delivery]))[0]!
+      return (await this.carry(to, [delivery]))[0]!
     } catch {
       return { status: "refused", code: "actor_terminated", message: `${to} can't be reached` }
     }
@@ -104,7 +104,7 @@ export class Courier {
     })
     let outcomes: ReadonlyArray<Outcome>
     try {
-      outcomes = await this.#call(target, deliveries)
+      outcomes = await this.carry(target, deliveries)
     } catch {
       this.#later(rows, deliveries)
       return false
@@ -124,7 +124,11 @@ export class Courier {
     return first !== undefined && first.attempts > 0 && first.due_at > now() ? [] : rows
   }
 
-  async #call(target: Address.Address, deliveries: ReadonlyArray<Delivery>): Promise<ReadonlyArray<Outcome>> {
+  /** Calls the object of an address, or the one that it names. Rejects where that fails. */
+  async carry(
+    target: Address.Address,
+    deliveries: ReadonlyArray<Delivery>,
+  ): Promise<ReadonlyArray<Outcome>> {
     const outcomes: Array<Outcome> = deliveries.map(() => nobody(target))
     let at = target
     let going = deliveries.map((_, index) => index)

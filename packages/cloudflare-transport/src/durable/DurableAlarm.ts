@@ -13,6 +13,7 @@ const EARLIEST = `SELECT
   (SELECT at FROM receive_timeout) AS receive_timeout,
   (SELECT ?1 WHERE EXISTS (SELECT 1 FROM inbox)
     OR EXISTS (SELECT 1 FROM ask WHERE answer IS NOT NULL)
+    OR EXISTS (SELECT 1 FROM stream)
     OR EXISTS (SELECT 1 FROM watching WHERE begun = 0 OR reason IS NOT NULL)) AS again`
 
 /** Milliseconds until what could not be done is tried again. */

@@ -34,6 +34,7 @@ import { Letters } from "./Letters.ts"
 import { Owed } from "./Owed.ts"
 import { OwnMessages } from "./OwnMessages.ts"
 import { Reception } from "./Reception.ts"
+import { Streams } from "./Streams.ts"
 import { Watching } from "./Watching.ts"
 import { Writes } from "./Writes.ts"
 
@@ -51,6 +52,7 @@ export class DurableHost implements ActorRpc {
   readonly letters: Letters
   readonly own: OwnMessages
   readonly owed: Owed
+  readonly streams: Streams
   readonly reception: Reception
   readonly transport: DurableTransport
   readonly #name: string
@@ -91,10 +93,24 @@ export class DurableHost implements ActorRpc {
       transaction,
       settled: (delivery, outcome) => this.#sent(delivery, outcome),
     }))
+    const streams = (this.streams = new Streams({
+      sql,
+      alarm,
+      address,
+      inbox,
+      letters,
+      now,
+      transaction,
+      follow,
+      carry: (target, deliveries) => courier.carry(target, deliveries),
+      put,
+      receive,
+    }))
     this.transport = new DurableTransport({
       home: address,
       inbox,
       owed,
+      streams,
       courier,
       letters,
       put,
@@ -133,6 +149,7 @@ export class DurableHost implements ActorRpc {
       inbox,
       own,
       owed,
+      streams,
       watching,
       now,
       transaction,
@@ -260,6 +277,7 @@ export class DurableHost implements ActorRpc {
   #recover(): void {
     this.inbox.recover()
     this.own.recover()
+    this.streams.recover()
     this.watching.recover()
     this.#courier.kickAll()
   }

@@ -51,6 +51,13 @@ const TABLES: ReadonlyArray<string> = [
   ) WITHOUT ROWID`,
   `CREATE INDEX owed_ask ON owed (asker, id)`,
   `CREATE INDEX owed_deadline ON owed (deadline)`,
+  // Streams that are given, from memory.
+  `CREATE TABLE stream (
+    asker TEXT NOT NULL,
+    id TEXT NOT NULL,
+    home TEXT NOT NULL,
+    PRIMARY KEY (asker, id)
+  ) WITHOUT ROWID`,
   `CREATE TABLE timer (
     key TEXT PRIMARY KEY,
     at INTEGER NOT NULL,

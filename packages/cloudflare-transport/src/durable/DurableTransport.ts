@@ -11,11 +11,13 @@ import type { Courier } from "./Courier.ts"
 import type { Inbox } from "./Inbox.ts"
 import { ASK_TIMEOUT, isAboutAsk, type Letters } from "./Letters.ts"
 import type { Owed } from "./Owed.ts"
+import type { Streams } from "./Streams.ts"
 
 export interface DurableTransportOptions {
   readonly home: Address.Address
   readonly inbox: Inbox
   readonly owed: Owed
+  readonly streams: Streams
   readonly courier: Pick<Courier, "once">
   readonly letters: Letters
   readonly put: (target: Address.Address, delivery: Delivery) => void
@@ -77,9 +79,10 @@ export class DurableTransport implements Transport {
 
   /** The answer of the actor to an ask. */
   #reply(envelope: Envelope.Envelope): undefined {
-    const { inbox, put, step, transaction } = this.#options
+    const { inbox, put, step, streams, transaction } = this.#options
     const { correlationId, payload, to, type } = envelope
     const taken = inbox.find(to, correlationId ?? "")
+    if (streams.isPart(envelope)) return void streams.give(envelope, taken)
     if (taken === undefined) return
     const answer: Answer = { type, payload }
     const isTheActors = type === REPLY || (payload as { readonly data?: unknown } | null)?.data !== undefined

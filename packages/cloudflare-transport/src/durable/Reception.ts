@@ -13,6 +13,7 @@ import type { Inbox, Taken } from "./Inbox.ts"
 import { isAboutAsk } from "./Letters.ts"
 import type { Owed } from "./Owed.ts"
 import type { OwnMessages } from "./OwnMessages.ts"
+import type { Streams } from "./Streams.ts"
 import type { Watching } from "./Watching.ts"
 
 /** Milliseconds until what the actor could not take, or keep, is tried again. */
@@ -25,6 +26,7 @@ export interface ReceptionOptions {
   readonly inbox: Inbox
   readonly own: OwnMessages
   readonly owed: Owed
+  readonly streams: Streams
   readonly watching: Watching
   readonly now: () => number
   readonly transaction: (writes: () => void) => void
@@ -54,7 +56,7 @@ export class Reception {
       return refused("unknown_actor", `${address} takes no such message from others`)
     }
     if (!isAboutAsk(type)) return inbox.take({ ...delivery, envelope })
-    if (type === "actor:cancel") this.#cancelled(from, envelope.correlationId ?? "")
+    if (type === "actor:cancel" && Address.isAddress(from)) this.#cancelled(from, envelope.correlationId ?? "")
     receive(envelope)
     return TAKEN
   }
@@ -98,10 +100,11 @@ export class Reception {
   }
 
   /** The asker gives up. What was begun for it may still be done. */
-  #cancelled(asker: string, id: string): void {
-    const { inbox, owed, transaction } = this.#options
+  #cancelled(asker: Address.Address, id: string): void {
+    const { inbox, owed, streams, transaction } = this.#options
     transaction(() => {
       owed.cancelled(asker, id)
+      streams.cancelled(asker, id)
       const taken = inbox.find(asker, id)
       if (taken !== undefined) inbox.close(taken, null)
     })

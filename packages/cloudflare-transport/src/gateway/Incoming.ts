@@ -2,7 +2,7 @@
  * What other objects deliver to a hub or a gateway. Whoever calls is code of this deployment, and has enforced
  * `from`; what it says of asks, subscriptions and watches holds only where this object knows of them.
  */
-import type { Envelope } from "@signal-hub/actor-core"
+import { AnswerStream, type Envelope } from "@signal-hub/actor-core"
 import { deliverCopy } from "../hub/Backpressure.ts"
 import { isElsewhere } from "../hub/Elsewhere.ts"
 import type { HubState } from "../hub/HubState.ts"
@@ -27,8 +27,7 @@ const takeOne = (hub: HubState, neighbors: Neighbors, delivery: Delivery, now: n
     return superseded(hub, envelope, now)
   }
   if (envelope.pattern === "tell" && envelope.correlationId !== null) {
-    correlated(hub, neighbors, envelope, envelope.correlationId, now)
-    return TAKEN
+    return correlated(hub, neighbors, envelope, envelope.correlationId, now)
   }
   return forActor(hub, neighbors, delivery, now)
 }
@@ -75,23 +74,34 @@ const correlated = (
   envelope: Envelope.Envelope,
   askId: string,
   now: number,
-): void => {
+): Outcome => {
   const { from, to, type } = envelope
-  if (from === HUB_ADDRESS && type === "hub:forwarded") return forwarded(hub, neighbors, envelope, askId, now)
+  if (from === HUB_ADDRESS && type === "hub:forwarded") {
+    forwarded(hub, neighbors, envelope, askId, now)
+    return TAKEN
+  }
   if (type === "actor:cancel" || type === "actor:demand") {
     const open = from === "" ? undefined : hub.asks.get(from, askId)
     const session = open === undefined ? undefined : hub.sessions.byId(open.targetSession)
-    if (open === undefined || session === undefined) return hub.deadLetter(envelope, "no_such_ask", now)
+    if (open === undefined || session === undefined) {
+      hub.deadLetter(envelope, "no_such_ask", now)
+      return TAKEN
+    }
     if (type === "actor:cancel") hub.asks.close(open)
     hub.deliver(session, envelope, now)
-    return
+    return TAKEN
   }
   const open = hub.asks.get(to, askId)
   if (open === undefined || !isElsewhere(open.targetSession)) {
-    return hub.deadLetter(envelope, "no_such_ask", now)
+    hub.deadLetter(envelope, "no_such_ask", now)
+    return AnswerStream.isMoreToCome(envelope) ? UNREAD : TAKEN
   }
   neighbors.outbound.answered(open, envelope, now)
+  return TAKEN
 }
+
+/** For who gives a stream: it may stop. */
+const UNREAD: Outcome = { status: "refused", code: "actor_terminated", message: "nobody reads the stream" }
 
 /** Who was asked has handed the ask on. Where it is over meanwhile, the new holder may stop. */
 const forwarded = (

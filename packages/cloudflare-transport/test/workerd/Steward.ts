@@ -1,7 +1,9 @@
 /** A durable actor behind gateways and hubs: it serves their clients, and speaks to them by itself. */
 import { AddressSchema, Continuation, PersistentBehavior, Protocol, Signal } from "@signal-hub/actor-core"
 import * as Result from "effect/Result"
+import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import { DurableActor } from "../../src/durable/DurableActor.ts"
 import type { DurableActorOptions } from "../../src/durable/DurableActorOptions.ts"
 import { gateway } from "./deployment.ts"
@@ -11,6 +13,11 @@ export const Guest = Protocol.make("guest", {
   note: Protocol.tell({ payload: Schema.Number }),
   choose: Protocol.ask({ payload: Schema.String, success: Schema.String }),
 })
+
+export class Uneven extends Schema.TaggedError<Uneven>()("Uneven", { after: Schema.Number }) {}
+
+/** How many streams have been given, let go, and how many elements were made for them. */
+export const given = { streams: 0, ended: 0, elements: 0 }
 
 export const Steward = Protocol.make("steward", {
   /** Its notes so far. */
@@ -30,8 +37,23 @@ export const Steward = Protocol.make("steward", {
   watch: Protocol.ask({ payload: AddressSchema, success: Schema.Boolean }),
   /** Lets another steward answer. */
   delegate: Protocol.ask({ payload: AddressSchema, success: Schema.String }),
+  /** Counts up to a number, then fails where that is not whole. */
+  count: Protocol.stream({ payload: Schema.Number, success: Schema.Number, error: Uneven }),
+  /** Gives what it is told by `note` from then on. */
+  follow: Protocol.stream({ success: Schema.String }),
   leave: Protocol.tell(),
 })
+
+const followers = new Set<(text: string) => Promise<void>>()
+
+const numbers = async function* (to: number) {
+  given.streams++
+  for (let n = 1; n <= to; n++) {
+    given.elements++
+    yield n
+  }
+  if (!Number.isInteger(to)) throw new Uneven({ after: Math.floor(to) })
+}
 
 const behavior = PersistentBehavior.make(Steward, {
   state: Schema.Array(Schema.String),
@@ -41,7 +63,10 @@ const behavior = PersistentBehavior.make(Steward, {
       context.reply(log)
       return log
     },
-    note: (log, text, { sender }) => [...log, `${sender} ${text}`],
+    note: (log, text, { sender }) => {
+      for (const emit of followers) void emit(text)
+      return [...log, `${sender} ${text}`]
+    },
     serve: (log, { times, to }, context) => {
       const guest = context.ref(Guest, to)
       for (let n = 0; n < times; n++) guest.tell("note", n)
@@ -66,6 +91,22 @@ const behavior = PersistentBehavior.make(Steward, {
     delegate: (log, to, context) => {
       if (to === context.self.address) context.reply(`${to} for ${context.sender}`)
       else context.forward(context.ref(Steward, to))
+      return log
+    },
+    count: (log, to, context) => {
+      context.reply(
+        Stream.ensuring(
+          Stream.fromAsyncIterable(numbers(to), (error) => error as Uneven),
+          Effect.sync(() => void given.ended++),
+        ),
+      )
+      return [...log, `counts for ${context.sender}`]
+    },
+    follow: (log, _, context) => {
+      context.reply((emit, over) => {
+        followers.add(emit)
+        return over.then(() => void followers.delete(emit))
+      })
       return log
     },
     leave: (log, _, context) => {
