@@ -59,7 +59,7 @@ describe.each([
     expect(watch.registered).toBe(true)
     await evict(identity, name)
     actor.tell("close", undefined)
-    expect(await watch.terminated).toBe("unregistered")
+    expect(await watch.terminated).toEqual({ actorAddress: address, reason: "unregistered" })
   })
 
   test("fault 5: an ask in flight survives the eviction of asker and answerer", async () => {
@@ -118,8 +118,8 @@ test("fault 34: 10,000 sends over 50 targets keep their order while gateways and
   }
   const { evictObject } = hub.server()
   let evictions = 0
-  const evictOne = async (): Promise<void> => {
-    const at = random(51)
+  /** A target's object, or with 50 the sender's gateway. */
+  const evictOne = async (at: number): Promise<void> => {
     const evicted =
       at < 25
         ? await evictObject("LedgerActor", ledgers[at]!.name)
@@ -127,20 +127,14 @@ test("fault 34: 10,000 sends over 50 targets keep their order while gateways and
     if (evicted) evictions++
   }
   let sent = 0
-  let done = false
-  const evicting = Promise.all(
-    Array.from({ length: 3 }, async () => {
-      while (!done) await evictOne()
-    }),
-  )
   while (sent < 10_000) {
-    for (let n = 0; n < 100; n++) {
+    for (let n = 0; n < 400; n++) {
       const at = random(50)
       if (at < 25) client.actor(Ledger, ledgers[at]!.address).tell("put", sent++)
       else client.actor(Greeter, greeters[at - 25]!.identity).tell("note", { text: String(sent++) })
     }
-    // What was sent has arrived at the sender's gateway: the next goes when something was evicted meanwhile.
-    await Promise.all([client.metrics(), evictOne()])
+    // While what was sent is on its way; an object goes when no call is under way in it.
+    await Promise.all([evictOne(50), evictOne(random(50)), evictOne(random(50))])
   }
   const all = async (): Promise<number> => {
     for (const { address } of ledgers) {
@@ -150,8 +144,6 @@ test("fault 34: 10,000 sends over 50 targets keep their order while gateways and
     return [...came.values()].reduce((sum, { length }) => sum + length, 0)
   }
   await expect.poll(all, { timeout: 20_000 }).toBe(10_000)
-  done = true
-  await evicting
   for (const got of came.values()) expect(got).toEqual(got.toSorted((a, b) => a - b))
-  expect(evictions).toBeGreaterThan(100)
+  expect(evictions).toBeGreaterThan(50)
 }, 60_000)

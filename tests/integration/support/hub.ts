@@ -61,7 +61,7 @@ export const startHub = async (
     }
   }
   return {
-    url: new URL("/ws", url).href.replace("http", "ws"),
+    url: new URL("/ws", url.href).href.replace("http", "ws"),
     harness,
     evictObject,
     evict: (name = "default", webSockets) => evictObject("SignalHub", name, webSockets),
