@@ -20,6 +20,9 @@ export const Ledger = Protocol.make("ledger", {
   notify: Protocol.tell({ payload: Schema.Struct({ to: AddressSchema, times: Schema.Number }) }),
   /** From now on the end of this client is put, as -1. */
   watch: Protocol.ask({ payload: AddressSchema, success: Schema.Null }),
+  fail: Protocol.ask({ success: Schema.Null }),
+  /** Is never answered. */
+  hang: Protocol.ask({ success: Schema.Null }),
   close: Protocol.tell(),
 })
 
@@ -55,6 +58,13 @@ export const ledger = PersistentBehavior.make(Ledger, {
     watch: (all, address, context) => {
       context.watch(context.ref(Greeter, address))
       context.reply(null)
+      return all
+    },
+    fail: () => {
+      throw new Error("secret of the inside")
+    },
+    hang: (all, _, context) => {
+      context.postpone()
       return all
     },
     close: (all, _, context) => {
