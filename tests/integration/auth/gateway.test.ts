@@ -87,7 +87,15 @@ test("a type not in the table: nobody is there", async () => {
 
 test("fault 32: an address with a hostile name leads to nobody; what is no address is refused", async () => {
   const ada = await enter()
-  const types = ["constructor", "__proto__", "prototype", "toString", "hasOwnProperty", "SESSION_GATEWAY", "env"]
+  const types = [
+    "constructor",
+    "__proto__",
+    "prototype",
+    "toString",
+    "hasOwnProperty",
+    "SESSION_GATEWAY",
+    "env",
+  ]
   for (const type of types) {
     expect((await asked(ada, `@(${type}/x)`)).type).toBe("hub:unknown_actor")
     expect((await asked(ada, `@(ledger/${type})`, type)).type).toBe("actor:error")
@@ -95,7 +103,13 @@ test("fault 32: an address with a hostile name leads to nobody; what is no addre
       registered: false,
     })
   }
-  for (const to of ["@(ledger/..)", "@(ledger/a/../b)", "@(ledger)", "ledger/1", `@(ledger/${"x".repeat(300)})`]) {
+  for (const to of [
+    "@(ledger/..)",
+    "@(ledger/a/../b)",
+    "@(ledger)",
+    "ledger/1",
+    `@(ledger/${"x".repeat(300)})`,
+  ]) {
     expectError(await asked(ada, to), "invalid_message", "invalid_address")
   }
 })
@@ -117,9 +131,7 @@ test("ten tabs of one identity at once: one is served, each other is closed 4409
   const name = unique("member")
   const tabs = await Promise.all(Array.from({ length: 10 }, () => open({ actorId: `member/${name}` })))
   for (const tab of tabs) {
-    await tab.send(
-      envelope({ type: "hub:connect", pattern: "ask", metadata: { protocolVersion: "1.0.0" } }),
-    )
+    await tab.send(envelope({ type: "hub:connect", pattern: "ask", metadata: { protocolVersion: "1.0.0" } }))
   }
   const standing = new Set(tabs)
   while (standing.size > 1) {
@@ -149,7 +161,9 @@ test("a client that never reads: who sends to it hears so, who sends to others i
   }
   expect(await refused()).toBe("queue_full")
   const answer = asked(bob, ada.identity)
-  await ada.send(envelope({ to: bob.identity, type: "answer", correlationId: (await ada.expect("question")).id }))
+  await ada.send(
+    envelope({ to: bob.identity, type: "answer", correlationId: (await ada.expect("question")).id }),
+  )
   expect((await answer).type).toBe("answer")
 })
 

@@ -125,10 +125,7 @@ export class Courier {
   }
 
   /** Calls the object of an address, or the one that it names. Rejects where that fails. */
-  async carry(
-    target: Address.Address,
-    deliveries: ReadonlyArray<Delivery>,
-  ): Promise<ReadonlyArray<Outcome>> {
+  async carry(target: Address.Address, deliveries: ReadonlyArray<Delivery>): Promise<ReadonlyArray<Outcome>> {
     const outcomes: Array<Outcome> = deliveries.map(() => nobody(target))
     let at = target
     let going = deliveries.map((_, index) => index)

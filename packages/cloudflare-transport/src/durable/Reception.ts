@@ -56,7 +56,8 @@ export class Reception {
       return refused("unknown_actor", `${address} takes no such message from others`)
     }
     if (!isAboutAsk(type)) return inbox.take({ ...delivery, envelope })
-    if (type === "actor:cancel" && Address.isAddress(from)) this.#cancelled(from, envelope.correlationId ?? "")
+    if (type === "actor:cancel" && Address.isAddress(from))
+      this.#cancelled(from, envelope.correlationId ?? "")
     receive(envelope)
     return TAKEN
   }

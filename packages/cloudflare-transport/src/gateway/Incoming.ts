@@ -14,8 +14,12 @@ import type { Neighbors } from "./Neighbors.ts"
 import { type Batch, type Delivery, type Outcome, TAKEN } from "./Rpc.ts"
 
 /** Takes each delivery, in order. */
-export const take = (hub: HubState, neighbors: Neighbors, batch: Batch, now: number): ReadonlyArray<Outcome> =>
-  batch.deliveries.map((delivery) => takeOne(hub, neighbors, delivery, now))
+export const take = (
+  hub: HubState,
+  neighbors: Neighbors,
+  batch: Batch,
+  now: number,
+): ReadonlyArray<Outcome> => batch.deliveries.map((delivery) => takeOne(hub, neighbors, delivery, now))
 
 const takeOne = (hub: HubState, neighbors: Neighbors, delivery: Delivery, now: number): Outcome => {
   const { envelope, topic } = delivery

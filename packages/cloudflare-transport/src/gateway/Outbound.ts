@@ -124,10 +124,7 @@ export class Outbound {
   }
 
   /** All of a lane is for one address, and on behalf of one session. */
-  #call(
-    items: ReadonlyArray<Item>,
-    done: (outcomes: ReadonlyArray<Outcome> | CallFailed) => void,
-  ): void {
+  #call(items: ReadonlyArray<Item>, done: (outcomes: ReadonlyArray<Outcome> | CallFailed) => void): void {
     const now = this.#host.now()
     const { delivery, sender } = items[0]!
     const to = delivery.envelope.to as Address.Address

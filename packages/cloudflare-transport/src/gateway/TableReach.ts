@@ -33,15 +33,16 @@ export const tableReach = <Env extends HubEnv>(
       case "hub":
         return asActors(env.SIGNAL_HUB.getByName(destination.name))
       case "namespace":
-        return asActors(
-          (bindings[destination.binding] as DurableObjectNamespace).getByName(destination.name),
-        )
+        return asActors((bindings[destination.binding] as DurableObjectNamespace).getByName(destination.name))
       case "service":
         return bindings[destination.binding] as ActorRpc
       case "function":
         return asFunction(destination.run, {
           env,
-          answer: (home, batch) => void reach(home)?.deliver(batch).catch(() => {}),
+          answer: (home, batch) =>
+            void reach(home)
+              ?.deliver(batch)
+              .catch(() => {}),
           log: (event, fields) => log("warn", event, fields),
         })
       case "nowhere":

@@ -69,7 +69,9 @@ describe("where addresses lead", () => {
   it.each(["a/b", "", "a b", "cloudflare", "session", ".."])(
     '"%s" is no type that may have a route',
     (type) => {
-      expect(() => new RoutingTable({ routes: { [type]: { run: () => 1 } } })).toThrow(/is no type of addresses/)
+      expect(() => new RoutingTable({ routes: { [type]: { run: () => 1 } } })).toThrow(
+        /is no type of addresses/,
+      )
     },
   )
 })

@@ -212,7 +212,8 @@ describe("takeover", () => {
     await winner.request("hub:register", { actorAddress: "@(node/a)" })
     await runInDurableObject(hub, (instance, state) => {
       for (const socket of state.getWebSockets()) {
-        if (socket.readyState !== WebSocket.READY_STATE_OPEN) socketsOf(instance).webSocketClose(socket, 1006, "")
+        if (socket.readyState !== WebSocket.READY_STATE_OPEN)
+          socketsOf(instance).webSocketClose(socket, 1006, "")
       }
     })
     expect((await winner.request("hub:heartbeat", { timestamp: 1 })).type).toBe("hub:heartbeat_ack")

@@ -104,5 +104,6 @@ export class SocketClient {
 }
 
 /** The events of its sockets, of an object that the type of its stub knows by its calls only. */
-export const socketsOf = (instance: object): Pick<WebSocketBridge, `webSocket${string}` & keyof WebSocketBridge> =>
-  instance as WebSocketBridge
+export const socketsOf = (
+  instance: object,
+): Pick<WebSocketBridge, `webSocket${string}` & keyof WebSocketBridge> => instance as WebSocketBridge

@@ -79,7 +79,8 @@ const behavior = PersistentBehavior.make(Steward, {
       return log
     },
     chosen: (log, { about, answer }, context) => {
-      const said = answer._tag === "Success" ? answer.value : answer._tag === "Refused" ? answer.code : "failed"
+      const said =
+        answer._tag === "Success" ? answer.value : answer._tag === "Refused" ? answer.code : "failed"
       context.answer(about.reply, "consult", Result.succeed(said))
       return [...log, `chosen ${said}`]
     },

@@ -142,7 +142,8 @@ describe("the rate", () => {
       }
       const from = sockets.find((socket) => readAttachment(socket)?.sessionId === sessionId)!
       const note = { to: "@(node/b)", type: "note", pattern: "tell", timestamp: 0 }
-      for (let n = 0; n < 200; n++) socketsOf(instance).webSocketMessage(from, JSON.stringify({ ...note, id: `m${n}` }))
+      for (let n = 0; n < 200; n++)
+        socketsOf(instance).webSocketMessage(from, JSON.stringify({ ...note, id: `m${n}` }))
       return count
     })
     expect(written).toBeGreaterThan(0)

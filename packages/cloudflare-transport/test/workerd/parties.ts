@@ -44,10 +44,20 @@ export const newSteward = () => {
   return { address: `@(steward/${name})`, stub: env.STEWARD.getByName(name) }
 }
 
-export const asks = (client: SocketClient, to: string, type: string, payload: unknown = null, more: object = {}) =>
-  client.send({ to, type, payload, pattern: "ask", ...more })
+export const asks = (
+  client: SocketClient,
+  to: string,
+  type: string,
+  payload: unknown = null,
+  more: object = {},
+) => client.send({ to, type, payload, pattern: "ask", ...more })
 
-export const ask = async (client: SocketClient, to: string, type: string, payload: unknown = null): Promise<Came> => {
+export const ask = async (
+  client: SocketClient,
+  to: string,
+  type: string,
+  payload: unknown = null,
+): Promise<Came> => {
   const id = asks(client, to, type, payload)
   const answer = await client.came()
   expect(answer.correlationId).toBe(id)

@@ -2,7 +2,18 @@
 import { evictAllDurableObjects, evictDurableObject } from "cloudflare:test"
 import { env } from "cloudflare:workers"
 import { describe, expect, it } from "vitest"
-import { answers, ask, asks, atGateway, connected, inHub, KINDS, newName, newSteward, open } from "./parties.ts"
+import {
+  answers,
+  ask,
+  asks,
+  atGateway,
+  connected,
+  inHub,
+  KINDS,
+  newName,
+  newSteward,
+  open,
+} from "./parties.ts"
 import { actors } from "./worker.ts"
 
 /** All lose their memory. */
@@ -157,7 +168,9 @@ describe.each(PAIRS)("clients, %s", (_, from, to) => {
     const [ada, bob] = [await from(), await to()]
     await bob.client.request("hub:register", { actorAddress: bob.address })
     await ada.client.request("hub:watch", { actorAddress: bob.address })
-    expect((await ada.client.request("hub:unwatch", { actorAddress: bob.address })).type).toBe("hub:unwatched")
+    expect((await ada.client.request("hub:unwatch", { actorAddress: bob.address })).type).toBe(
+      "hub:unwatched",
+    )
     await bob.client.request("hub:disconnect")
     expect((await ask(ada.client, bob.address, "x")).type).toBe("hub:unknown_actor")
   })
