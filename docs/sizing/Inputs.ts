@@ -171,8 +171,8 @@ export const INPUTS: Inputs = {
     gatewayRowsOnce: 32,
     rowsReadAConnect: 40,
     rowsReadAWakeUp: 26,
-    hubBytes: 94_208,
-    gatewayBytes: 94_208,
+    hubBytes: 98_304,
+    gatewayBytes: 98_304,
   },
   assumed: {
     peak: 3,

@@ -5,6 +5,8 @@ const TRANSPORT = "cloudflare-transport"
 
 const GATEWAY = `${TRANSPORT}/test/gateway/gateway.test.ts`
 const ROUTES = `${TRANSPORT}/test/gateway/RoutingTable.test.ts`
+const REACH = `${TRANSPORT}/test/workerd/reach.test.ts`
+const STREAMS = `${TRANSPORT}/test/workerd/streams.test.ts`
 const WORKERD_GATEWAY = `${TRANSPORT}/test/workerd/gateway.test.ts`
 
 const gateway = (file: string): string => `${TRANSPORT}/src/gateway/${file}.ts`
@@ -134,9 +136,30 @@ export const GATEWAY_MUTATIONS: ReadonlyArray<Mutation> = [
     test: GATEWAY,
   },
   {
+    fault: 32,
+    breaks: "a hub takes every address that nobody in it has for one that leads elsewhere",
+    file: gateway("RoutingTable"),
+    edits: [["return !isNamed || this.leadsToHub(hub, address)", "return this.leadsToHub(hub, address)"]],
+    test: ROUTES,
+  },
+  {
+    fault: 5,
+    breaks: "an ask that a durable actor repeats after an eviction is given to the client again",
+    file: gateway("Incoming"),
+    edits: [["if (isOpen || neighbors.hasAnswered(from, envelope.id)) return TAKEN", "void isOpen"]],
+    test: REACH,
+  },
+  {
+    fault: 5,
+    breaks: "who reads a durable actor's stream is not told that its memory was lost",
+    file: `${TRANSPORT}/src/durable/DurableHost.ts`,
+    edits: [["    this.streams.recover()\n", ""]],
+    test: STREAMS,
+  },
+  {
     fault: 33,
     breaks: "who handed an ask on does not say to whom",
-    file: gateway("Outside"),
+    file: gateway("Neighbors"),
     edits: [["    this.outbound.send(moved, now, askerSession)\n", ""]],
     test: GATEWAY,
   },

@@ -49,9 +49,9 @@ export class Streams {
   constructor(options: StreamsOptions) {
     this.#options = options
     this.#lanes = new Lanes({
-      call: (home, envelopes, done) => {
+      call: async (home, envelopes, done) => {
         const deliveries = envelopes.map((envelope) => ({ envelope }))
-        options.carry(home as Address.Address, deliveries).then(done, () => done(UNREACHED))
+        done(await options.carry(home as Address.Address, deliveries).catch(() => UNREACHED))
       },
       defer: (task) => queueMicrotask(task),
       maxItems: 256,

@@ -8,8 +8,11 @@ import type { Claims } from "../auth/Claims.ts"
 import { failAsk } from "../hub/AskEnds.ts"
 import type { Ask } from "../hub/Asks.ts"
 import { isElsewhere } from "../hub/Elsewhere.ts"
+import { surely } from "../hub/Outboxes.ts"
+import { unknownActor } from "../hub/Router.ts"
 import type { HubState } from "../hub/HubState.ts"
 import { errorEnvelope, hubEnvelope } from "../protocol/HubEnvelope.ts"
+import type { HubErrorCode } from "../protocol/HubError.ts"
 import { messageId } from "../protocol/MessageId.ts"
 import { addressOf, type Session } from "../session/Session.ts"
 import type { NeighborsHost } from "./GatewayHost.ts"
@@ -70,7 +73,8 @@ export class Outbound {
       if (failed === undefined) return
       const reason = failed.code === "unknown_actor" ? "unknown_actor" : "disconnected"
       this.#hub.deadLetter(envelope, failed.code === "message_expired" ? "expired" : reason, now)
-      if (failed.code === "queue_full") this.#tellSender(envelope, failed)
+      // Who sends reliably hears what becomes of it.
+      if (failed.code === "queue_full" || envelope.seq !== undefined) this.#tellSender(envelope, failed)
     })
   }
 
@@ -100,8 +104,9 @@ export class Outbound {
     sender = delivery.envelope.from as Address.Address,
   ): void {
     const { envelope } = delivery
+    const leaving = envelope.seq === undefined ? delivery : { ...delivery, envelope: reliable(envelope) }
     const until = envelope.ttl === null ? Number.POSITIVE_INFINITY : now + envelope.ttl
-    this.#lanes.push(this.#laneOf(sender, envelope.to), { delivery, sender, until }, (outcome) => {
+    this.#lanes.push(this.#laneOf(sender, envelope.to), { delivery: leaving, sender, until }, (outcome) => {
       if (outcome instanceof CallFailed) return done(outcome)
       if (outcome.status === "refused") return done(outcome)
       done(undefined)
@@ -238,7 +243,8 @@ export class Outbound {
   }
 
   /** An answer to an ask that was asked here: by a session, or by a caller without an address. */
-  answered(ask: Ask, envelope: Envelope.Envelope, now: number): void {
+  answered(ask: Ask, given: Envelope.Envelope, now: number): void {
+    const envelope = ask.reliable ? surely(given) : given
     if (AnswerStream.isMoreToCome(envelope)) this.#hub.asks.extend(ask, now)
     else this.#hub.asks.close(ask)
     if (isElsewhere(ask.askerSession)) return this.send(envelope, now, ask.askerSession)
@@ -253,14 +259,23 @@ export class Outbound {
     return ask?.target === to ? ask : undefined
   }
 
-  #tellSender(envelope: Envelope.Envelope, { message }: Undelivered): void {
+  #tellSender(envelope: Envelope.Envelope, { code, message }: Undelivered): void {
     const to = envelope.from as Address.Address
     const session = this.#sessionOf(to)
     if (session !== undefined) {
-      this.#hub.refuse(session, to, "queue_full", message, envelope, this.#host.now())
+      const now = this.#host.now()
+      if (code === "unknown_actor") unknownActor(this.#hub, session, to, envelope, now)
+      else this.#hub.refuse(session, to, wireCode(code), message, envelope, now)
     }
   }
 }
+
+/** As a refusal of the request that it was. */
+const wireCode = (code: Exclude<RefusalCode, "unknown_actor">): HubErrorCode =>
+  code === "actor_failed" || code === "not_subscribed" ? "actor_terminated" : code
+
+/** Numbers are between a session and its client: elsewhere it only counts that there is one. */
+const reliable = (envelope: Envelope.Envelope): Envelope.Envelope => ({ ...envelope, seq: 1 })
 
 const UNKNOWN: Outcome = { status: "refused", code: "unknown_actor", message: "there is no such actor" }
 const EXPIRED: Outcome = { status: "refused", code: "message_expired", message: "its ttl ran out" }

@@ -46,7 +46,7 @@ describe("where addresses lead", () => {
     expect(strict.destination("@(toString/ada)")).toEqual({ kind: "nowhere" })
   })
 
-  it("from a hub, what no route names is the hub's own, and what a route leads to it", () => {
+  it("fault 32: from a hub, what no route names is the hub's own, and what a route leads to it", () => {
     const mixed = new RoutingTable<{ readonly ROOM: never }>({
       routes: { player: { hub: "lobby" }, clock: { run: () => 1 } },
       identities: ["user"],

@@ -44,7 +44,8 @@ export const Steward = Protocol.make("steward", {
   leave: Protocol.tell(),
 })
 
-const followers = new Set<(text: string) => Promise<void>>()
+/** Who follows a steward, by its address. */
+const followers = new Map<string, (text: string) => Promise<void>>()
 
 const numbers = async function* (to: number) {
   given.streams++
@@ -63,8 +64,8 @@ const behavior = PersistentBehavior.make(Steward, {
       context.reply(log)
       return log
     },
-    note: (log, text, { sender }) => {
-      for (const emit of followers) void emit(text)
+    note: (log, text, { self, sender }) => {
+      void followers.get(self.address)?.(text)
       return [...log, `${sender} ${text}`]
     },
     serve: (log, { times, to }, context) => {
@@ -105,8 +106,8 @@ const behavior = PersistentBehavior.make(Steward, {
     },
     follow: (log, _, context) => {
       context.reply((emit, over) => {
-        followers.add(emit)
-        return over.then(() => void followers.delete(emit))
+        followers.set(context.self.address, emit)
+        return over.then(() => void followers.delete(context.self.address))
       })
       return log
     },

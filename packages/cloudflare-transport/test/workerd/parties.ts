@@ -23,16 +23,18 @@ export interface Party {
   readonly address: string
 }
 
-export const connected = async (path: string, address: string): Promise<Party> => {
+export const connected = async (path: string, address: string, protocolVersion = "0.1.0"): Promise<Party> => {
   const client = await open(path)
-  expect(await client.connect(address, { sessionExpirySeconds: 60 })).toMatchObject({ type: "hub:connected" })
+  const metadata = { sessionExpirySeconds: 60, protocolVersion }
+  expect(await client.connect(address, metadata)).toMatchObject({ type: "hub:connected" })
   return { client, address }
 }
 /** A client of a gateway of its own. */
-export const atGateway = (address = `@(user/${newName()})`) =>
-  connected(`/gateway?identity=${encodeURIComponent(address)}`, address)
+export const atGateway = (address = `@(user/${newName()})`, version?: string) =>
+  connected(`/gateway?identity=${encodeURIComponent(address)}`, address, version)
 /** A client of the hub that the table leads to. */
-export const inHub = (address = `@(player/${newName()})`) => connected("/ws/lobby", address)
+export const inHub = (address = `@(player/${newName()})`, version?: string) =>
+  connected("/ws/lobby", address, version)
 
 export const KINDS = [
   ["a client of a gateway", atGateway],
@@ -64,11 +66,12 @@ export const ask = async (
   return answer
 }
 
-export const answers = (client: SocketClient, question: Came, payload: unknown): void =>
+export const answers = (client: SocketClient, question: Came, payload: unknown, more: object = {}): void =>
   void client.send({
     from: question.to,
     to: question.from,
     type: "actor:reply",
     correlationId: question.id,
     payload,
+    ...more,
   })

@@ -14,6 +14,7 @@ import {
   newSteward,
   open,
 } from "./parties.ts"
+import type { Came } from "./SocketClient.ts"
 import { actors } from "./worker.ts"
 
 /** All lose their memory. */
@@ -99,6 +100,29 @@ describe.each(KINDS)("a durable actor and %s", (_, enter) => {
     await goes.client.came()
     await goes.client.request("hub:disconnect")
     expect(await asker.client.came()).toMatchObject({ correlationId: id, payload: "actor_terminated" })
+  })
+
+  it("reliable envelopes arrive as such, and who sends them hears what becomes of them", async () => {
+    const { address: to } = newSteward()
+    const { address, client } = await enter(undefined, "1.0.0")
+    const waiting: Array<Came> = []
+    /** Of 1.0, what is ready together comes together. */
+    const came = async (): Promise<Came> => {
+      const next = waiting.shift()
+      if (next?.type === "hub:ack") return came()
+      if (next !== undefined) return next
+      waiting.push(...[await client.came()].flat())
+      return came()
+    }
+    client.send({ to, type: "note", payload: "surely", seq: 1 })
+    const id = asks(client, to, "log", null, { seq: 2 })
+    expect(await came()).toMatchObject({ correlationId: id, payload: [`${address} surely`], seq: 1 })
+    const nobody = address.replace("reach", "nobody")
+    const lost = client.send({ to: nobody, type: "note", seq: 3 })
+    expect(await came()).toMatchObject({ type: "hub:unknown_actor", correlationId: lost, seq: 2 })
+    const question = asks(client, to, "consult", { to: address, timeout: 20_000 }, { seq: 4 })
+    answers(client, await came(), "tea", { seq: 5 })
+    expect(await came()).toMatchObject({ correlationId: question, payload: "tea" })
   })
 
   it("an ask that is handed on to another actor is answered by that", async () => {

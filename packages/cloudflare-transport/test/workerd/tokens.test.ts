@@ -164,7 +164,7 @@ describe("what the Worker says of a client", () => {
     const stub = env.SIGNAL_HUB.getByName(newName())
     const request = new Request("https://hub/ws", { headers: { Upgrade: "websocket", ...forged } })
     const client = new SocketClient(await stub.fetch(request))
-    expect((await client.connect("@(person/eve)")).metadata).toEqual({ actorIdentity: "@(user/eve)" })
+    expect((await client.connect("@(person/eve)")).metadata).toEqual({ actorIdentity: "@(person/eve)" })
   })
 })
 
