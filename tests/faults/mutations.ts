@@ -661,12 +661,7 @@ const ROWS: ReadonlyArray<Mutation> = [
     fault: 38,
     breaks: "the hub lets an ask to nobody run into its timeout",
     file: hub("Router"),
-    edits: [
-      [
-        "if (hub.elsewhere === undefined) return unknownActor(",
-        "if (hub.elsewhere === undefined) return void (",
-      ],
-    ],
+    edits: [["if (beyond === undefined) return unknownActor(", "if (beyond === undefined) return void ("]],
     test: DELIVERY,
   },
   {
