@@ -12,6 +12,11 @@ import { take } from "./Incoming.ts"
 import { Outside } from "./Outside.ts"
 import type { Batch, Outcome } from "./Rpc.ts"
 
+/** Whether there is a row that somebody counts on. An identity's own is forgotten with its last socket. */
+const IS_HELD = `SELECT EXISTS (SELECT 1 FROM session) OR EXISTS (SELECT 1 FROM subscription)
+  OR EXISTS (SELECT 1 FROM registration) OR EXISTS (SELECT 1 FROM watch) OR EXISTS (SELECT 1 FROM ask)
+  OR EXISTS (SELECT 1 FROM notice) AS held`
+
 export class GatewayCore {
   /** What sockets and the alarm are for. */
   readonly hub: HubCore
@@ -24,6 +29,11 @@ export class GatewayCore {
     let outside: Outside | undefined
     this.hub = new HubCore(host, armedAt, (state) => (outside = new Outside(state, host)))
     this.#outside = outside!
+  }
+
+  /** Whether there is nothing here to be remembered. */
+  get isEmpty(): boolean {
+    return this.#host.sql.all<{ held: number }>(IS_HELD)[0]!.held === 0
   }
 
   deliver(batch: Batch): ReadonlyArray<Outcome> {

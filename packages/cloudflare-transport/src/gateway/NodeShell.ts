@@ -1,7 +1,7 @@
 /** What the Durable Objects of topics and of the directory are alike in. */
 import { DurableObject } from "cloudflare:workers"
 import { makeLog } from "../hub/Log.ts"
-import { type Sql, durableObjectSql } from "../storage/Sql.ts"
+import { durableObjectSql } from "../storage/Sql.ts"
 import { Calls } from "./Calls.ts"
 import { type GatewayEnv, gatewayLimitsOf } from "./GatewayEnv.ts"
 import type { NodeHost } from "./NodeHost.ts"
@@ -28,6 +28,7 @@ export abstract class NodeShell<Core> extends DurableObject<GatewayEnv> {
       sql: durableObjectSql(ctx.storage),
       limits,
       now: () => Date.now(),
+      forget: () => void ctx.storage.deleteAll(),
       setAlarm: (at) => void (at === null ? ctx.storage.deleteAlarm() : ctx.storage.setAlarm(at)),
       later: (milliseconds, task) => {
         const timer = setTimeout(() => this.#run(task), milliseconds)
@@ -39,12 +40,10 @@ export abstract class NodeShell<Core> extends DurableObject<GatewayEnv> {
     }
   }
 
-  protected abstract migrate(sql: Sql): void
   protected abstract start(host: NodeHost): Core
 
   protected get core(): Core {
     if (this.#core === undefined) {
-      this.migrate(this.#host.sql)
       this.#core = this.start(this.#host)
     }
     return this.#core

@@ -10,6 +10,12 @@ import { Pending } from "./Pending.ts"
 export type Notice =
   /** An envelope for whoever is at an object. */
   | { readonly do: "deliver"; readonly envelope: Envelope.Envelope; readonly at: Address.Address }
+  /** The session is over, or these could not be told: it is on these topics no more, and watches these no more. */
+  | {
+      readonly do: "released"
+      readonly topics: ReadonlyArray<string>
+      readonly targets: ReadonlyArray<Address.Address>
+    }
   /** A registration here is over. */
   | { readonly do: "ended"; readonly address: Address.Address; readonly reason: TerminatedReason }
 

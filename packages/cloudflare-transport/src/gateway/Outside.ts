@@ -17,7 +17,7 @@ import { gatewayHandlers } from "./GatewayRequests.ts"
 import { Lanes } from "./Lanes.ts"
 import { Notices, type Notice } from "./Notices.ts"
 import { Outbound } from "./Outbound.ts"
-import { type Coming, Pending } from "./Pending.ts"
+import { type Coming, Pending, whenAll } from "./Pending.ts"
 import {
   CallFailed,
   type ArgsOf,
@@ -161,12 +161,16 @@ export class Outside implements Elsewhere {
   }
 
   unwatched(targets: ReadonlyArray<Address.Address>): void {
-    const { identity, isIdentity } = this.host
     for (const target of targets) {
-      this.#hub.announce(() => {
-        void this.control(target, "unwatch", [target, identity])
-        if (isIdentity(target)) void this.watches("unwatch", target)
+      whenAll(this.#unwatch(target), (told) => {
+        if (told.some(isFailed)) this.released([], [target])
       })
+    }
+  }
+
+  released(topics: ReadonlyArray<string>, targets: ReadonlyArray<Address.Address>): void {
+    if (topics.length + targets.length > 0) {
+      this.#cause(this.#notices.put({ do: "released", topics, targets }))
     }
   }
 
@@ -180,7 +184,11 @@ export class Outside implements Elsewhere {
   }
 
   left(topic: string, owner: Address.Address): void {
-    this.#cause(this.topic(topic, { do: "leave", owner }))
+    const left = this.topic(topic, { do: "leave", owner })
+    this.#cause(left)
+    left.whenDone((result) => {
+      if (isFailed(result)) this.released([topic], [])
+    })
   }
 
   alarm(now: number): void {
@@ -225,8 +233,26 @@ export class Outside implements Elsewhere {
     this.#caused?.push(pending)
   }
 
+  /** Whoever has the target, by its name or by the directory. */
+  #unwatch(target: Address.Address): ReadonlyArray<Coming<unknown>> {
+    const own = this.control(target, "unwatch", [target, this.host.identity])
+    return this.host.isIdentity(target) ? [own, this.watches("unwatch", target)] : [own]
+  }
+
   #tell(notice: Notice, done: (heard: boolean) => void): void {
     const { now, identity } = this.host
+    if (notice.do === "released") {
+      const { topics, watches } = this.#hub
+      // Subscribed, or watched, again meanwhile: there is nothing to take away.
+      const watched = new Set(watches.targetsOf(identity))
+      const told = [
+        ...notice.topics
+          .filter((topic) => topics.get(topic).get(identity) === undefined)
+          .map((topic) => this.topic(topic, { do: "leave", owner: identity })),
+        ...notice.targets.filter((target) => !watched.has(target)).flatMap((target) => this.#unwatch(target)),
+      ]
+      return whenAll<unknown>(told, (results) => done(!results.some(isFailed)))
+    }
     if (notice.do === "deliver") {
       const { envelope, at } = notice
       const batch = { caller: { home: identity, claims: null }, deliveries: [{ envelope }] }
@@ -246,3 +272,5 @@ export class Outside implements Elsewhere {
     )
   }
 }
+
+const isFailed = (result: unknown): boolean => result instanceof CallFailed

@@ -3,6 +3,7 @@ import type { Address, Envelope } from "@signal-hub/actor-core"
 import type { VerifyToken } from "../auth/Authentication.ts"
 import type { HubCore } from "../hub/HubCore.ts"
 import { HubShell } from "../hub/HubShell.ts"
+import type { Sql } from "../storage/Sql.ts"
 import { Calls } from "./Calls.ts"
 import { GatewayCore } from "./GatewayCore.ts"
 import { type GatewayEnv, gatewayLimitsOf } from "./GatewayEnv.ts"
@@ -24,6 +25,8 @@ export class SessionGateway<Env extends GatewayEnv = GatewayEnv>
 {
   readonly #host: GatewayHost
   readonly #identity: Address.Address
+  /** Calls in flight, and tasks that wait for the end of the event under way. */
+  #pending = 0
 
   constructor(ctx: DurableObjectState, env: Env, options: GatewayOptions<Env> = {}) {
     // Tokens open gateways with the hub that they open where they name none.
@@ -49,18 +52,60 @@ export class SessionGateway<Env extends GatewayEnv = GatewayEnv>
       isIdentity: (address) => table.isIdentity(address),
       call: (kind, name, method, args, repeat, done) => {
         const { core } = this
+        this.#pending++
         calls.call(kind, name, method, args, repeat, (result) => {
+          this.#pending--
           // A core that failed meanwhile has no say any more.
           if (this.core === core) done(result)
         })
       },
-      defer: (task) => queueMicrotask(() => run(task)),
+      defer: (task) => {
+        this.#pending++
+        queueMicrotask(() => {
+          this.#pending--
+          run(task)
+        })
+      },
     }
   }
 
+  protected override migrate(sql: Sql, version: number): number {
+    migrateNotices(sql)
+    return super.migrate(sql, version)
+  }
+
   protected override start(armedAt: number | null): GatewayCore {
-    migrateNotices(this.host.sql)
     return new GatewayCore(this.#host, armedAt)
+  }
+
+  protected override get isQuiet(): boolean {
+    return this.#pending === 0 && super.isQuiet
+  }
+
+  override webSocketClose(socket: WebSocket, code: number, reason: string): void {
+    super.webSocketClose(socket, code, reason)
+    this.#tidy()
+  }
+
+  override webSocketError(socket: WebSocket): void {
+    super.webSocketError(socket)
+    this.#tidy()
+  }
+
+  override alarm(): void {
+    super.alarm()
+    this.#tidy()
+  }
+
+  protected override run(task: () => void): void {
+    super.run(task)
+    this.#tidy()
+  }
+
+  /** There are as many gateways as there ever were identities: one that nobody needs keeps nothing. */
+  #tidy(): void {
+    if (this.isFresh || this.core.hasSession() || !this.isQuiet) return
+    if (this.core.isEmpty) this.forget()
   }
 
   protected override hubOf({ hub }: GatewayCore): HubCore {
@@ -101,6 +146,7 @@ export class SessionGateway<Env extends GatewayEnv = GatewayEnv>
       throw error
     } finally {
       this.bridge.flush()
+      this.#tidy()
     }
   }
 }

@@ -9,7 +9,7 @@ import type { Address, Envelope } from "@signal-hub/actor-core"
 import { diffFor, Presence } from "../hub/Presence.ts"
 import { hubEnvelope } from "../protocol/HubEnvelope.ts"
 import { HUB_ADDRESS, type PresenceDiff, type PresenceMember } from "../protocol/HubMessage.ts"
-import type { Sql } from "../storage/Sql.ts"
+import { rowsIfThere, type Sql } from "../storage/Sql.ts"
 import { Lanes } from "./Lanes.ts"
 import { MOST_CALLS, type NodeHost } from "./NodeHost.ts"
 import { type Coming, Pending, whenAll } from "./Pending.ts"
@@ -32,6 +32,12 @@ interface Member extends TopicMember {
   joins: number
 }
 
+interface MemberRow {
+  readonly owner: Address.Address
+  readonly presence: number
+  readonly metadata: string
+}
+
 interface Below {
   /** Whether somebody there wants to hear of joins and leaves. */
   listens: boolean
@@ -39,7 +45,7 @@ interface Below {
   ops: number
 }
 
-export const migrateTopic = (sql: Sql): void => {
+const migrateTopic = (sql: Sql): void => {
   sql.run(`CREATE TABLE IF NOT EXISTS member (
     owner TEXT PRIMARY KEY,
     presence INTEGER NOT NULL,
@@ -53,6 +59,8 @@ export class TopicCore {
   readonly #topic: string
   /** How many objects are above this one. */
   readonly #depth: number
+  /** Whether there are tables: a topic without members has none. */
+  #isStored: boolean
   readonly #members = new Map<Address.Address, Member>()
   readonly #below = new Map<number, Below>()
   readonly #out: Lanes<Delivery | TopicOp, Outcome | TopicResult>
@@ -85,9 +93,10 @@ export class TopicCore {
         host.call("address", target, "deliver", [{ caller, deliveries }], false, done)
       },
     })
-    for (const row of host.sql.all<{ owner: Address.Address; presence: number; metadata: string }>(
-      "SELECT * FROM member ORDER BY owner",
-    )) {
+    const members = rowsIfThere<MemberRow>(host.sql, "SELECT * FROM member ORDER BY owner")
+    this.#isStored = members !== undefined
+    if (members === undefined) return
+    for (const row of members) {
       const { owner, presence, metadata } = row
       this.#members.set(owner, { owner, presence: presence === 1, metadata: JSON.parse(metadata), joins: 0 })
     }
@@ -135,6 +144,7 @@ export class TopicCore {
     const known = this.#members.get(owner)
     const isFull = this.#members.size >= this.#host.limits.topicNodeSize || this.#below.size > 0
     if (known === undefined && isFull) return this.#pass({ do: "join", member }, owner, presence, result)
+    this.#store()
     this.#host.sql.run(
       "INSERT OR REPLACE INTO member (owner, presence, metadata) VALUES (?, ?, ?)",
       owner,
@@ -165,6 +175,7 @@ export class TopicCore {
     if (!this.#below.has(branch) || (listens && !below.listens)) {
       below.listens ||= listens
       this.#below.set(branch, below)
+      this.#store()
       // Before it is there: an object too many is looked at, never one too few.
       this.#host.sql.run(
         "INSERT OR REPLACE INTO below (branch, listens) VALUES (?, ?)",
@@ -179,6 +190,7 @@ export class TopicCore {
       if (passed.isEmpty === true && below.ops === 0) {
         this.#below.delete(branch)
         this.#host.sql.run("DELETE FROM below WHERE branch = ?", branch)
+        this.#tidy()
       }
       if (passed.news === undefined) result.settle({ count: passed.count, isEmpty: this.#isEmpty })
       else this.#changed(op.do === "join" ? "joined" : "left", passed.news, result)
@@ -270,6 +282,19 @@ export class TopicCore {
   #forget(owner: Address.Address): void {
     this.#members.delete(owner)
     this.#host.sql.run("DELETE FROM member WHERE owner = ?", owner)
+    this.#tidy()
+  }
+
+  #store(): void {
+    if (!this.#isStored) migrateTopic(this.#host.sql)
+    this.#isStored = true
+  }
+
+  /** There are as many topics as there ever were names: one that nobody is on keeps nothing. */
+  #tidy(): void {
+    if (!this.#isEmpty) return
+    this.#isStored = false
+    this.#host.forget()
   }
 
   #branchOf(owner: Address.Address): number {

@@ -1,15 +1,10 @@
 /** The Durable Object of a topic, or of a part of its subscribers: `TopicCore` in its shell. */
-import type { Sql } from "../storage/Sql.ts"
 import { NodeShell } from "./NodeShell.ts"
 import type { NodeHost } from "./NodeHost.ts"
 import { CallFailed, type MembersPage, type TopicOp, type TopicResult, type TopicRpc } from "./Rpc.ts"
-import { migrateTopic, TopicCore } from "./TopicCore.ts"
+import { TopicCore } from "./TopicCore.ts"
 
 export class TopicHub extends NodeShell<TopicCore> implements TopicRpc {
-  protected override migrate(sql: Sql): void {
-    migrateTopic(sql)
-  }
-
   protected override start(host: NodeHost): TopicCore {
     return new TopicCore(host)
   }

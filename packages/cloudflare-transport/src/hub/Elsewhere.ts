@@ -33,6 +33,8 @@ export interface Elsewhere {
   readonly terminated: (watcher: Address.Address, address: Address.Address, reason: TerminatedReason) => void
   /** A session here watches these no more. */
   readonly unwatched: (targets: ReadonlyArray<Address.Address>) => void
+  /** The session is over: it is on these topics no more, and watches these no more. Part of a step. */
+  readonly released: (topics: ReadonlyArray<string>, targets: ReadonlyArray<Address.Address>) => void
   /** A subscription is in use, or has changed. */
   readonly joined: (topic: string, session: Session) => void
   readonly left: (topic: string, owner: Address.Address) => void

@@ -13,8 +13,8 @@ import type { Claims } from "../auth/Claims.ts"
 import { TokenRefused } from "../auth/TokenRefused.ts"
 import { WebSocketBridge } from "../bridge/WebSocketBridge.ts"
 import type { Limits } from "../protocol/Limits.ts"
-import { migrate } from "../storage/Schema.ts"
-import { durableObjectSql } from "../storage/Sql.ts"
+import { migrate, versionOf } from "../storage/Schema.ts"
+import { durableObjectSql, type Sql } from "../storage/Sql.ts"
 import type { HubEnv } from "../worker/HubEnv.ts"
 import { claimsIn } from "../worker/Upgrade.ts"
 import type { HubCore } from "./HubCore.ts"
@@ -25,8 +25,10 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
   protected readonly host: HubHost
   protected readonly bridge: WebSocketBridge
   #core: Core | undefined
-  /** Whether nobody was ever here: there is no table yet. */
-  #isFresh: boolean
+  /** Of the tables; 0: nobody was ever here, or all is forgotten: there are none. */
+  #version: number
+  /** Timers that run. */
+  #timers = 0
   #armedAt: number | null = null
 
   constructor(
@@ -61,11 +63,21 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
     )
     const later: HubHost["later"] = (milliseconds, task) => {
       const core = this.#core
+      let isOver = false
+      const over = (): void => {
+        if (!isOver) this.#timers--
+        isOver = true
+      }
       const timer = setTimeout(() => {
+        over()
         // A core that failed meanwhile has no say any more.
         if (this.#core === core) this.run(task)
       }, milliseconds)
-      return () => clearTimeout(timer)
+      this.#timers++
+      return () => {
+        over()
+        clearTimeout(timer)
+      }
     }
     this.host = {
       sql: durableObjectSql(ctx.storage),
@@ -80,9 +92,8 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
       now: () => Date.now(),
       log: makeLog(env.LOG_LEVEL),
     }
-    const { sql } = this.host
-    this.#isFresh = sql.all("SELECT 1 FROM sqlite_master WHERE name = 'schema_version'").length === 0
-    if (!this.#isFresh) {
+    this.#version = versionOf(this.host.sql)
+    if (!this.isFresh) {
       void ctx.blockConcurrencyWhile(async () => {
         this.#armedAt = await ctx.storage.getAlarm()
       })
@@ -94,17 +105,36 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
   /** What the core's sockets and alarm are for. */
   protected abstract hubOf(core: Core): HubCore
 
+  /** Brings the tables to the version of this code. */
+  protected migrate(sql: Sql, version: number): number {
+    return migrate(sql, version)
+  }
+
   protected get core(): Core {
-    if (this.#core === undefined) {
-      migrate(this.host.sql)
-      this.#isFresh = false
-      this.#core = this.start(this.#armedAt)
-    }
+    if (this.#core === undefined || this.isFresh) this.#version = this.migrate(this.host.sql, this.#version)
+    this.#core ??= this.start(this.#armedAt)
     return this.#core
   }
 
+  /** Whether nobody was ever here, or all is forgotten: there is no table. */
   protected get isFresh(): boolean {
-    return this.#isFresh
+    return this.#version === 0
+  }
+
+  /** Whether nothing is under way, and no socket is there: the object may sleep for ever. */
+  protected get isQuiet(): boolean {
+    return this.#timers === 0 && !this.bridge.hasSockets
+  }
+
+  /**
+   * Deletes all that is stored, the tables and the alarm too. What is only in memory stays: how much of
+   * its rate an identity has spent.
+   */
+  protected forget(): void {
+    this.#hub.state.alarm.disarm()
+    this.#version = 0
+    this.#armedAt = null
+    void this.ctx.storage.deleteAll()
   }
 
   get #hub(): HubCore {

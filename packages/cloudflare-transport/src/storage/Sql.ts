@@ -14,6 +14,19 @@ export interface Sql {
   readonly transaction: <A>(writes: () => A) => A
 }
 
+/**
+ * The rows that the query gives; `undefined` where its table is not there. To ask `sqlite_master` would read
+ * a row for each table and index, and a Durable Object may not use `PRAGMA user_version`.
+ */
+export const rowsIfThere = <Row>(sql: Sql, query: string): ReadonlyArray<Row> | undefined => {
+  try {
+    return sql.all<Row>(query)
+  } catch (error) {
+    if (String(error).includes("no such table")) return undefined
+    throw error
+  }
+}
+
 /** The SQLite database of a Durable Object. */
 export const durableObjectSql = (storage: DurableObjectStorage): Sql => ({
   all: (query, ...bindings) => storage.sql.exec(query, ...bindings).toArray() as never,

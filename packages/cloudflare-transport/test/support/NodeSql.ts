@@ -3,7 +3,7 @@ import { DatabaseSync, type StatementSync } from "node:sqlite"
 import type { Sql, SqlValue } from "../../src/storage/Sql.ts"
 
 export class NodeSql implements Sql {
-  readonly #database = new DatabaseSync(":memory:")
+  #database = new DatabaseSync(":memory:")
   readonly #statements = new Map<string, StatementSync>()
   #depth = 0
   /** The statements that ran since `record()`, in order. */
@@ -50,8 +50,23 @@ export class NodeSql implements Sql {
       .map((row) => String(row.detail))
   }
 
-  /** How many rows the table has. */
+  /** Deletes all, the tables too. */
+  wipe(): void {
+    this.#database = new DatabaseSync(":memory:")
+    this.#statements.clear()
+  }
+
+  /** The tables that there are. */
+  tables(): ReadonlyArray<string> {
+    return this.#database
+      .prepare("SELECT name FROM sqlite_master WHERE type = 'table'")
+      .all()
+      .map(({ name }) => String(name))
+  }
+
+  /** How many rows the table has; none where it is not there. */
   count(table: string): number {
+    if (!this.tables().includes(table)) return 0
     return Number(this.#prepare(`SELECT count(*) AS n FROM ${table}`).get()!.n)
   }
 

@@ -17,7 +17,7 @@ import {
   type Outcome,
   type Remote,
 } from "../../src/gateway/Rpc.ts"
-import { migrateTopic, TopicCore } from "../../src/gateway/TopicCore.ts"
+import { TopicCore } from "../../src/gateway/TopicCore.ts"
 import { DEFAULT_LIMITS, type Limits } from "../../src/protocol/Limits.ts"
 import type { TokenPayload } from "../../src/auth/Claims.ts"
 import { NodeSql } from "./NodeSql.ts"
@@ -101,6 +101,7 @@ export class TestSystem {
 
   /** Opens a socket to the identity's gateway, without connecting. */
   open(identity: string, token: TokenPayload | null = null): TestClient {
+    this.gateway(identity).wake()
     return this.gateway(identity).open(token)
   }
 
@@ -129,8 +130,9 @@ export class TestSystem {
         if (steps > 200_000) throw new Error("objects call one another without end")
         const task = this.#tasks.shift()
         if (task !== undefined) task()
-        else if (!this.#deliverOne()) return
+        else if (!this.#deliverOne()) break
       }
+      for (const [identity, { core, hub }] of this.gateways) this.#tidy(identity, core, hub)
     } finally {
       this.#isSettling = false
     }
@@ -165,6 +167,7 @@ export class TestSystem {
     for (const [identity, { hub }] of this.gateways) {
       if (!hub.evict()) continue
       this.#lose(identity)
+      this.#tidy(identity, this.#gateway(identity).core, hub)
       evicted++
     }
     const isBusy = (name: string): boolean => this.#timers.some(({ owner }) => owner === name)
@@ -250,6 +253,7 @@ export class TestSystem {
     // Its clock began when it was made.
     hub.advance(this.#now - hub.now())
     hub.afterwards = this.settle
+    hub.onWake = () => migrateNotices(hub.sql)
     const gateway = { hub, core: latest! }
     this.gateways.set(identity, gateway)
     return gateway
@@ -281,6 +285,7 @@ export class TestSystem {
       }
     }
     const { core, hub } = this.#gateway(name)
+    hub.wake()
     const target = core as unknown as { readonly [method: string]: (...args: Array<unknown>) => unknown }
     answer(target[method]!(...args))
     hub.flush()
@@ -290,7 +295,6 @@ export class TestSystem {
     let node = this.topics.get(name)
     if (node === undefined) {
       const host = this.#nodeHost(name, () => {})
-      migrateTopic(host.sql)
       this.topics.set(name, (node = { host, core: new TopicCore(host), alarmAt: null }))
     }
     return node
@@ -307,9 +311,11 @@ export class TestSystem {
   }
 
   #nodeHost(name: string, setAlarm: (at: number | null) => void): NodeHost & { readonly sql: NodeSql } {
+    const sql = new NodeSql()
     return {
       name,
-      sql: new NodeSql(),
+      sql,
+      forget: () => sql.wipe(),
       limits: this.limits,
       now: this.now,
       setAlarm,
@@ -333,6 +339,12 @@ export class TestSystem {
         this.gateways.get(name)?.hub.flush()
       })
     }
+  }
+
+  /** A gateway that nobody needs keeps nothing: as its shell has it. */
+  #tidy(identity: string, core: GatewayCore, hub: TestHub): void {
+    if (hub.isForgotten || core.hasSession() || !hub.isQuiet) return
+    if (!this.#timers.some(({ owner }) => owner === identity) && core.isEmpty) hub.forget()
   }
 
   #lose(name: string): void {

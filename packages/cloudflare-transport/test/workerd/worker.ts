@@ -1,4 +1,5 @@
 /** The Worker under test: the hub as it is shipped, one impatient, one strict, and the bridge alone. */
+import { SessionGateway as PlainGateway } from "../../src/gateway/SessionGateway.ts"
 import { SignalHub } from "../../src/hub/SignalHub.ts"
 import type { HubEnv } from "../../src/worker/HubEnv.ts"
 import { makeGateway } from "../../src/worker/makeGateway.ts"
@@ -40,6 +41,29 @@ export class StrictHub extends SignalHub {
   }
 }
 
+/** Counts the rows that are read by way of this storage. */
+const countReads = ({ sql }: DurableObjectStorage): (() => number) => {
+  const exec = sql.exec.bind(sql)
+  const cursors: Array<{ readonly rowsRead: number }> = []
+  sql.exec = <T extends Record<string, SqlStorageValue>>(query: string, ...bindings: Array<unknown>) => {
+    const cursor = exec<T>(query, ...bindings)
+    cursors.push(cursor)
+    return cursor
+  }
+  return () => cursors.reduce((sum, cursor) => sum + cursor.rowsRead, 0)
+}
+
+/** Knows the rows that it has read in this life, its beginning included. */
+export class CountingHub extends SignalHub {
+  readonly rowsRead: () => number
+
+  constructor(ctx: DurableObjectState, env: HubEnv) {
+    const rowsRead = countReads(ctx.storage)
+    super(ctx, env)
+    this.rowsRead = rowsRead
+  }
+}
+
 /** Gateways, with each kind of route. */
 const gateway = makeGateway<Cloudflare.Env>({
   routes: {
@@ -55,6 +79,16 @@ const gateway = makeGateway<Cloudflare.Env>({
   },
 })
 export const { SessionGateway, actors } = gateway
+
+export class CountingGateway extends PlainGateway {
+  readonly rowsRead: () => number
+
+  constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
+    const rowsRead = countReads(ctx.storage)
+    super(ctx, env)
+    this.rowsRead = rowsRead
+  }
+}
 export { Directory } from "../../src/gateway/Directory.ts"
 export { TopicHub } from "../../src/gateway/TopicHub.ts"
 export { Desk, Room } from "./Backends.ts"
