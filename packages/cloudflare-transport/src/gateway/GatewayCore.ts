@@ -12,8 +12,8 @@ import { take } from "./Incoming.ts"
 import { Outside } from "./Outside.ts"
 import type { Batch, Outcome } from "./Rpc.ts"
 
-/** Whether there is a row that somebody counts on. An identity's own is forgotten with its last socket. */
-const IS_HELD = `SELECT EXISTS (SELECT 1 FROM session) OR EXISTS (SELECT 1 FROM subscription)
+/** Whether there is a row that somebody counts on. */
+const IS_HELD = `SELECT EXISTS (SELECT 1 FROM identity) OR EXISTS (SELECT 1 FROM session) OR EXISTS (SELECT 1 FROM subscription)
   OR EXISTS (SELECT 1 FROM registration) OR EXISTS (SELECT 1 FROM watch) OR EXISTS (SELECT 1 FROM ask)
   OR EXISTS (SELECT 1 FROM notice) AS held`
 

@@ -2,22 +2,32 @@
  * What other objects deliver to a gateway. Whoever calls is code of this deployment, and has enforced
  * `from`; what it says of asks, subscriptions and watches holds only where this gateway knows of them.
  */
-import type { Envelope } from "@signal-hub/actor-core"
-import { deliverCopy } from "../hub/Backpressure.ts"
+import { type Address, AnswerStream, type Envelope } from "@signal-hub/actor-core/vocabulary"
+import { type Admission, admission, deliverCopy, readsSlower, tellResume } from "../hub/Backpressure.ts"
 import { isElsewhere } from "../hub/Elsewhere.ts"
 import type { HubState } from "../hub/HubState.ts"
+import { senderElsewhere } from "../hub/Pauses.ts"
+import type { Session } from "../session/Session.ts"
 import { moveAway } from "../hub/IdentityClaim.ts"
 import { HUB_ADDRESS, type TerminatedReason } from "../protocol/HubMessage.ts"
 import { messageId } from "../protocol/MessageId.ts"
 import * as Fields from "../hub/Fields.ts"
 import type { Outside } from "./Outside.ts"
-import { type Batch, type Delivery, type Outcome, TAKEN } from "./Rpc.ts"
+import { type Batch, type Caller, type Delivery, type Outcome, TAKEN } from "./Rpc.ts"
+
+const PAUSE: Outcome = { status: "taken", pause: true }
 
 /** Takes each delivery, in order. */
 export const take = (hub: HubState, outside: Outside, batch: Batch, now: number): ReadonlyArray<Outcome> =>
-  batch.deliveries.map((delivery) => takeOne(hub, outside, delivery, now))
+  batch.deliveries.map((delivery) => takeOne(hub, outside, delivery, batch.caller, now))
 
-const takeOne = (hub: HubState, outside: Outside, delivery: Delivery, now: number): Outcome => {
+const takeOne = (
+  hub: HubState,
+  outside: Outside,
+  delivery: Delivery,
+  caller: Caller,
+  now: number,
+): Outcome => {
   const { envelope, topic } = delivery
   if (topic !== undefined) return fromTopic(hub, envelope, topic, now)
   if (envelope.from === HUB_ADDRESS && envelope.type === "hub:terminated") {
@@ -26,41 +36,66 @@ const takeOne = (hub: HubState, outside: Outside, delivery: Delivery, now: numbe
   if (envelope.from === HUB_ADDRESS && envelope.type === "hub:unregistered") {
     return superseded(hub, envelope, now)
   }
-  if (envelope.pattern === "tell" && envelope.correlationId !== null) {
-    correlated(hub, outside, envelope, envelope.correlationId, now)
-    return TAKEN
+  if (envelope.from === HUB_ADDRESS && envelope.type === "hub:resume") {
+    return resumed(hub, outside, envelope, now)
   }
-  return forActor(hub, outside, delivery, now)
+  if (envelope.pattern === "tell" && envelope.correlationId !== null) {
+    return correlated(hub, outside, envelope, envelope.correlationId, caller, now)
+  }
+  return forActor(hub, outside, delivery, caller, now)
 }
 
+/** Whether what is sent may go to the reader, as in a hub. Who has no session can't be told to wait. */
+const admitted = (
+  hub: HubState,
+  reader: Session,
+  address: Address.Address,
+  { home, session }: Caller,
+): Admission => {
+  if (session !== undefined) return admission(hub, reader, address, senderElsewhere(home, session))
+  return hub.sessions.connectionOf(reader)?.flow.slow === true ? "full" : "free"
+}
+
+const full = (address: Address.Address): Outcome => ({
+  status: "refused",
+  code: "queue_full",
+  message: readsSlower(address),
+})
+
 /** A tell or an ask, for a session here: its identity, or another address that it holds. */
-const forActor = (hub: HubState, outside: Outside, { envelope, ask }: Delivery, now: number): Outcome => {
+const forActor = (
+  hub: HubState,
+  outside: Outside,
+  { envelope, ask }: Delivery,
+  caller: Caller,
+  now: number,
+): Outcome => {
   const { to } = envelope
   const target = hub.resolve(to, now)
   if (target === undefined) {
     if (to !== outside.host.identity) return { status: "elsewhere" }
     return { status: "refused", code: "unknown_actor", message: `there is no actor at ${to}` }
   }
-  if (hub.sessions.connectionOf(target)?.flow.slow === true) {
-    return { status: "refused", code: "queue_full", message: `${to} reads slower than it is sent to` }
-  }
+  const admits = admitted(hub, target, to, caller)
+  if (admits === "full") return full(to)
+  const taken = admits === "pause" ? PAUSE : TAKEN
   if (!hub.deliver(target, envelope, now)) {
     return { status: "refused", code: "actor_terminated", message: `${to} has lost its connection` }
   }
-  if (ask === undefined) return TAKEN
+  if (ask === undefined) return taken
   const from = envelope.from as typeof to
   const known = hub.asks.get(from, envelope.id)
   if (known !== undefined && ask.home === outside.host.identity) {
     // It was asked here, and was forwarded until it came back.
     hub.asks.forward(known, to, target.id)
-    return TAKEN
+    return taken
   }
   // The asker is done with that one: the id is its own to use again.
   if (known !== undefined) hub.asks.close(known)
   const reliable = envelope.seq !== undefined
   const opened = hub.asks.open(ask.home, from, envelope.id, to, target.id, ask.timeout, reliable, now)
   hub.askTimer.watch(opened)
-  return TAKEN
+  return taken
 }
 
 /** An envelope about an ask: for who was asked, a cancel or more demand; for who asked, its answer. */
@@ -69,23 +104,48 @@ const correlated = (
   outside: Outside,
   envelope: Envelope.Envelope,
   askId: string,
+  caller: Caller,
   now: number,
-): void => {
+): Outcome => {
   const { from, to, type } = envelope
-  if (from === HUB_ADDRESS && type === "hub:forwarded") return forwarded(hub, outside, envelope, askId, now)
+  const lost = (): Outcome => {
+    hub.deadLetter(envelope, "no_such_ask", now)
+    return TAKEN
+  }
+  if (from === HUB_ADDRESS && type === "hub:forwarded") {
+    forwarded(hub, outside, envelope, askId, now)
+    return TAKEN
+  }
   if (type === "actor:cancel" || type === "actor:demand") {
     const open = from === "" ? undefined : hub.asks.get(from, askId)
     const session = open === undefined ? undefined : hub.sessions.byId(open.targetSession)
-    if (open === undefined || session === undefined) return hub.deadLetter(envelope, "no_such_ask", now)
+    if (open === undefined || session === undefined) return lost()
     if (type === "actor:cancel") hub.asks.close(open)
     hub.deliver(session, envelope, now)
-    return
+    return TAKEN
   }
   const open = hub.asks.get(to, askId)
-  if (open === undefined || !isElsewhere(open.targetSession)) {
-    return hub.deadLetter(envelope, "no_such_ask", now)
-  }
+  if (open === undefined || !isElsewhere(open.targetSession)) return lost()
+  const asker = from === HUB_ADDRESS ? undefined : hub.sessionOf(open.askerSession)
+  const admits = asker === undefined ? "free" : admitted(hub, asker, to, caller)
+  // An ask is closed where it was asked of once it is answered there: its answer passes, as it is the last.
+  if (admits === "full" && AnswerStream.isMoreToCome(envelope)) return full(to)
   outside.outbound.answered(open, envelope, now)
+  return admits === "pause" ? PAUSE : TAKEN
+}
+
+/** A slow reader elsewhere has caught up. */
+const resumed = (
+  hub: HubState,
+  outside: Outside,
+  { to, payload }: Envelope.Envelope,
+  now: number,
+): Outcome => {
+  const { actorAddress } = payload as { readonly actorAddress: Address.Address }
+  outside.outbound.resumed(actorAddress)
+  const session = hub.sessions.byIdentity(to)
+  if (session !== undefined) tellResume(hub, session, actorAddress, now)
+  return TAKEN
 }
 
 /** Who was asked has handed the ask on. Where it is over meanwhile, the new holder may stop. */

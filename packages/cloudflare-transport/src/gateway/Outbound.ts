@@ -8,6 +8,7 @@ import type { Claims } from "../auth/Claims.ts"
 import { failAsk } from "../hub/AskEnds.ts"
 import type { Ask } from "../hub/Asks.ts"
 import { isElsewhere } from "../hub/Elsewhere.ts"
+import { tellPause } from "../hub/Backpressure.ts"
 import type { HubState } from "../hub/HubState.ts"
 import { errorEnvelope, hubEnvelope } from "../protocol/HubEnvelope.ts"
 import { messageId } from "../protocol/MessageId.ts"
@@ -39,6 +40,8 @@ export class Outbound {
   readonly #lanes: Lanes<Item, Outcome>
   /** The objects that serve addresses which are not their own names. */
   readonly #hints = new Map<string, Address.Address>()
+  /** Slow readers that have caught up while a call to them was in flight: what it says is of before. */
+  readonly #resumed = new Set<Address.Address>()
   /** Whoever asks without an address, by the one that it was given: a Worker that waits for its call's end. */
   readonly #callers = new Map<Address.Address, (answer: Envelope.Envelope) => void>()
 
@@ -83,12 +86,18 @@ export class Outbound {
     this.#lanes.push(envelope.to, { delivery, until }, (outcome) => {
       if (outcome instanceof CallFailed) return done(outcome)
       if (outcome.status === "refused") return done(outcome)
+      if (outcome.status === "taken" && outcome.pause === true) this.#pause(envelope)
       done(undefined)
       if (outcome.status === "answered" && delivery.ask !== undefined) {
         const { type, payload, metadata } = outcome.answer
         this.#answer(envelope, delivery.ask.home, type, payload, metadata)
       }
     })
+  }
+
+  /** A slow reader has caught up: whoever sends to it hears so, and hears nothing older after that. */
+  resumed(address: Address.Address): void {
+    if (this.#lanes.isCalling(address)) this.#resumed.add(address)
   }
 
   /** Who asks without an address gets one, until it has its answer. */
@@ -103,6 +112,7 @@ export class Outbound {
     done: (outcomes: ReadonlyArray<Outcome> | CallFailed) => void,
   ): void {
     const now = this.#host.now()
+    this.#resumed.delete(to)
     const outcomes: Array<Outcome> = items.map(({ until }) => (until <= now ? EXPIRED : UNKNOWN))
     const going = [...items.keys()].filter((at) => items[at]!.until > now)
     const next = (at: Address.Address, going: ReadonlyArray<number>, hop: number): void => {
@@ -143,7 +153,18 @@ export class Outbound {
 
   #caller(): Caller {
     const session = this.#hub.sessions.byIdentity(this.#host.identity)
-    return { home: this.#host.identity, claims: visible(session?.claims ?? null) }
+    return {
+      home: this.#host.identity,
+      ...(session !== undefined && { session: session.id }),
+      claims: visible(session?.claims ?? null),
+    }
+  }
+
+  /** The reader took it, and is slow: its sender waits from now on. */
+  #pause({ from, to }: Envelope.Envelope): void {
+    const session = this.#hub.sessions.byIdentity(this.#host.identity)
+    if (session === undefined || this.#resumed.has(to)) return
+    tellPause(this.#hub, session, from as Address.Address, to, this.#host.now())
   }
 
   #askFailed(envelope: Envelope.Envelope, home: Address.Address, { code, message }: Undelivered): void {
@@ -217,7 +238,8 @@ export class Outbound {
     const session = this.#hub.sessions.byIdentity(this.#host.identity)
     const to = envelope.from as Address.Address
     if (session !== undefined) {
-      this.#hub.refuse(session, to, "queue_full", message, envelope, this.#host.now())
+      const details = { actorAddress: envelope.to }
+      this.#hub.refuse(session, to, "queue_full", message, envelope, this.#host.now(), details)
     }
   }
 }

@@ -155,6 +155,10 @@ export class Outside implements Elsewhere {
     this.notify(watcher, hubEnvelope("hub:terminated", watcher, payload, this.host.now()))
   }
 
+  resumed(home: Address.Address, actorAddress: Address.Address): void {
+    this.notify(home, hubEnvelope("hub:resume", home, { actorAddress }, this.host.now()))
+  }
+
   /** Tells whoever is at the object, surely. Part of a step. */
   notify(at: Address.Address, envelope: Envelope.Envelope): void {
     this.#cause(this.#notices.put({ do: "deliver", at, envelope }))
@@ -196,7 +200,11 @@ export class Outside implements Elsewhere {
   }
 
   dueAt(): number | undefined {
-    return this.#notices.dueAt()
+    const never = Number.POSITIVE_INFINITY
+    // A hub forgets identities while it serves others. Here there are none.
+    const released = this.#hub.sessions.earliestRelease() ?? never
+    const at = Math.min(this.#notices.dueAt() ?? never, released + this.host.limits.identityKeptFor)
+    return at === never ? undefined : at
   }
 
   /** Calls the object of an address, after what it was called for before. May be repeated. */

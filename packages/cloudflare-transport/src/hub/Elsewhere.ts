@@ -31,6 +31,8 @@ export interface Elsewhere {
   readonly unregistered: (address: Address.Address, reason: TerminatedReason) => void
   /** Somebody elsewhere watched an address that has ended. Part of a step. */
   readonly terminated: (watcher: Address.Address, address: Address.Address, reason: TerminatedReason) => void
+  /** Somebody there was told to pause, for a reader of this address here that has caught up. Part of a step. */
+  readonly resumed: (home: Address.Address, address: Address.Address) => void
   /** A session here watches these no more. */
   readonly unwatched: (targets: ReadonlyArray<Address.Address>) => void
   /** The session is over: it is on these topics no more, and watches these no more. Part of a step. */

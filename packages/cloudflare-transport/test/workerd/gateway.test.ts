@@ -307,7 +307,7 @@ describe("what is left of an identity that is gone", () => {
     }))
   const NOTHING = { tables: [], alarm: null }
 
-  it("after a goodbye nothing; and who comes back finds a gateway that works, awake or evicted", async () => {
+  it("fault 19: after a goodbye nothing; and who comes back finds a gateway that works, awake or evicted", async () => {
     const identity = newIdentity()
     for (const evicts of [false, true, false]) {
       const client = await connected(identity)
@@ -346,7 +346,7 @@ describe("what is left of an identity that is gone", () => {
     await vi.waitFor(async () => expect(await stored(gatewayOf(identity))).toEqual(NOTHING))
   })
 
-  it("of 200 identities nothing, while one that has a durable subscription is remembered", async () => {
+  it("fault 19: of 200 identities nothing, while one that has a durable subscription is remembered", async () => {
     const identities = Array.from({ length: 200 }, newIdentity)
     const faithful = newIdentity()
     for (let first = 0; first < identities.length; first += 20) {
