@@ -109,9 +109,10 @@ export class TopicCore {
 
   /** Does the operations, in order; `done` is told their results when the last is there. */
   apply(ops: ReadonlyArray<TopicOp>, done: (results: ReadonlyArray<TopicResult>) => void): void {
+    const isEmpty = (result: TopicResult): TopicResult => ({ ...result, isEmpty: this.#isEmpty })
     whenAll(
       ops.map((op) => this.#applyOne(op)),
-      done,
+      (results) => done(results.map(isEmpty)),
     )
   }
 
@@ -165,7 +166,7 @@ export class TopicCore {
     if (this.#below.has(this.#branchOf(owner))) {
       return this.#pass({ do: "leave", owner }, owner, false, result)
     }
-    result.settle({ count: 0, isEmpty: this.#isEmpty })
+    result.settle({ count: 0 })
   }
 
   /** Gives it to the object below that has the owner. */
@@ -187,12 +188,8 @@ export class TopicCore {
     this.#out.push(this.#nameOf(branch), op, (outcome) => {
       below.ops--
       const passed = outcome instanceof CallFailed ? { count: 0 } : (outcome as TopicResult)
-      if (passed.isEmpty === true && below.ops === 0) {
-        this.#below.delete(branch)
-        this.#host.sql.run("DELETE FROM below WHERE branch = ?", branch)
-        this.#tidy()
-      }
-      if (passed.news === undefined) result.settle({ count: passed.count, isEmpty: this.#isEmpty })
+      this.#prune(branch, passed)
+      if (passed.news === undefined) result.settle({ count: passed.count })
       else this.#changed(op.do === "join" ? "joined" : "left", passed.news, result)
     })
   }
@@ -201,7 +198,7 @@ export class TopicCore {
   #changed(change: "joined" | "left", member: TopicMember, result: Pending<TopicResult>): void {
     const isHeard = [...this.#below.values()].some(({ listens }) => listens) || this.#hasListeners
     if (this.#depth === 0 && isHeard) this.#presence.note(this.#topic, change, asSeen(member))
-    result.settle({ count: change === "joined" ? 1 : 0, news: member, isEmpty: this.#isEmpty })
+    result.settle({ count: change === "joined" ? 1 : 0, news: member })
   }
 
   #publish(envelope: Envelope.Envelope, result: Pending<TopicResult>): void {
@@ -219,7 +216,9 @@ export class TopicCore {
     for (const branch of this.#below.keys()) {
       open++
       this.#out.push(this.#nameOf(branch), { do: "publish", envelope }, (outcome) => {
-        arrived(outcome instanceof CallFailed ? 0 : (outcome as TopicResult).count)
+        const published = outcome instanceof CallFailed ? { count: 0 } : (outcome as TopicResult)
+        this.#prune(branch, published)
+        arrived(published.count)
       })
     }
     if (open === 0) return result.settle({ count: 0 })
@@ -282,6 +281,14 @@ export class TopicCore {
   #forget(owner: Address.Address): void {
     this.#members.delete(owner)
     this.#host.sql.run("DELETE FROM member WHERE owner = ?", owner)
+    this.#tidy()
+  }
+
+  /** Nobody is left below: looked at when nothing is on its way there that may bring somebody. */
+  #prune(branch: number, { isEmpty }: TopicResult): void {
+    if (isEmpty !== true || this.#below.get(branch)?.ops !== 0) return
+    this.#below.delete(branch)
+    this.#host.sql.run("DELETE FROM below WHERE branch = ?", branch)
     this.#tidy()
   }
 

@@ -589,7 +589,11 @@ describe("backends", () => {
       {
         from: ADA,
         home: ADA,
-        caller: { home: ADA, claims: { capabilities: ["list"], expiresAt: 4_000_000_000_000 } },
+        caller: {
+          home: ADA,
+          session: expect.any(String),
+          claims: { capabilities: ["list"], expiresAt: 4_000_000_000_000 },
+        },
       },
     ])
   })

@@ -75,6 +75,8 @@ export class TestSystem {
   #now = new TestHub().now()
   #tokens = false
   #isSettling = false
+  /** Gateways that have something stored. */
+  readonly #awake = new Set<string>()
   /** How often an object has lost its memory, by its name. */
   readonly #lives = new Map<string, number>()
 
@@ -132,7 +134,7 @@ export class TestSystem {
         if (task !== undefined) task()
         else if (!this.#deliverOne()) break
       }
-      for (const [identity, { core, hub }] of this.gateways) this.#tidy(identity, core, hub)
+      for (const identity of this.#awake) this.#tidy(identity)
     } finally {
       this.#isSettling = false
     }
@@ -167,7 +169,7 @@ export class TestSystem {
     for (const [identity, { hub }] of this.gateways) {
       if (!hub.evict()) continue
       this.#lose(identity)
-      this.#tidy(identity, this.#gateway(identity).core, hub)
+      this.#tidy(identity)
       evicted++
     }
     const isBusy = (name: string): boolean => this.#timers.some(({ owner }) => owner === name)
@@ -253,7 +255,11 @@ export class TestSystem {
     // Its clock began when it was made.
     hub.advance(this.#now - hub.now())
     hub.afterwards = this.settle
-    hub.onWake = () => migrateNotices(hub.sql)
+    hub.onWake = () => {
+      migrateNotices(hub.sql)
+      this.#awake.add(identity)
+    }
+    this.#awake.add(identity)
     const gateway = { hub, core: latest! }
     this.gateways.set(identity, gateway)
     return gateway
@@ -342,9 +348,12 @@ export class TestSystem {
   }
 
   /** A gateway that nobody needs keeps nothing: as its shell has it. */
-  #tidy(identity: string, core: GatewayCore, hub: TestHub): void {
+  #tidy(identity: string): void {
+    const { core, hub } = this.#gateway(identity)
     if (hub.isForgotten || core.hasSession() || !hub.isQuiet) return
-    if (!this.#timers.some(({ owner }) => owner === identity) && core.isEmpty) hub.forget()
+    if (this.#timers.some(({ owner }) => owner === identity) || !core.isEmpty) return
+    hub.forget()
+    this.#awake.delete(identity)
   }
 
   #lose(name: string): void {

@@ -346,8 +346,8 @@ describe("what is left of an identity that is gone", () => {
     await vi.waitFor(async () => expect(await stored(gatewayOf(identity))).toEqual(NOTHING))
   })
 
-  it("fault 19: of 200 identities nothing, while one that has a durable subscription is remembered", async () => {
-    const identities = Array.from({ length: 200 }, newIdentity)
+  it("fault 19: of 60 identities nothing, while one that has a durable subscription is remembered", async () => {
+    const identities = Array.from({ length: 60 }, newIdentity)
     const faithful = newIdentity()
     for (let first = 0; first < identities.length; first += 20) {
       await Promise.all(
