@@ -28,6 +28,9 @@ declare const inPage: {
   states: Array<ConnectionState>
 }
 
+/** Of the program of the page about takeovers. */
+declare const showTakeover: (hub: Hub, button: unknown) => void
+
 /** The program of the page about takeovers, as it stands there. */
 const programOfTakeover = async (): Promise<string> => {
   const page = readFileSync(join(ROOT, "../../docs/actor-design/takeover.md"), "utf8")
@@ -59,6 +62,7 @@ beforeAll(async () => {
     response.end(
       script ??
         `<!doctype html><title>test</title><button id="notice" hidden></button>
+         <script type="module">import * as notice from "/notice.js"; Object.assign(globalThis, notice)</script>
          <script type="module" src="/page.js"></script>`,
     )
   })
@@ -149,14 +153,13 @@ const openTab = async (url: string): Promise<{ readonly page: Page; readonly soc
   let sockets = 0
   page.on("websocket", () => sockets++)
   await page.evaluate(
-    async ([url, identity, notice]) => {
+    async ([url, identity]) => {
       inPage.hub = await inPage.connect(url!, { identity: identity as `@(${string}/${string})` })
       inPage.states = []
       inPage.hub.onState((state) => inPage.states.push(state))
-      const { showTakeover } = await import(notice!)
       showTakeover(inPage.hub, (globalThis as never as { readonly notice: unknown }).notice)
     },
-    [url, new URL(url).searchParams.get("identity")!, "/notice.js"],
+    [url, new URL(url).searchParams.get("identity")!],
   )
   return { page, sockets: () => sockets }
 }
