@@ -91,9 +91,9 @@ export const GATEWAY_MUTATIONS: ReadonlyArray<Mutation> = [
   },
   {
     fault: 19,
-    breaks: "a topic without members keeps its tables",
+    breaks: "a topic that nobody comes back to keeps its tables",
     file: gateway("TopicCore"),
-    edits: [["    this.#host.forget()\n", ""]],
+    edits: [["    this.#isStored = false\n    this.#host.forget()\n", ""]],
     test: GATEWAY,
   },
   {

@@ -116,6 +116,13 @@ export class TopicCore {
     )
   }
 
+  /** The alarm came: nobody was on the topic for long, unless somebody came since. */
+  alarm(): void {
+    if (!this.#isEmpty) return
+    this.#isStored = false
+    this.#host.forget()
+  }
+
   /** Members after a cursor, those of this object first, then those below. A page may be short. */
   members(cursor: string, limit: number, done: (page: MembersPage | CallFailed) => void): void {
     const [path, after] = splitOnce(cursor, "|")
@@ -297,11 +304,9 @@ export class TopicCore {
     this.#isStored = true
   }
 
-  /** There are as many topics as there ever were names: one that nobody is on keeps nothing. */
+  /** There are as many topics as there ever were names: one that nobody comes back to keeps nothing. */
   #tidy(): void {
-    if (!this.#isEmpty) return
-    this.#isStored = false
-    this.#host.forget()
+    if (this.#isEmpty) this.#host.setAlarm(this.#host.now() + this.#host.limits.identityKeptFor)
   }
 
   #branchOf(owner: Address.Address): number {

@@ -9,6 +9,10 @@ export class TopicHub extends NodeShell<TopicCore> implements TopicRpc {
     return new TopicCore(host)
   }
 
+  override alarm(): void {
+    this.core.alarm()
+  }
+
   apply(ops: ReadonlyArray<TopicOp>): Promise<ReadonlyArray<TopicResult>> {
     return new Promise((done) => this.core.apply(ops, done))
   }

@@ -66,7 +66,7 @@ export interface Limits {
   readonly durableSubscriptionFor: number
   /**
    * How long an identity's epoch outlives its last session, in milliseconds. A gateway then deletes all that
-   * it has stored: to make its tables again costs more than to keep them for months.
+   * it has stored, a topic after as long without anybody: to make tables again costs more than to keep them.
    */
   readonly identityKeptFor: number
   /** How long joins and leaves are gathered before they are told, in milliseconds. */

@@ -154,7 +154,7 @@ export class TestSystem {
       const over = this.#timers.filter(({ at }) => at <= this.#now)
       this.#timers = this.#timers.filter(({ at }) => at > this.#now)
       for (const { task } of over) task()
-      for (const node of this.directories.values()) {
+      for (const node of [...this.directories.values(), ...this.topics.values()]) {
         if (node.alarmAt === null || node.alarmAt > this.#now) continue
         node.alarmAt = null
         node.core.alarm()
@@ -300,7 +300,10 @@ export class TestSystem {
   #topic(name: string): TestNode<TopicCore> {
     let node = this.topics.get(name)
     if (node === undefined) {
-      const host = this.#nodeHost(name, () => {})
+      const host = this.#nodeHost(name, (at) => {
+        const known = this.topics.get(name)
+        if (known !== undefined) known.alarmAt = at
+      })
       this.topics.set(name, (node = { host, core: new TopicCore(host), alarmAt: null }))
     }
     return node
@@ -379,7 +382,7 @@ export class TestSystem {
   }
 
   #alarms(): ReadonlyArray<number> {
-    return [...this.directories.values()].flatMap(({ alarmAt }) => alarmAt ?? [])
+    return [...this.directories.values(), ...this.topics.values()].flatMap(({ alarmAt }) => alarmAt ?? [])
   }
 }
 

@@ -309,17 +309,20 @@ describe("what is left of an identity that is gone", () => {
 
   it("fault 19: after a goodbye nothing; and who comes back finds a gateway that works, awake or evicted", async () => {
     const identity = newIdentity()
+    const topic = `left/${count}`
     for (const evicts of [false, true, false]) {
       const client = await connected(identity)
       await client.request("hub:register", { actorAddress: identity })
-      await client.request("hub:subscribe", { topic: `left/${identity}` })
+      expect((await client.request("hub:subscribe", { topic })).type).toBe("hub:subscribed")
       expect((await stored(gatewayOf(identity))).tables).toContain("session")
       await client.request("hub:disconnect", {})
       await client.closed
       await vi.waitFor(async () => expect(await stored(gatewayOf(identity))).toEqual(NOTHING))
       if (evicts) await evictDurableObject(gatewayOf(identity))
     }
-    expect(await stored(env.TOPIC_HUB.getByName(`left/${identity}`))).toEqual(NOTHING)
+    const left = env.TOPIC_HUB.getByName(topic)
+    expect(await runDurableObjectAlarm(left)).toBe(true)
+    expect(await stored(left)).toEqual(NOTHING)
   })
 
   it("after its grace nothing, by the alarm that ends it, also where memory was lost meanwhile", async () => {
@@ -364,7 +367,10 @@ describe("what is left of an identity that is gone", () => {
     for (const identity of identities) {
       await vi.waitFor(async () => expect(await stored(gatewayOf(identity))).toEqual(NOTHING))
     }
-    await vi.waitFor(async () => expect(await stored(env.TOPIC_HUB.getByName("crowd"))).toEqual(NOTHING))
+    const crowd = env.TOPIC_HUB.getByName("crowd")
+    await vi.waitFor(async () => expect((await stored(crowd)).alarm).not.toBe(null))
+    expect(await runDurableObjectAlarm(crowd)).toBe(true)
+    expect(await stored(crowd)).toEqual(NOTHING)
     const { alarm, tables } = await stored(gatewayOf(faithful))
     expect(tables).toContain("subscription")
     expect(alarm).toBeGreaterThan(Date.now() + 6 * 24 * 3_600_000)

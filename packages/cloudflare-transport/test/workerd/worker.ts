@@ -78,7 +78,15 @@ const gateway = makeGateway<Cloudflare.Env>({
     },
   },
 })
-export const { SessionGateway, actors } = gateway
+export const { actors } = gateway
+
+/** Forgets identities as soon as they are gone. */
+export class SessionGateway extends gateway.SessionGateway {
+  constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
+    const own: Cloudflare.Env & HubEnv = { ...env, LIMITS: { identityKeptFor: 0 } }
+    super(ctx, own)
+  }
+}
 
 export class CountingGateway extends PlainGateway {
   readonly rowsRead: () => number
