@@ -4,6 +4,7 @@ import type { Mutation } from "./Mutation.ts"
 const TRANSPORT = "cloudflare-transport"
 
 const GATEWAY = `${TRANSPORT}/test/gateway/gateway.test.ts`
+const BACKPRESSURE = `${TRANSPORT}/test/gateway/backpressure.test.ts`
 const ROUTES = `${TRANSPORT}/test/gateway/RoutingTable.test.ts`
 const REACH = `${TRANSPORT}/test/workerd/reach.test.ts`
 const STREAMS = `${TRANSPORT}/test/workerd/streams.test.ts`
@@ -75,6 +76,34 @@ export const GATEWAY_MUTATIONS: ReadonlyArray<Mutation> = [
     file: hub("HubState"),
     edits: [["else this.elsewhere?.terminated(watcher, address, reason)", ""]],
     test: GATEWAY,
+  },
+  {
+    fault: 19,
+    breaks: "what could not be told that a session is over counts on it for ever",
+    file: gateway("Outside"),
+    edits: [["done(!results.some(isFailed))", "done(true)"]],
+    test: GATEWAY,
+  },
+  {
+    fault: 19,
+    breaks: "what is told late takes away what is so again",
+    file: gateway("Outside"),
+    edits: [[".filter((topic) => topics.get(topic).get(identity) === undefined)", ""]],
+    test: GATEWAY,
+  },
+  {
+    fault: 19,
+    breaks: "a topic that nobody comes back to keeps its tables",
+    file: gateway("TopicCore"),
+    edits: [["    this.#isStored = false\n    this.#host.forget()\n", ""]],
+    test: GATEWAY,
+  },
+  {
+    fault: 19,
+    breaks: "a gateway that nobody needs keeps its tables",
+    file: gateway("SessionGateway"),
+    edits: [["if (this.core.isEmpty) this.forget()", ""]],
+    test: WORKERD_GATEWAY,
   },
   {
     fault: 20,
@@ -169,5 +198,30 @@ export const GATEWAY_MUTATIONS: ReadonlyArray<Mutation> = [
     file: gateway("Lanes"),
     edits: [["lane.queue.push({ item, done })", "lane.queue.unshift({ item, done })"]],
     test: GATEWAY,
+  },
+  {
+    fault: 39,
+    breaks: "who sends from another gateway is not told that it may go on",
+    file: hub("Backpressure"),
+    edits: [
+      ["if (home !== undefined) hub.elsewhere?.resumed(home, address)", "if (home !== undefined) continue"],
+    ],
+    test: BACKPRESSURE,
+  },
+  {
+    fault: 39,
+    breaks: "who goes on sending from another gateway is served",
+    file: gateway("Incoming"),
+    edits: [['  if (admits === "full") return full(to)\n  const taken', "  const taken"]],
+    test: BACKPRESSURE,
+  },
+  {
+    fault: 39,
+    breaks: "a pause of before is told after hub:resume: its sender waits for ever",
+    file: gateway("Outbound"),
+    edits: [
+      ["if (session === undefined || this.#resumed.has(to)) return", "if (session === undefined) return"],
+    ],
+    test: BACKPRESSURE,
   },
 ]

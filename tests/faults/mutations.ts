@@ -694,7 +694,7 @@ const ROWS: ReadonlyArray<Mutation> = [
     fault: 39,
     breaks: "who goes on sending to a slow reader is served",
     file: hub("Backpressure"),
-    edits: [["if (hub.sessions.connectionOf(reader)?.flow.slow !== true) return true", "return true"]],
+    edits: [['if (hub.sessions.connectionOf(reader)?.flow.slow !== true) return "free"', 'return "free"']],
     test: BACKPRESSURE,
   },
   {

@@ -1,10 +1,12 @@
 /** Our client in a real Chromium, with a hub in real workerd. */
+import { readFileSync } from "node:fs"
 import { createServer, type Server } from "node:http"
 import type { AddressInfo } from "node:net"
+import { join } from "node:path"
 import chromium from "@sparticuz/chromium"
-import type { connect as Connect, Hub } from "@signal-hub/cloudflare-transport/client"
+import type { connect as Connect, ConnectionState, Hub } from "@signal-hub/cloudflare-transport/client"
 import type { indexedDbPersistence as IndexedDbPersistence } from "@signal-hub/cloudflare-transport/client/indexeddb"
-import { build } from "esbuild"
+import { build, transform } from "esbuild"
 import { type Browser, chromium as playwright, type Page } from "playwright-core"
 import { afterAll, beforeAll, expect, test } from "vitest"
 import { Greeter, greeter } from "../support/Greeter.ts"
@@ -24,6 +26,18 @@ declare const inPage: {
   /** Fires the events that wake a client. */
   readonly wake: () => void
   hub: Hub
+  /** Each state of the client since it was first connected. */
+  states: Array<ConnectionState>
+}
+
+/** Of the program of the page about takeovers. */
+declare const showTakeover: (hub: Hub, button: unknown) => void
+
+/** The program of the page about takeovers, as it stands there. */
+const programOfTakeover = async (): Promise<string> => {
+  const page = readFileSync(join(ROOT, "../../docs/actor-design/takeover.md"), "utf8")
+  const [, program] = /^```ts\n(\/\/ file: notice\.ts\n.*?)^```$/ms.exec(page)!
+  return (await transform(program!, { loader: "ts" })).code
 }
 
 const hub = useHub({ own: true })
@@ -40,12 +54,18 @@ beforeAll(async () => {
     format: "esm",
     write: false,
   })
-  const script = outputFiles[0]!.text
+  const scripts = new Map([
+    ["/page.js", outputFiles[0]!.text],
+    ["/notice.js", await programOfTakeover()],
+  ])
   server = createServer(({ url }, response) => {
-    const isScript = url === "/page.js"
-    response.setHeader("Content-Type", isScript ? "text/javascript" : "text/html")
+    const script = scripts.get(url ?? "")
+    response.setHeader("Content-Type", script === undefined ? "text/html" : "text/javascript")
     response.end(
-      isScript ? script : '<!doctype html><title>test</title><script type="module" src="/page.js"></script>',
+      script ??
+        `<!doctype html><title>test</title><button id="notice" hidden></button>
+         <script type="module">import * as notice from "/notice.js"; Object.assign(globalThis, notice)</script>
+         <script type="module" src="/page.js"></script>`,
     )
   })
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening))
@@ -86,8 +106,6 @@ const open = async (identity: string): Promise<Page> => {
   )
   return page
 }
-
-const status = (page: Page): Promise<string> => page.evaluate(() => inPage.hub.state.status)
 
 test("a page asks an actor in Node, and is asked by Node", async () => {
   const node = newAddress("node")
@@ -131,20 +149,75 @@ test("a page and Node read one another's streams, as far as they want to", async
   await expect.poll(() => ended).toEqual(["count"])
 })
 
-test("fault 10: of two tabs with one identity the first is superseded, and stays away whatever wakes it", async () => {
-  const identity = newAddress("tab")
-  const first = await open(identity)
-  const second = await open(identity)
-  await first.waitForFunction(() => inPage.hub.state.status === "superseded")
-  await first.evaluate(() => {
-    inPage.wake()
+/** A tab that tells its user of takeovers, and the sockets that it has opened. */
+const openTab = async (url: string): Promise<{ readonly page: Page; readonly sockets: () => number }> => {
+  const page = await openPage()
+  let sockets = 0
+  page.on("websocket", () => sockets++)
+  await page.evaluate(
+    async ([url, identity]) => {
+      inPage.hub = await inPage.connect(url!, { identity: identity as `@(${string}/${string})` })
+      inPage.states = []
+      inPage.hub.onState((state) => inPage.states.push(state))
+      showTakeover(inPage.hub, (globalThis as never as { readonly notice: unknown }).notice)
+    },
+    [url, new URL(url).searchParams.get("identity")!],
+  )
+  return { page, sockets: () => sockets }
+}
+
+/** What the user of the tab reads. */
+const notice = (page: Page): Promise<string> =>
+  page.locator("#notice").evaluate((button) => {
+    const { hidden, textContent } = button as unknown as { hidden: boolean; textContent: string }
+    return hidden ? "" : textContent
   })
-  // An answer that went there and back: had the first tab come back, the second would be out by now.
-  await second.evaluate(async () => {
-    await inPage.hub.metrics()
-  })
-  expect([await status(first), await status(second)]).toEqual(["superseded", "connected"])
-})
+
+const statuses = (page: Page): Promise<ReadonlyArray<string>> =>
+  page.evaluate(() => inPage.states.map((state) => state.status))
+
+test.each(["/ws", "/gateway"])(
+  "fault 10: at %s, of two tabs with one identity the first is superseded, tells its user, and stays away whatever wakes it, until reclaim()",
+  async (path) => {
+    const url = new URL(hub.url())
+    url.pathname = path
+    url.searchParams.set("identity", newAddress("tab"))
+    const first = await openTab(url.href)
+    const second = await openTab(url.href)
+    const taken = "This is open in another tab. Use it here"
+    await expect.poll(() => notice(first.page)).toBe(taken)
+    expect(await first.page.evaluate(() => inPage.hub.state)).toMatchObject({
+      status: "superseded",
+      code: 4409,
+      cause: expect.stringContaining("duplicate_connection: "),
+    })
+    const refusal = await first.page.evaluate(() => {
+      try {
+        void inPage.hub.tell("@(some/body)", "hello")
+        return "taken"
+      } catch (error) {
+        return (error as Error).message
+      }
+    })
+    expect(refusal).toContain("reclaim()")
+    const wakeUp = () => first.page.evaluate(() => inPage.wake())
+    await wakeUp()
+    // Attempts that wake-ups cause are a second apart: these answers come later than one would have.
+    const until = Date.now() + 1_500
+    while (Date.now() < until) await second.page.evaluate(() => inPage.hub.metrics())
+    await wakeUp()
+    expect([await notice(first.page), await notice(second.page)]).toEqual([taken, ""])
+    expect([first.sockets(), second.sockets()]).toEqual([1, 1])
+
+    await first.page.locator("#notice").click()
+    await expect.poll(() => notice(second.page)).toBe(taken)
+    await first.page.evaluate(() => inPage.hub.metrics())
+    expect(await notice(first.page)).toBe("")
+    expect(await statuses(first.page)).toEqual(["superseded", "reconnecting", "connected"])
+    expect(await statuses(second.page)).toEqual(["superseded"])
+    expect([first.sockets(), second.sockets()]).toEqual([2, 1])
+  },
+)
 
 test("a page enters with a token, and can read why it is refused: 4401, after a second try with a fresh one", async () => {
   const page = await openPage()
@@ -213,5 +286,5 @@ test("faults 12, 22: a page that is loaded again goes on with its session; a sec
   await page.waitForFunction(() => inPage.hub.state.status === "superseded")
   await second.evaluate((to) => inPage.hub.tell(to, "n", 52, { until: "acknowledged" }), node)
   await expect.poll(() => told.at(-1)).toBe(52)
-  expect(await status(second)).toBe("connected")
+  expect(await second.evaluate(() => inPage.hub.state.status)).toBe("connected")
 })

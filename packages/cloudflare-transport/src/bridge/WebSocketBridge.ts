@@ -181,6 +181,14 @@ export class WebSocketBridge {
     }
   }
 
+  /** Whether any socket is there still, one that is closing included. */
+  get hasSockets(): boolean {
+    return this.#ctx.getWebSockets().some((socket) => {
+      const connection = this.#connectionOf(socket)
+      return connection !== undefined && this.#connections.has(connection.id)
+    })
+  }
+
   /** How many connections are open. */
   get connectionCount(): number {
     let count = 0

@@ -17,6 +17,8 @@ export interface CallerClaims {
 export interface Caller {
   /** The object that sends: a gateway, by the identity that it serves, or a durable actor. */
   readonly home: Address.Address
+  /** Of a gateway: its session that sends. Who has one hears `hub:pause` and `hub:resume`. */
+  readonly session?: string
   /** `null`: everybody has every right, or it is no client that sends. */
   readonly claims: CallerClaims | null
 }
@@ -58,7 +60,11 @@ export type RefusalCode =
 /** What became of a delivery. */
 export type Outcome =
   /** It was taken. An ask is answered later, by a delivery to its `home`. */
-  | { readonly status: "taken" }
+  | {
+      readonly status: "taken"
+      /** Its reader is slow: whoever sends is to wait for `hub:resume`, or is refused `queue_full`. */
+      readonly pause?: true
+    }
   /** It was taken, and this is the answer to the ask. */
   | { readonly status: "answered"; readonly answer: Answer }
   | { readonly status: "refused"; readonly code: RefusalCode; readonly message: string }

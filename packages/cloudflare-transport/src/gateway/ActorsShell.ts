@@ -33,6 +33,8 @@ export abstract class ActorsShell<Core extends ActorsCore, Env extends HubEnv>
 {
   protected readonly neighbors: NeighborsHost
   readonly #place: Place
+  /** Calls in flight, and tasks that wait for the end of the event under way. */
+  #pending = 0
 
   constructor(ctx: DurableObjectState, env: Env, options: ActorsShellOptions<Env>) {
     super(ctx, env, options)
@@ -56,20 +58,32 @@ export abstract class ActorsShell<Core extends ActorsCore, Env extends HubEnv>
       isIdentity: (address) => table.isIdentity(address),
       call: (kind, name, method, args, repeat, done) => {
         const { core } = this
+        this.#pending++
         calls.call(kind, name, method, args, repeat, (result) => {
+          this.#pending--
           // A core that failed meanwhile has no say any more.
           if (this.core === core) done(result)
         })
       },
       // Half as dear as the platform's `queueMicrotask`.
-      defer: (task) => void soon.then(() => run(task)),
+      defer: (task) => {
+        this.#pending++
+        void soon.then(() => {
+          this.#pending--
+          run(task)
+        })
+      },
     }
   }
 
-  protected override migrate(version: number): void {
+  protected override migrate(version: number): number {
     // First, as after the others nobody looks for it any more.
     migrateNotices(this.host.sql)
-    super.migrate(version)
+    return super.migrate(version)
+  }
+
+  protected override get isQuiet(): boolean {
+    return this.#pending === 0 && super.isQuiet
   }
 
   protected override hubOf({ hub }: Core): HubCore {

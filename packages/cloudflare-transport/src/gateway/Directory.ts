@@ -1,7 +1,6 @@
 /** The Durable Object of a shard of the directory: `DirectoryCore` in its shell. */
 import type { Address } from "@signal-hub/actor-core"
 import type { ActorEntry } from "../protocol/HubMessage.ts"
-import type { Sql } from "../storage/Sql.ts"
 import { DirectoryCore, migrateDirectory } from "./DirectoryCore.ts"
 import { NodeShell } from "./NodeShell.ts"
 import type { NodeHost } from "./NodeHost.ts"
@@ -17,11 +16,8 @@ import {
 } from "./Rpc.ts"
 
 export class Directory extends NodeShell<DirectoryCore> implements DirectoryRpc {
-  protected override migrate(sql: Sql): void {
-    migrateDirectory(sql)
-  }
-
   protected override start(host: NodeHost): DirectoryCore {
+    migrateDirectory(host.sql)
     return new DirectoryCore(host)
   }
 

@@ -4,6 +4,11 @@ import { ActorsCore } from "./ActorsCore.ts"
 import type { GatewayHost } from "./GatewayHost.ts"
 import { Outside } from "./Outside.ts"
 
+/** Whether there is a row that somebody counts on. */
+const IS_HELD = `SELECT EXISTS (SELECT 1 FROM identity) OR EXISTS (SELECT 1 FROM session) OR EXISTS (SELECT 1 FROM outbox)
+  OR EXISTS (SELECT 1 FROM subscription) OR EXISTS (SELECT 1 FROM registration) OR EXISTS (SELECT 1 FROM watch)
+  OR EXISTS (SELECT 1 FROM ask) OR EXISTS (SELECT 1 FROM notice) AS held`
+
 export class GatewayCore extends ActorsCore {
   readonly #host: GatewayHost
 
@@ -11,6 +16,11 @@ export class GatewayCore extends ActorsCore {
   constructor(host: GatewayHost, armedAt: number | null) {
     super(host, armedAt, (hub) => new Outside(hub, host))
     this.#host = host
+  }
+
+  /** Whether there is nothing here to be remembered. */
+  get isEmpty(): boolean {
+    return this.#host.sql.all<{ held: number }>(IS_HELD)[0]!.held === 0
   }
 
   hasSession(): boolean {

@@ -2,16 +2,20 @@
  * What other objects deliver to a hub or a gateway. Whoever calls is code of this deployment, and has enforced
  * `from`; what it says of asks, subscriptions and watches holds only where this object knows of them.
  */
-import { AnswerStream, type Envelope } from "@signal-hub/actor-core"
-import { deliverCopy } from "../hub/Backpressure.ts"
+import { type Address, AnswerStream, type Envelope } from "@signal-hub/actor-core/vocabulary"
+import { type Admission, admission, deliverCopy, readsSlower } from "../hub/Backpressure.ts"
 import { isElsewhere } from "../hub/Elsewhere.ts"
 import type { HubState } from "../hub/HubState.ts"
+import { senderElsewhere } from "../hub/Pauses.ts"
+import type { Session } from "../session/Session.ts"
 import { moveAway } from "../hub/IdentityClaim.ts"
 import { HUB_ADDRESS, type TerminatedReason } from "../protocol/HubMessage.ts"
 import { messageId } from "../protocol/MessageId.ts"
 import * as Fields from "../hub/Fields.ts"
 import type { Neighbors } from "./Neighbors.ts"
-import { type Batch, type Delivery, type Outcome, TAKEN } from "./Rpc.ts"
+import { type Batch, type Caller, type Delivery, type Outcome, TAKEN } from "./Rpc.ts"
+
+const PAUSE: Outcome = { status: "taken", pause: true }
 
 /** Takes each delivery, in order. */
 export const take = (
@@ -19,9 +23,16 @@ export const take = (
   neighbors: Neighbors,
   batch: Batch,
   now: number,
-): ReadonlyArray<Outcome> => batch.deliveries.map((delivery) => takeOne(hub, neighbors, delivery, now))
+): ReadonlyArray<Outcome> =>
+  batch.deliveries.map((delivery) => takeOne(hub, neighbors, delivery, batch.caller, now))
 
-const takeOne = (hub: HubState, neighbors: Neighbors, delivery: Delivery, now: number): Outcome => {
+const takeOne = (
+  hub: HubState,
+  neighbors: Neighbors,
+  delivery: Delivery,
+  caller: Caller,
+  now: number,
+): Outcome => {
   const { envelope, topic } = delivery
   if (topic !== undefined) return fromTopic(hub, envelope, topic, now)
   if (envelope.from === HUB_ADDRESS && envelope.type === "hub:terminated") {
@@ -30,15 +41,40 @@ const takeOne = (hub: HubState, neighbors: Neighbors, delivery: Delivery, now: n
   if (envelope.from === HUB_ADDRESS && envelope.type === "hub:unregistered") {
     return superseded(hub, envelope, now)
   }
-  if (envelope.pattern === "tell" && envelope.correlationId !== null) {
-    return correlated(hub, neighbors, envelope, envelope.correlationId, now)
+  if (envelope.from === HUB_ADDRESS && envelope.type === "hub:resume") {
+    return resumed(neighbors, envelope, now)
   }
-  return forActor(hub, neighbors, delivery, now)
+  if (envelope.pattern === "tell" && envelope.correlationId !== null) {
+    return correlated(hub, neighbors, envelope, envelope.correlationId, caller, now)
+  }
+  return forActor(hub, neighbors, delivery, caller, now)
 }
 
+/** Whether what is sent may go to the reader, as in a hub. Who has no session can't be told to wait. */
+const admitted = (
+  hub: HubState,
+  reader: Session,
+  address: Address.Address,
+  { home, session }: Caller,
+): Admission => {
+  if (session !== undefined) return admission(hub, reader, address, senderElsewhere(home, session))
+  return hub.sessions.connectionOf(reader)?.flow.slow === true ? "full" : "free"
+}
+
+const full = (address: Address.Address): Outcome => ({
+  status: "refused",
+  code: "queue_full",
+  message: readsSlower(address),
+})
+
 /** A tell or an ask, for a session here: its identity, or another address that it holds. */
-const forActor = (hub: HubState, neighbors: Neighbors, delivery: Delivery, now: number): Outcome => {
-  const { again, ask, envelope } = delivery
+const forActor = (
+  hub: HubState,
+  neighbors: Neighbors,
+  { again, ask, envelope }: Delivery,
+  caller: Caller,
+  now: number,
+): Outcome => {
   const { to } = envelope
   const from = envelope.from as typeof to
   const known = ask === undefined ? undefined : hub.asks.get(from, envelope.id)
@@ -51,24 +87,24 @@ const forActor = (hub: HubState, neighbors: Neighbors, delivery: Delivery, now: 
     if (!neighbors.place.isHome(to)) return { status: "elsewhere" }
     return { status: "refused", code: "unknown_actor", message: `there is no actor at ${to}` }
   }
-  if (hub.sessions.connectionOf(target)?.flow.slow === true) {
-    return { status: "refused", code: "queue_full", message: `${to} reads slower than it is sent to` }
-  }
+  const admits = admitted(hub, target, to, caller)
+  if (admits === "full") return full(to)
+  const taken = admits === "pause" ? PAUSE : TAKEN
   if (!hub.deliver(target, envelope, now)) {
     return { status: "refused", code: "actor_terminated", message: `${to} has lost its connection` }
   }
-  if (ask === undefined) return TAKEN
+  if (ask === undefined) return taken
   if (known !== undefined && neighbors.place.isHome(ask.home)) {
     // It was asked here, and was forwarded until it came back.
     hub.asks.forward(known, to, target.id)
-    return TAKEN
+    return taken
   }
   // The asker is done with that one: the id is its own to use again.
   if (known !== undefined) hub.asks.close(known)
   const reliable = envelope.seq !== undefined
   const opened = hub.asks.open(ask.home, from, envelope.id, to, target.id, ask.timeout, reliable, now)
   hub.askTimer.watch(opened)
-  return TAKEN
+  return taken
 }
 
 /** An envelope about an ask: for who was asked, a cancel or more demand; for who asked, its answer. */
@@ -77,9 +113,14 @@ const correlated = (
   neighbors: Neighbors,
   envelope: Envelope.Envelope,
   askId: string,
+  caller: Caller,
   now: number,
 ): Outcome => {
   const { from, to, type } = envelope
+  const lost = (): Outcome => {
+    hub.deadLetter(envelope, "no_such_ask", now)
+    return AnswerStream.isMoreToCome(envelope) ? UNREAD : TAKEN
+  }
   if (from === HUB_ADDRESS && type === "hub:forwarded") {
     forwarded(hub, neighbors, envelope, askId, now)
     return TAKEN
@@ -87,20 +128,27 @@ const correlated = (
   if (type === "actor:cancel" || type === "actor:demand") {
     const open = from === "" ? undefined : hub.asks.get(from, askId)
     const session = open === undefined ? undefined : hub.sessions.byId(open.targetSession)
-    if (open === undefined || session === undefined) {
-      hub.deadLetter(envelope, "no_such_ask", now)
-      return TAKEN
-    }
+    if (open === undefined || session === undefined) return lost()
     if (type === "actor:cancel") hub.asks.close(open)
     hub.deliver(session, envelope, now)
     return TAKEN
   }
   const open = hub.asks.get(to, askId)
-  if (open === undefined || !isElsewhere(open.targetSession)) {
-    hub.deadLetter(envelope, "no_such_ask", now)
-    return AnswerStream.isMoreToCome(envelope) ? UNREAD : TAKEN
-  }
+  if (open === undefined || !isElsewhere(open.targetSession)) return lost()
+  const asker = from === HUB_ADDRESS ? undefined : hub.sessionOf(open.askerSession)
+  // What a durable actor answers passes: it gives no more of a stream than was asked for.
+  const isBounded = asker === undefined || caller.session === undefined
+  const admits = isBounded ? "free" : admitted(hub, asker, to, caller)
+  // An ask is closed where it was asked of once it is answered there: its answer passes, as it is the last.
+  if (admits === "full" && AnswerStream.isMoreToCome(envelope)) return full(to)
   neighbors.outbound.answered(open, envelope, now)
+  return admits === "pause" ? PAUSE : TAKEN
+}
+
+/** A slow reader elsewhere has caught up. */
+const resumed = (neighbors: Neighbors, { to, payload }: Envelope.Envelope, now: number): Outcome => {
+  const { actorAddress } = payload as { readonly actorAddress: Address.Address }
+  neighbors.outbound.resumed(to, actorAddress, now)
   return TAKEN
 }
 

@@ -59,6 +59,11 @@ export class Lanes<Item, Result> {
     return this.#lanes.size === 0
   }
 
+  /** Whether a call to the target is in flight. */
+  isCalling(target: string): boolean {
+    return this.#lanes.get(target)?.isCalling === true
+  }
+
   #becomesReady(target: string): void {
     this.#ready.push(target)
     if (this.#isDeferred) return

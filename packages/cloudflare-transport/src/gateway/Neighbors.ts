@@ -14,11 +14,11 @@ import type { Session } from "../session/Session.ts"
 import type { NeighborsHost } from "./GatewayHost.ts"
 import { Lanes } from "./Lanes.ts"
 import { neighborHandlers } from "./NeighborRequests.ts"
-import { Notices, type Notice } from "./Notices.ts"
+import { Notices, type Notice, type Released } from "./Notices.ts"
 import { Outbound } from "./Outbound.ts"
-import { type Coming, Pending } from "./Pending.ts"
+import { type Coming, Pending, whenAll } from "./Pending.ts"
 import type { Place } from "./Place.ts"
-import { type ArgsOf, CallFailed, type MethodOf, type ResultOf } from "./Rpc.ts"
+import { type ArgsOf, CallFailed, isFailed, type MethodOf, type ResultOf } from "./Rpc.ts"
 import { shardOf } from "./Shards.ts"
 
 /** A method of one address, called in its turn. */
@@ -150,6 +150,10 @@ export class Neighbors<Host extends NeighborsHost = NeighborsHost> implements El
     this.notify(watcher, hubEnvelope("hub:terminated", watcher, payload, this.host.now()))
   }
 
+  resumed(home: Address.Address, actorAddress: Address.Address): void {
+    this.notify(home, hubEnvelope("hub:resume", home, { actorAddress }, this.host.now()))
+  }
+
   /** Tells whoever is at the object, surely. Part of a step. */
   notify(at: Address.Address, envelope: Envelope.Envelope): void {
     this.cause(this.notices.put({ do: "deliver", at, envelope }))
@@ -158,11 +162,22 @@ export class Neighbors<Host extends NeighborsHost = NeighborsHost> implements El
   unwatched(watcher: Address.Address, targets: ReadonlyArray<Address.Address>): void {
     for (const target of targets) {
       if (!this.place.leads(target)) continue
-      this.hub.announce(() => {
-        void this.control(target, "unwatch", [target, watcher])
-        if (this.host.isIdentity(target)) void this.watches("unwatch", target, watcher)
-      })
+      this.hub.announce(() =>
+        whenAll(this.#unwatch(watcher, target), (told) => {
+          if (told.some(isFailed)) this.release(watcher, [], [target])
+        }),
+      )
     }
+  }
+
+  /** Topics of a hub are its own. */
+  released(
+    address: Address.Address,
+    _topics: ReadonlyArray<string>,
+    targets: ReadonlyArray<Address.Address>,
+  ): void {
+    const elsewhere = targets.filter((target) => this.place.leads(target))
+    this.release(address, [], elsewhere)
   }
 
   joined(_topic: string, _session: Session): void {}
@@ -214,9 +229,37 @@ export class Neighbors<Host extends NeighborsHost = NeighborsHost> implements El
     this.#caused?.push(pending)
   }
 
+  /** What is elsewhere of a session, or of one that is over, is taken away, surely. Part of a step. */
+  protected release(
+    address: Address.Address,
+    topics: ReadonlyArray<string>,
+    targets: ReadonlyArray<Address.Address>,
+  ): void {
+    if (topics.length + targets.length === 0) return
+    this.cause(this.notices.put({ do: "released", address, topics, targets }))
+  }
+
+  /** Takes it away. */
+  protected releasing({ address, targets }: Released): ReadonlyArray<Coming<unknown>> {
+    // Watched again meanwhile: there is nothing to take away.
+    const watched = new Set(this.hub.watches.targetsOf(address))
+    return targets
+      .filter((target) => !watched.has(target))
+      .flatMap((target) => this.#unwatch(address, target))
+  }
+
+  /** Tells whoever has the target, by its name or by the directory. */
+  #unwatch(watcher: Address.Address, target: Address.Address): ReadonlyArray<Coming<unknown>> {
+    const own = this.control(target, "unwatch", [target, watcher])
+    return this.host.isIdentity(target) ? [own, this.watches("unwatch", target, watcher)] : [own]
+  }
+
   /** Carries a notice, and says whether it was heard. */
   protected tell(notice: Notice, done: (heard: boolean) => void): void {
-    if (notice.do !== "deliver") return done(true)
+    if (notice.do === "released") {
+      return whenAll(this.releasing(notice), (results) => done(!results.some(isFailed)))
+    }
+    if (notice.do === "ended") return done(true)
     const { envelope, at } = notice
     const home = this.place.homeOf(envelope.from as Address.Address)
     const batch = { caller: { home, claims: null }, deliveries: [{ envelope }] }

@@ -6,6 +6,8 @@ export interface NodeHost
   extends Remote, Pick<HubHost, "sql" | "limits" | "now" | "later" | "log" | "setAlarm"> {
   /** The object's name. */
   readonly name: string
+  /** Deletes all that is stored, the tables too. */
+  readonly forget: () => void
   /** Runs the task once the event under way was taken whole, before anything else. */
   readonly defer: (task: () => void) => void
 }

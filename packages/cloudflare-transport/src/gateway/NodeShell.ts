@@ -2,7 +2,7 @@
 import { DurableObject } from "cloudflare:workers"
 import { makeLog } from "../hub/Log.ts"
 import { Timers } from "../hub/Timers.ts"
-import { type Sql, durableObjectSql } from "../storage/Sql.ts"
+import { durableObjectSql } from "../storage/Sql.ts"
 import { Calls } from "./Calls.ts"
 import { type GatewayEnv, gatewayLimitsOf } from "./GatewayEnv.ts"
 import type { NodeHost } from "./NodeHost.ts"
@@ -33,6 +33,7 @@ export abstract class NodeShell<Core> extends DurableObject<GatewayEnv> {
       sql: durableObjectSql(ctx.storage),
       limits,
       now: () => Date.now(),
+      forget: () => void ctx.storage.deleteAll(),
       setAlarm: (at) => void (at === null ? ctx.storage.deleteAlarm() : ctx.storage.setAlarm(at)),
       later,
       defer: (task) => void soon.then(() => this.#run(task)),
@@ -41,12 +42,10 @@ export abstract class NodeShell<Core> extends DurableObject<GatewayEnv> {
     }
   }
 
-  protected abstract migrate(sql: Sql): void
   protected abstract start(host: NodeHost): Core
 
   protected get core(): Core {
     if (this.#core === undefined) {
-      this.migrate(this.#host.sql)
       this.#core = this.start(this.#host)
     }
     return this.#core

@@ -7,9 +7,18 @@ import type { HubHost } from "../hub/HubHost.ts"
 import type { TerminatedReason } from "../protocol/HubMessage.ts"
 import { Pending } from "./Pending.ts"
 
+/** The session of this address is over, or these could not be told: it is on these topics no more, and watches these no more. */
+export interface Released {
+  readonly do: "released"
+  readonly address: Address.Address
+  readonly topics: ReadonlyArray<string>
+  readonly targets: ReadonlyArray<Address.Address>
+}
+
 export type Notice =
   /** An envelope for whoever is at an object. */
   | { readonly do: "deliver"; readonly envelope: Envelope.Envelope; readonly at: Address.Address }
+  | Released
   /** A registration here is over. */
   | { readonly do: "ended"; readonly address: Address.Address; readonly reason: TerminatedReason }
 

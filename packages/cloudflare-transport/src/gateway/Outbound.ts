@@ -8,6 +8,7 @@ import type { Claims } from "../auth/Claims.ts"
 import { failAsk } from "../hub/AskEnds.ts"
 import type { Ask } from "../hub/Asks.ts"
 import { isElsewhere } from "../hub/Elsewhere.ts"
+import { tellPause, tellResume } from "../hub/Backpressure.ts"
 import { surely } from "../hub/Outboxes.ts"
 import { unknownActor } from "../hub/Router.ts"
 import type { HubState } from "../hub/HubState.ts"
@@ -47,6 +48,8 @@ export class Outbound {
   readonly #lanes: Lanes<Item, Outcome>
   /** The objects that serve addresses which are not their own names. */
   readonly #hints = new Map<string, Address.Address>()
+  /** Lanes to slow readers that have caught up while a call was in flight: what it says is of before. */
+  readonly #resumed = new Set<string>()
   /** Whoever asks without an address, by the one that it was given: a Worker that waits for its call's end. */
   readonly #callers = new Map<Address.Address, (answer: Envelope.Envelope) => void>()
 
@@ -56,7 +59,7 @@ export class Outbound {
     this.#place = place
     const { maxLane } = host.limits
     this.#lanes = new Lanes({
-      call: (_, items, done) => this.#call(items, done),
+      call: (lane, items, done) => this.#call(lane, items, done),
       defer: host.defer,
       maxItems: 256,
       maxWaiting: maxLane,
@@ -106,15 +109,25 @@ export class Outbound {
     const { envelope } = delivery
     const leaving = envelope.seq === undefined ? delivery : { ...delivery, envelope: reliable(envelope) }
     const until = envelope.ttl === null ? Number.POSITIVE_INFINITY : now + envelope.ttl
-    this.#lanes.push(this.#laneOf(sender, envelope.to), { delivery: leaving, sender, until }, (outcome) => {
+    const lane = this.#laneOf(sender, envelope.to)
+    this.#lanes.push(lane, { delivery: leaving, sender, until }, (outcome) => {
       if (outcome instanceof CallFailed) return done(outcome)
       if (outcome.status === "refused") return done(outcome)
+      if (outcome.status === "taken" && outcome.pause === true) this.#pause(sender, envelope.to, lane)
       done(undefined)
       if (outcome.status === "answered" && delivery.ask !== undefined) {
         const { type, payload, metadata } = outcome.answer
         this.#answer(envelope, delivery.ask.home, type, payload, metadata)
       }
     })
+  }
+
+  /** A slow reader has caught up: whoever sends to it hears so, and hears nothing older after that. */
+  resumed(sender: Address.Address, address: Address.Address, now: number): void {
+    const lane = this.#laneOf(sender, address)
+    if (this.#lanes.isCalling(lane)) this.#resumed.add(lane)
+    const session = this.#sessionOf(sender)
+    if (session !== undefined) tellResume(this.#hub, session, address, now)
   }
 
   /** Who asks without an address gets one, until it has its answer. */
@@ -129,8 +142,13 @@ export class Outbound {
   }
 
   /** All of a lane is for one address, and on behalf of one session. */
-  #call(items: ReadonlyArray<Item>, done: (outcomes: ReadonlyArray<Outcome> | CallFailed) => void): void {
+  #call(
+    lane: string,
+    items: ReadonlyArray<Item>,
+    done: (outcomes: ReadonlyArray<Outcome> | CallFailed) => void,
+  ): void {
     const now = this.#host.now()
+    this.#resumed.delete(lane)
     const { delivery, sender } = items[0]!
     const to = delivery.envelope.to as Address.Address
     const outcomes: Array<Outcome> = items.map(({ until }) => (until <= now ? EXPIRED : UNKNOWN))
@@ -188,7 +206,18 @@ export class Outbound {
 
   #caller(sender: Address.Address): Caller {
     const session = this.#sessionOf(sender)
-    return { home: this.#place.homeOf(sender), claims: visible(session?.claims ?? null) }
+    return {
+      home: this.#place.homeOf(sender),
+      ...(session !== undefined && { session: session.id }),
+      claims: visible(session?.claims ?? null),
+    }
+  }
+
+  /** The reader took it, and is slow: its sender waits from now on. */
+  #pause(sender: Address.Address, to: Address.Address, lane: string): void {
+    const session = this.#sessionOf(sender)
+    if (session === undefined || this.#resumed.has(lane)) return
+    tellPause(this.#hub, session, sender, to, this.#host.now())
   }
 
   #askFailed(envelope: Envelope.Envelope, home: Address.Address, { code, message }: Undelivered): void {
@@ -265,7 +294,10 @@ export class Outbound {
     if (session !== undefined) {
       const now = this.#host.now()
       if (code === "unknown_actor") unknownActor(this.#hub, session, to, envelope, now)
-      else this.#hub.refuse(session, to, wireCode(code), message, envelope, now)
+      else {
+        const details = code === "queue_full" ? { actorAddress: envelope.to } : {}
+        this.#hub.refuse(session, to, wireCode(code), message, envelope, now, details)
+      }
     }
   }
 }

@@ -13,10 +13,10 @@ import type { GatewayHost } from "./GatewayHost.ts"
 import { gatewayHandlers } from "./GatewayRequests.ts"
 import { Lanes } from "./Lanes.ts"
 import { Neighbors } from "./Neighbors.ts"
-import type { Notice } from "./Notices.ts"
-import type { Pending } from "./Pending.ts"
+import type { Notice, Released } from "./Notices.ts"
+import type { Coming, Pending } from "./Pending.ts"
 import { gatewayPlace } from "./Place.ts"
-import { CallFailed, type DirectoryOp, type TopicOp, type TopicResult } from "./Rpc.ts"
+import { CallFailed, type DirectoryOp, isFailed, type TopicOp, type TopicResult } from "./Rpc.ts"
 import { shardOf } from "./Shards.ts"
 
 export class Outside extends Neighbors<GatewayHost> {
@@ -72,6 +72,14 @@ export class Outside extends Neighbors<GatewayHost> {
     this.cause(this.notices.put({ do: "ended", address, reason }))
   }
 
+  override released(
+    address: Address.Address,
+    topics: ReadonlyArray<string>,
+    targets: ReadonlyArray<Address.Address>,
+  ): void {
+    this.release(address, topics, targets)
+  }
+
   override joined(topic: string, session: Session): void {
     const owner = this.host.identity
     const subscription = this.hub.topics.get(topic).get(owner)
@@ -82,12 +90,33 @@ export class Outside extends Neighbors<GatewayHost> {
   }
 
   override left(topic: string, owner: Address.Address): void {
-    this.cause(this.topic(topic, { do: "leave", owner }))
+    const left = this.topic(topic, { do: "leave", owner })
+    this.cause(left)
+    left.whenDone((result) => {
+      if (isFailed(result)) this.release(owner, [topic], [])
+    })
+  }
+
+  override dueAt(): number | undefined {
+    const never = Number.POSITIVE_INFINITY
+    // A hub forgets identities while it serves others. Here there are none.
+    const released = this.hub.sessions.earliestRelease() ?? never
+    const at = Math.min(super.dueAt() ?? never, released + this.host.limits.identityKeptFor)
+    return at === never ? undefined : at
   }
 
   /** Puts an operation in the line of a topic. */
   topic(name: string, op: TopicOp): Pending<TopicResult | CallFailed> {
     return this.push(this.#topics, name, op)
+  }
+
+  protected override releasing(notice: Released): ReadonlyArray<Coming<unknown>> {
+    const { address, topics } = notice
+    const left = topics
+      // Subscribed again meanwhile: there is nothing to take away.
+      .filter((topic) => this.hub.topics.get(topic).get(address) === undefined)
+      .map((topic) => this.topic(topic, { do: "leave", owner: address }))
+    return [...left, ...super.releasing(notice)]
   }
 
   protected override tell(notice: Notice, done: (heard: boolean) => void): void {

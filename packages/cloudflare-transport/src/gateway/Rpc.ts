@@ -109,7 +109,7 @@ export interface TopicResult {
   readonly count: number
   /** Of a join or leave: the member, where that was news. */
   readonly news?: TopicMember
-  /** Of a leave: whether nobody is left. */
+  /** Whether nobody is on it once all that came with this is done. */
   readonly isEmpty?: boolean
 }
 
@@ -139,6 +139,8 @@ export class CallFailed {
     this.message = message
   }
 }
+
+export const isFailed = (result: unknown): result is CallFailed => result instanceof CallFailed
 
 type Method = (...args: ReadonlyArray<never>) => Promise<unknown>
 export type MethodOf<K extends keyof Kinds> = {

@@ -38,6 +38,40 @@ export class SessionGateway<Env extends GatewayEnv = GatewayEnv>
     return new GatewayCore({ ...this.neighbors, identity: this.#identity }, armedAt)
   }
 
+  override webSocketClose(socket: WebSocket, code: number, reason: string): void {
+    super.webSocketClose(socket, code, reason)
+    this.#tidy()
+  }
+
+  override webSocketError(socket: WebSocket): void {
+    super.webSocketError(socket)
+    this.#tidy()
+  }
+
+  override alarm(): void {
+    super.alarm()
+    this.#tidy()
+  }
+
+  protected override run(task: () => void): void {
+    super.run(task)
+    this.#tidy()
+  }
+
+  protected override served<A>(work: (core: GatewayCore) => A): A {
+    try {
+      return super.served(work)
+    } finally {
+      this.#tidy()
+    }
+  }
+
+  /** There are as many gateways as there ever were identities: one that nobody needs keeps nothing. */
+  #tidy(): void {
+    if (this.isFresh || this.core.hasSession() || !this.isQuiet) return
+    if (this.core.isEmpty) this.forget()
+  }
+
   async hasSession(): Promise<boolean> {
     return !this.isFresh && this.served((core) => core.hasSession())
   }

@@ -9,7 +9,7 @@ import type { Address, Envelope } from "@signal-hub/actor-core"
 import { diffFor, Presence } from "../hub/Presence.ts"
 import { hubEnvelope } from "../protocol/HubEnvelope.ts"
 import { HUB_ADDRESS, type PresenceDiff, type PresenceMember } from "../protocol/HubMessage.ts"
-import type { Sql } from "../storage/Sql.ts"
+import { rowsIfThere, type Sql } from "../storage/Sql.ts"
 import { Lanes } from "./Lanes.ts"
 import { MOST_CALLS, type NodeHost } from "./NodeHost.ts"
 import { type Coming, Pending, whenAll } from "./Pending.ts"
@@ -32,6 +32,12 @@ interface Member extends TopicMember {
   joins: number
 }
 
+interface MemberRow {
+  readonly owner: Address.Address
+  readonly presence: number
+  readonly metadata: string
+}
+
 interface Below {
   /** Whether somebody there wants to hear of joins and leaves. */
   listens: boolean
@@ -39,7 +45,7 @@ interface Below {
   ops: number
 }
 
-export const migrateTopic = (sql: Sql): void => {
+const migrateTopic = (sql: Sql): void => {
   sql.run(`CREATE TABLE IF NOT EXISTS member (
     owner TEXT PRIMARY KEY,
     presence INTEGER NOT NULL,
@@ -53,6 +59,8 @@ export class TopicCore {
   readonly #topic: string
   /** How many objects are above this one. */
   readonly #depth: number
+  /** Whether there are tables: a topic without members has none. */
+  #isStored: boolean
   readonly #members = new Map<Address.Address, Member>()
   readonly #below = new Map<number, Below>()
   readonly #out: Lanes<Delivery | TopicOp, Outcome | TopicResult>
@@ -85,9 +93,10 @@ export class TopicCore {
         host.call("address", target, "deliver", [{ caller, deliveries }], false, done)
       },
     })
-    for (const row of host.sql.all<{ owner: Address.Address; presence: number; metadata: string }>(
-      "SELECT * FROM member ORDER BY owner",
-    )) {
+    const members = rowsIfThere<MemberRow>(host.sql, "SELECT * FROM member ORDER BY owner")
+    this.#isStored = members !== undefined
+    if (members === undefined) return
+    for (const row of members) {
       const { owner, presence, metadata } = row
       this.#members.set(owner, { owner, presence: presence === 1, metadata: JSON.parse(metadata), joins: 0 })
     }
@@ -100,10 +109,18 @@ export class TopicCore {
 
   /** Does the operations, in order; `done` is told their results when the last is there. */
   apply(ops: ReadonlyArray<TopicOp>, done: (results: ReadonlyArray<TopicResult>) => void): void {
+    const isEmpty = (result: TopicResult): TopicResult => ({ ...result, isEmpty: this.#isEmpty })
     whenAll(
       ops.map((op) => this.#applyOne(op)),
-      done,
+      (results) => done(results.map(isEmpty)),
     )
+  }
+
+  /** The alarm came: nobody was on the topic for long, unless somebody came since. */
+  alarm(): void {
+    if (!this.#isEmpty) return
+    this.#isStored = false
+    this.#host.forget()
   }
 
   /** Members after a cursor, those of this object first, then those below. A page may be short. */
@@ -135,6 +152,7 @@ export class TopicCore {
     const known = this.#members.get(owner)
     const isFull = this.#members.size >= this.#host.limits.topicNodeSize || this.#below.size > 0
     if (known === undefined && isFull) return this.#pass({ do: "join", member }, owner, presence, result)
+    this.#store()
     this.#host.sql.run(
       "INSERT OR REPLACE INTO member (owner, presence, metadata) VALUES (?, ?, ?)",
       owner,
@@ -155,7 +173,7 @@ export class TopicCore {
     if (this.#below.has(this.#branchOf(owner))) {
       return this.#pass({ do: "leave", owner }, owner, false, result)
     }
-    result.settle({ count: 0, isEmpty: this.#isEmpty })
+    result.settle({ count: 0 })
   }
 
   /** Gives it to the object below that has the owner. */
@@ -165,6 +183,7 @@ export class TopicCore {
     if (!this.#below.has(branch) || (listens && !below.listens)) {
       below.listens ||= listens
       this.#below.set(branch, below)
+      this.#store()
       // Before it is there: an object too many is looked at, never one too few.
       this.#host.sql.run(
         "INSERT OR REPLACE INTO below (branch, listens) VALUES (?, ?)",
@@ -176,11 +195,8 @@ export class TopicCore {
     this.#out.push(this.#nameOf(branch), op, (outcome) => {
       below.ops--
       const passed = outcome instanceof CallFailed ? { count: 0 } : (outcome as TopicResult)
-      if (passed.isEmpty === true && below.ops === 0) {
-        this.#below.delete(branch)
-        this.#host.sql.run("DELETE FROM below WHERE branch = ?", branch)
-      }
-      if (passed.news === undefined) result.settle({ count: passed.count, isEmpty: this.#isEmpty })
+      this.#prune(branch, passed)
+      if (passed.news === undefined) result.settle({ count: passed.count })
       else this.#changed(op.do === "join" ? "joined" : "left", passed.news, result)
     })
   }
@@ -189,7 +205,7 @@ export class TopicCore {
   #changed(change: "joined" | "left", member: TopicMember, result: Pending<TopicResult>): void {
     const isHeard = [...this.#below.values()].some(({ listens }) => listens) || this.#hasListeners
     if (this.#depth === 0 && isHeard) this.#presence.note(this.#topic, change, asSeen(member))
-    result.settle({ count: change === "joined" ? 1 : 0, news: member, isEmpty: this.#isEmpty })
+    result.settle({ count: change === "joined" ? 1 : 0, news: member })
   }
 
   #publish(envelope: Envelope.Envelope, result: Pending<TopicResult>): void {
@@ -207,7 +223,9 @@ export class TopicCore {
     for (const branch of this.#below.keys()) {
       open++
       this.#out.push(this.#nameOf(branch), { do: "publish", envelope }, (outcome) => {
-        arrived(outcome instanceof CallFailed ? 0 : (outcome as TopicResult).count)
+        const published = outcome instanceof CallFailed ? { count: 0 } : (outcome as TopicResult)
+        this.#prune(branch, published)
+        arrived(published.count)
       })
     }
     if (open === 0) return result.settle({ count: 0 })
@@ -270,6 +288,25 @@ export class TopicCore {
   #forget(owner: Address.Address): void {
     this.#members.delete(owner)
     this.#host.sql.run("DELETE FROM member WHERE owner = ?", owner)
+    this.#tidy()
+  }
+
+  /** Nobody is left below: looked at when nothing is on its way there that may bring somebody. */
+  #prune(branch: number, { isEmpty }: TopicResult): void {
+    if (isEmpty !== true || this.#below.get(branch)?.ops !== 0) return
+    this.#below.delete(branch)
+    this.#host.sql.run("DELETE FROM below WHERE branch = ?", branch)
+    this.#tidy()
+  }
+
+  #store(): void {
+    if (!this.#isStored) migrateTopic(this.#host.sql)
+    this.#isStored = true
+  }
+
+  /** There are as many topics as there ever were names: one that nobody comes back to keeps nothing. */
+  #tidy(): void {
+    if (this.#isEmpty) this.#host.setAlarm(this.#host.now() + this.#host.limits.identityKeptFor)
   }
 
   #branchOf(owner: Address.Address): number {

@@ -1,17 +1,16 @@
 /** The Durable Object of a topic, or of a part of its subscribers: `TopicCore` in its shell. */
-import type { Sql } from "../storage/Sql.ts"
 import { NodeShell } from "./NodeShell.ts"
 import type { NodeHost } from "./NodeHost.ts"
 import { CallFailed, type MembersPage, type TopicOp, type TopicResult, type TopicRpc } from "./Rpc.ts"
-import { migrateTopic, TopicCore } from "./TopicCore.ts"
+import { TopicCore } from "./TopicCore.ts"
 
 export class TopicHub extends NodeShell<TopicCore> implements TopicRpc {
-  protected override migrate(sql: Sql): void {
-    migrateTopic(sql)
-  }
-
   protected override start(host: NodeHost): TopicCore {
     return new TopicCore(host)
+  }
+
+  override alarm(): void {
+    this.core.alarm()
   }
 
   apply(ops: ReadonlyArray<TopicOp>): Promise<ReadonlyArray<TopicResult>> {

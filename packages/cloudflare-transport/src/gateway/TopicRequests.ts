@@ -20,7 +20,11 @@ export const gatewaySubscribe =
     const { result, caused } = outside.during(() => subscribe(request))
     return new Later((settle) =>
       whenAll(caused, ([joined]) => {
-        if (joined instanceof CallFailed) hub.topics.remove(topic, addressOf(session), session)
+        if (joined instanceof CallFailed) {
+          hub.topics.remove(topic, addressOf(session), session)
+          // It may have been told all the same.
+          outside.released(addressOf(session), [topic], [])
+        }
         settle(() => {
           if (joined instanceof CallFailed) throw refusalOf(joined)
           return result

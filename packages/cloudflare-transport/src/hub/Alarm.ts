@@ -32,6 +32,12 @@ export class Alarm {
     this.#host.setAlarm(at)
   }
 
+  /** There is no deadline. */
+  disarm(): void {
+    this.#armedAt = null
+    this.#host.setAlarm(null)
+  }
+
   /** Arms it anew for what there is left to wait for, or disarms it. */
   rearm(nextSweep: number | undefined): void {
     const stored = this.#host.sql.all<{ at: number | null }>(

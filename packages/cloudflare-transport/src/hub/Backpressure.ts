@@ -7,6 +7,7 @@ import { hubEnvelope } from "../protocol/HubEnvelope.ts"
 import type { Multicast } from "../session/Multicast.ts"
 import { addressOf, type Session } from "../session/Session.ts"
 import type { HubState } from "./HubState.ts"
+import { homeOf } from "./Pauses.ts"
 
 /**
  * Whether an envelope from one to one may go to the reader. The one that its sender is told by still
@@ -28,17 +29,44 @@ export const admits = (
   }
   // As many reliable answers as there are asks: none of these is to wait for an answer that was refused.
   if (envelope.seq !== undefined && envelope.correlationId !== null) return true
-  if (hub.sessions.connectionOf(reader)?.flow.slow !== true) return true
+  const admitted = admission(hub, reader, address, sender.id)
+  if (admitted === "full") {
+    hub.refuse(sender, from, "queue_full", readsSlower(address), envelope, now, { actorAddress: address })
+  } else if (admitted === "pause") tellPause(hub, sender, from, address, now)
+  return admitted !== "full"
+}
+
+/** `pause`: it may go, and its sender is to be told. */
+export type Admission = "free" | "pause" | "full"
+
+/** The same for a sender of any kind, who is told by whoever knows how. */
+export const admission = (
+  hub: HubState,
+  reader: Session,
+  address: Address.Address,
+  sender: string,
+): Admission => {
+  if (hub.sessions.connectionOf(reader)?.flow.slow !== true) return "free"
   const { pauses } = hub
-  if (!pauses.has(reader, sender, address) && pauses.countOf(reader) < hub.host.limits.maxPausesPerSession) {
-    pauses.add(reader, sender, address)
-    const payload = { actorAddress: address, reason: "slow_consumer" }
-    hub.deliver(sender, hubEnvelope("hub:pause", from, payload, now), now)
-    return true
+  if (pauses.has(reader, sender, address) || pauses.countOf(reader) >= hub.host.limits.maxPausesPerSession) {
+    return "full"
   }
-  const message = `${address} reads slower than it is sent to`
-  hub.refuse(sender, from, "queue_full", message, envelope, now, { actorAddress: address })
-  return false
+  pauses.add(reader, sender, address)
+  return "pause"
+}
+
+export const readsSlower = (address: Address.Address): string => `${address} reads slower than it is sent to`
+
+/** Tells the sender to wait until `hub:resume`. */
+export const tellPause = (
+  hub: HubState,
+  sender: Session,
+  from: Address.Address,
+  actorAddress: Address.Address,
+  now: number,
+): void => {
+  const payload = { actorAddress, reason: "slow_consumer" }
+  hub.deliver(sender, hubEnvelope("hub:pause", from, payload, now), now)
 }
 
 /** Delivers one of many copies. A slow reader misses it. Gives whether it is on its way. */
@@ -57,10 +85,23 @@ export const deliverCopy = (
 
 /** The reader has caught up, or its connection is gone: who was told to pause may send again. */
 export const resumeSenders = (hub: HubState, reader: Session, now: number): void => {
-  for (const { sender, address } of hub.pauses.take(reader)) {
-    const session = hub.sessions.byId(sender)
-    if (session === undefined || session.connectionId === null) continue
-    const payload = { actorAddress: address }
-    hub.announce(() => hub.deliver(session, hubEnvelope("hub:resume", addressOf(session), payload, now), now))
-  }
+  hub.atomically(() => {
+    for (const { sender, address } of hub.pauses.take(reader)) {
+      const home = homeOf(sender)
+      const session = home === undefined ? hub.sessions.byId(sender) : undefined
+      if (home !== undefined) hub.elsewhere?.resumed(home, address)
+      else if (session !== undefined) hub.announce(() => tellResume(hub, session, address, now))
+    }
+  })
+}
+
+/** Tells the sender that it may go on. Who has no connection begins anew with the next. */
+export const tellResume = (
+  hub: HubState,
+  sender: Session,
+  actorAddress: Address.Address,
+  now: number,
+): void => {
+  if (sender.connectionId === null) return
+  hub.deliver(sender, hubEnvelope("hub:resume", addressOf(sender), { actorAddress }, now), now)
 }

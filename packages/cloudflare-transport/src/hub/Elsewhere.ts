@@ -43,8 +43,16 @@ export interface Elsewhere {
   readonly unregistered: (address: Address.Address, reason: TerminatedReason) => void
   /** Somebody elsewhere watched an address that has ended. Part of a step. */
   readonly terminated: (watcher: Address.Address, address: Address.Address, reason: TerminatedReason) => void
+  /** Somebody there was told to pause, for a reader of this address here that has caught up. Part of a step. */
+  readonly resumed: (home: Address.Address, address: Address.Address) => void
   /** A session here, which watches by this address, watches these no more. */
   readonly unwatched: (watcher: Address.Address, targets: ReadonlyArray<Address.Address>) => void
+  /** The session of this address is over: it is on these topics no more, and watches these no more. Part of a step. */
+  readonly released: (
+    address: Address.Address,
+    topics: ReadonlyArray<string>,
+    targets: ReadonlyArray<Address.Address>,
+  ) => void
   /** A subscription is in use, or has changed. */
   readonly joined: (topic: string, session: Session) => void
   readonly left: (topic: string, owner: Address.Address) => void

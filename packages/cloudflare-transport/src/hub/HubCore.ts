@@ -100,7 +100,7 @@ export class HubCore {
     connectionLost(this.state, connection, cause, now)
     if (!this.#unconnected.isEmpty || this.state.sessions.count() > 0) return
     // Nobody is left to look after: an alarm would only wake the object.
-    this.state.sessions.forgetIdentities(now - this.#host.limits.durableSubscriptionFor)
+    this.state.sessions.forgetIdentities(now - this.#host.limits.identityKeptFor)
     this.state.alarm.rearm(undefined)
   }
 
@@ -133,7 +133,7 @@ export class HubCore {
     endOverdueAsks(state, now)
     state.elsewhere?.alarm(now)
     state.topics.forgetUnused(now - limits.durableSubscriptionFor)
-    state.sessions.forgetIdentities(now - limits.durableSubscriptionFor)
+    state.sessions.forgetIdentities(now - limits.identityKeptFor)
     if (now - this.#sweptAt >= limits.sweepInterval) this.#sweep(now)
     this.#rearm()
   }

@@ -26,8 +26,9 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
   protected readonly host: HubHost
   protected readonly bridge: WebSocketBridge
   #core: Core | undefined
-  /** The version of the tables. */
+  /** Of the tables; 0: nobody was ever here, or all is forgotten: there are none. */
   #version: number
+  readonly #timers: Timers
   #armedAt: number | null = null
 
   constructor(
@@ -60,10 +61,10 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
       },
       limits,
     )
-    const timers = new Timers((task) => this.run(task))
+    this.#timers = new Timers((task) => this.run(task))
     const later: HubHost["later"] = (milliseconds, task) => {
       const core = this.#core
-      return timers.later(milliseconds, () => {
+      return this.#timers.later(milliseconds, () => {
         // A core that failed meanwhile has no say any more.
         if (this.#core === core) task()
       })
@@ -95,24 +96,35 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
   protected abstract hubOf(core: Core): HubCore
 
   protected get core(): Core {
-    if (this.#core === undefined) {
-      if (!isCurrent(this.#version)) {
-        this.migrate(this.#version)
-        this.#version = versionOf(this.host.sql)
-      }
-      this.#core = this.start(this.#armedAt)
-    }
+    if (!isCurrent(this.#version)) this.#version = this.migrate(this.#version)
+    this.#core ??= this.start(this.#armedAt)
     return this.#core
   }
 
-  /** Brings the tables from this version to that of this code. */
-  protected migrate(version: number): void {
-    migrate(this.host.sql, version)
+  /** Brings the tables from this version to that of this code, and gives it. */
+  protected migrate(version: number): number {
+    return migrate(this.host.sql, version)
   }
 
-  /** Whether nobody was ever here: there is no table yet. */
+  /** Whether nobody was ever here, or all is forgotten: there is no table. */
   protected get isFresh(): boolean {
     return this.#version === 0
+  }
+
+  /** Whether nothing is under way, and no socket is there: the object may sleep for ever. */
+  protected get isQuiet(): boolean {
+    return this.#timers.isIdle && !this.bridge.hasSockets
+  }
+
+  /**
+   * Deletes all that is stored, the tables and the alarm too. What is only in memory stays: how much of
+   * its rate an identity has spent.
+   */
+  protected forget(): void {
+    this.#hub.state.alarm.disarm()
+    this.#version = 0
+    this.#armedAt = null
+    void this.ctx.storage.deleteAll()
   }
 
   get #hub(): HubCore {

@@ -14,7 +14,7 @@ import type { Ask } from "./Asks.ts"
 import { resumeSenders } from "./Backpressure.ts"
 import type { HubState } from "./HubState.ts"
 import type { Registration } from "./Registry.ts"
-import { leavePresence } from "./TopicRequests.ts"
+import { noteLeft } from "./TopicRequests.ts"
 
 /** Tells the client why, then closes: in this order, whatever else is on its way. */
 export const disconnect = (
@@ -106,13 +106,14 @@ export const endSession = (hub: HubState, session: Session, now: number): void =
       endAddress(hub, registration, expired ? "expired" : "disconnected", now)
     }
     const subscriptions = hub.topics.release(session, now)
-    hub.elsewhere?.unwatched(address, hub.watches.targetsOf(address))
+    const topics = subscriptions.map(({ topic }) => topic)
+    hub.elsewhere?.released(address, topics, hub.watches.targetsOf(address))
     hub.watches.release(address)
     releaseConnection(hub, session, now)
     hub.outboxes.end(session, now)
     hub.sessions.remove(session)
     hub.announce(() => {
-      for (const { topic } of subscriptions) leavePresence(hub, topic, session, address)
+      for (const topic of topics) noteLeft(hub, topic, session, address)
       endAsks(hub, session, now)
       if (subscriptions.some(({ durable }) => durable)) {
         hub.alarm.atLatest(now + hub.host.limits.durableSubscriptionFor)

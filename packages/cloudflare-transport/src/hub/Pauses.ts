@@ -1,13 +1,22 @@
 /** Who was told to pause, for which slow reader: rows, as both may sleep until the reader catches up. */
 import type { Address } from "@signal-hub/actor-core"
+import { isElsewhere } from "./Elsewhere.ts"
 import type { Session } from "../session/Session.ts"
 import type { Sql } from "../storage/Sql.ts"
 
 /** A sender that was told, and the address that it sends to. */
 export interface Pause {
+  /** Id of its session, or as `senderElsewhere` has it. */
   readonly sender: string
   readonly address: Address.Address
 }
+
+/** A session at the object of this address, as the sender of a pause. No address has a blank in it. */
+export const senderElsewhere = (home: Address.Address, session: string): string => `${home} ${session}`
+
+/** The object of a sender that is not here. */
+export const homeOf = (sender: string): Address.Address | undefined =>
+  isElsewhere(sender) ? (sender.slice(0, sender.indexOf(" ")) as Address.Address) : undefined
 
 const keyOf = (sender: string, address: string): string => `${sender}\n${address}`
 
@@ -24,18 +33,18 @@ export class Pauses {
     return this.#of(reader).size
   }
 
-  has(reader: Session, sender: Session, address: Address.Address): boolean {
-    return this.#of(reader).has(keyOf(sender.id, address))
+  has(reader: Session, sender: string, address: Address.Address): boolean {
+    return this.#of(reader).has(keyOf(sender, address))
   }
 
-  add(reader: Session, sender: Session, address: Address.Address): void {
+  add(reader: Session, sender: string, address: Address.Address): void {
     this.#sql.run(
       "INSERT OR IGNORE INTO pause (reader, sender, address) VALUES (?, ?, ?)",
       reader.id,
-      sender.id,
+      sender,
       address,
     )
-    this.#of(reader).add(keyOf(sender.id, address))
+    this.#of(reader).add(keyOf(sender, address))
   }
 
   /** The reader is slow no more: gives who was told, whose pauses are over now. */

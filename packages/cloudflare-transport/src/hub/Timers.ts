@@ -30,6 +30,11 @@ export class Timers {
     }
   }
 
+  /** Whether there is nothing to wait for. */
+  get isIdle(): boolean {
+    return this.#waiting.size === 0
+  }
+
   #atLatest(at: number): void {
     if (this.#at <= at) return
     this.#disarm()

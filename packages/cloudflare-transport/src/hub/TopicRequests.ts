@@ -134,6 +134,11 @@ export const leavePresence = (
   address: Address.Address,
 ): void => {
   hub.elsewhere?.left(topic, address)
+  noteLeft(hub, topic, session, address)
+}
+
+/** Somebody left, which whoever is elsewhere hears otherwise. */
+export const noteLeft = (hub: HubState, topic: string, session: Session, address: Address.Address): void => {
   if (!hub.topics.get(topic).hasListeners) return
   hub.presence.note(topic, "left", memberOf(hub, session, address))
 }

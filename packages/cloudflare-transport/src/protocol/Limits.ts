@@ -64,6 +64,11 @@ export interface Limits {
   readonly broadcastSlice: number
   /** How long a durable subscription lives unused, in milliseconds. */
   readonly durableSubscriptionFor: number
+  /**
+   * How long an identity's epoch outlives its last session, in milliseconds. A gateway then deletes all that
+   * it has stored, a topic after as long without anybody: to make tables again costs more than to keep them.
+   */
+  readonly identityKeptFor: number
   /** How long joins and leaves are gathered before they are told, in milliseconds. */
   readonly presenceWindow: number
   /** What may wait for a session's client to acknowledge it: envelopes, and bytes. */
@@ -131,6 +136,7 @@ export const DEFAULT_LIMITS: Limits = {
   maxParkedUnconnected: 100,
   broadcastSlice: 1_000,
   durableSubscriptionFor: 7 * 24 * 3_600_000,
+  identityKeptFor: 7 * 24 * 3_600_000,
   presenceWindow: 50,
   maxOutboxEnvelopes: 10_000,
   maxOutboxBytes: 16 * 1_048_576,

@@ -271,6 +271,15 @@ export class Sessions {
     this.#storage.sql.run("DELETE FROM identity WHERE released_at <= ?", before)
   }
 
+  /** When the first of those without a session lost it, epoch milliseconds. */
+  earliestRelease(): number | undefined {
+    return (
+      this.#storage.sql.all<{ at: number | null }>(
+        "SELECT min(released_at) AS at FROM identity WHERE released_at IS NOT NULL",
+      )[0]!.at ?? undefined
+    )
+  }
+
   #cache(row: SessionRow): Session {
     const session: Session = {
       id: row.id,

@@ -2,7 +2,7 @@
  * The tables of a hub. Rows are the truth; whatever is in memory is a cache of them. Deadlines are
  * columns with an index of those that have one, so that the earliest is one look-up.
  */
-import type { Sql } from "./Sql.ts"
+import { rowsIfThere, type Sql } from "./Sql.ts"
 
 const TABLES: ReadonlyArray<string> = [
   `CREATE TABLE identity (
@@ -109,26 +109,21 @@ const STEPS: ReadonlyArray<ReadonlyArray<string>> = [
   ],
 ]
 
-/** The version of the tables; `0`: there are none. One read, as it is what every wake-up begins with. */
-export const versionOf = (sql: Sql): number => {
-  try {
-    return sql.all<{ version: number }>("SELECT version FROM schema_version")[0]?.version ?? 0
-  } catch (error) {
-    if (String(error).includes("no such table")) return 0
-    throw error
-  }
-}
+/** The version of the tables that are there; 0: nobody was ever here, there are none. One row read. */
+export const versionOf = (sql: Sql): number =>
+  rowsIfThere<{ version: number }>(sql, "SELECT version FROM schema_version")?.[0]?.version ?? 0
 
 /** Whether tables of this version are those of this code. */
 export const isCurrent = (version: number): boolean => version >= STEPS.length
 
-/** Brings the tables to the version of this code. */
-export const migrate = (sql: Sql, version: number = versionOf(sql)): void => {
-  if (isCurrent(version)) return
+/** Brings the tables from the version that they have to that of this code, and gives it. */
+export const migrate = (sql: Sql, version: number = versionOf(sql)): number => {
+  if (isCurrent(version)) return version
   sql.transaction(() => {
-    sql.run("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
+    if (version === 0) sql.run("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
     for (const step of STEPS.slice(version)) for (const statement of step) sql.run(statement)
     sql.run("DELETE FROM schema_version")
     sql.run("INSERT INTO schema_version (version) VALUES (?)", STEPS.length)
   })
+  return STEPS.length
 }

@@ -10,13 +10,34 @@ export interface Sql {
   /** The rows that the query gives, all of them. Statements are cached by their text. */
   readonly all: <Row>(query: string, ...bindings: ReadonlyArray<SqlValue>) => ReadonlyArray<Row>
   readonly run: (query: string, ...bindings: ReadonlyArray<SqlValue>) => void
+  /** Whether there is no table for sure: nothing was ever written. Costs nothing. */
+  readonly isBlank: () => boolean
   /** Runs the writes together or not at all: what throws leaves no row behind. */
   readonly transaction: <A>(writes: () => A) => A
 }
+
+/**
+ * The rows that the query gives; `undefined` where its table is not there. To ask `sqlite_master` would read
+ * a row for each table and index, and a Durable Object may not use `PRAGMA user_version`.
+ */
+export const rowsIfThere = <Row>(sql: Sql, query: string): ReadonlyArray<Row> | undefined => {
+  // To fail costs more than to ask: a blank database is as usual as another.
+  if (sql.isBlank()) return undefined
+  try {
+    return sql.all<Row>(query)
+  } catch (error) {
+    if (String(error).includes("no such table")) return undefined
+    throw error
+  }
+}
+
+/** Bytes of a database without tables. */
+const PAGE = 4_096
 
 /** The SQLite database of a Durable Object. */
 export const durableObjectSql = (storage: DurableObjectStorage): Sql => ({
   all: (query, ...bindings) => storage.sql.exec(query, ...bindings).toArray() as never,
   run: (query, ...bindings) => void storage.sql.exec(query, ...bindings),
+  isBlank: () => storage.sql.databaseSize <= PAGE,
   transaction: (writes) => storage.transactionSync(writes),
 })

@@ -200,17 +200,132 @@ describe("grace", () => {
     system.fate = ({ kind }) => (kind === "topic" ? new CallFailed("actor_terminated", "lost") : "arrives")
     ada.drop()
     system.fate = () => "arrives"
-    expect([...system.topics.get("news")!.host.sql.all("SELECT * FROM member")]).toHaveLength(1)
+    expect(system.topics.get("news")!.host.sql.count("member")).toBe(1)
     const publish = () => bob.request("hub:publish", { topic: "news", type: "item", data: 1 })
     expect(publish().payload.subscriberCount).toBe(0)
-    expect([...system.topics.get("news")!.host.sql.all("SELECT * FROM member")]).toEqual([])
+    expect(system.topics.get("news")!.host.sql.count("member")).toBe(0)
   })
 
-  it("a session without a socket and without anything due has no alarm", () => {
+  it("a gateway without a socket and without anything due has no alarm but the one by which it is forgotten", () => {
     const { system, ada } = two()
     ada.subscribe("news")
     ada.register(ADA)
     ada.drop()
+    const hub = system.gateway(ADA)
+    const { identityKeptFor } = system.limits
+    expect(hub.alarmAt).toBe(system.now() + identityKeptFor)
+    const before = hub.alarmsRun
+    system.advance(identityKeptFor - 1)
+    expect([hub.alarmsRun - before, hub.isForgotten]).toEqual([0, false])
+    system.advance(1)
+    expect([hub.alarmsRun - before, hub.isForgotten, hub.alarmAt]).toEqual([1, true, null])
+  })
+
+  it("an identity that comes back within its time goes on in its epochs; its gateway is not forgotten then", () => {
+    const { system, ada } = two()
+    ada.drop()
+    system.advance(system.limits.identityKeptFor - 1_000)
+    const again = system.connect(ADA)
+    system.advance(60_000)
+    expect(system.gateway(ADA).logged("session_cleaned_up").at(-1)).toMatchObject({ epoch: 1 })
+    again.drop()
+    expect(system.gateway(ADA).logged("session_cleaned_up").at(-1)).toMatchObject({ epoch: 2 })
+  })
+
+  it("fault 19: a topic and an actor that could not be told of the end of a session are told later, by who lost its memory since", () => {
+    const { system, ada, bob } = two()
+    bob.register(BOB)
+    ada.subscribe("news")
+    ada.watch(BOB)
+    system.fate = ({ from }) => (from === ADA ? new CallFailed("actor_terminated", "lost") : "arrives")
+    ada.drop()
+    expect(system.evictAll()).toBeGreaterThan(0)
+    expect(system.topics.get("news")!.host.sql.count("member")).toBe(1)
+    expect(system.gateway(BOB).sql.count("watch")).toBe(1)
+    system.fate = () => "arrives"
+    system.advance(6_000)
+    expect(system.topics.get("news")!.host.sql.count("member")).toBe(0)
+    expect(system.gateway(BOB).sql.count("watch")).toBe(0)
+  })
+
+  it("fault 19: what could not be told is not told any more where it is not so any more", () => {
+    const { system, ada, bob } = two()
+    bob.register(BOB)
+    ada.subscribe("news")
+    ada.watch(BOB)
+    system.fate = ({ from }) => (from === ADA ? new CallFailed("actor_terminated", "lost") : "arrives")
+    ada.drop()
+    system.fate = () => "arrives"
+    const again = system.connect(ADA)
+    again.subscribe("news")
+    again.watch(BOB)
+    again.take()
+    system.advance(6_000)
+    expect(bob.request("hub:publish", { topic: "news", type: "item", data: 1 }).payload.subscriberCount).toBe(
+      1,
+    )
+    bob.request("hub:unregister", { actorAddress: BOB })
+    expect(typesOf(again)).toEqual(["item", "hub:terminated"])
+  })
+
+  it("fault 19: 1,000 identities that came, subscribed, registered, watched and went leave nothing", () => {
+    const system = new TestSystem({ identityKeptFor: 0 })
+    const bob = system.connect(BOB)
+    bob.register(BOB)
+    for (let n = 0; n < 1_000; n++) {
+      const identity = `@(guest/${n})`
+      const guest = system.connect(identity, n % 2 === 0 ? GRACE : {})
+      guest.register(identity)
+      guest.register(`@(desk/${n})`)
+      guest.subscribe(`topic/${n % 50}`)
+      guest.subscribe(`own/${n}`)
+      guest.watch(BOB)
+      guest.ask(BOB, "question", null, 60_000)
+      guest.drop()
+    }
+    // Those that were asked wait for their time to be over, as no asker says that it is gone.
+    system.advance(120_000)
+    for (const [topic, { host, alarmAt }] of system.topics) {
+      expect([topic, host.sql.tables(), alarmAt]).toEqual([topic, [], null])
+    }
+    for (const [identity, { hub }] of system.gateways) {
+      if (identity === BOB) continue
+      expect([identity, hub.isForgotten, hub.alarmAt]).toEqual([identity, true, null])
+    }
+    let entries = 0
+    for (const { host, alarmAt } of system.directories.values()) {
+      entries += host.sql.count("entry")
+      expect([host.sql.count("watch"), host.sql.count("notice"), alarmAt]).toEqual([0, 0, null])
+    }
+    expect(entries).toBe(1)
+    const { sql } = system.gateway(BOB)
+    const rows = ["session", "identity", "registration", "watch", "ask", "notice", "subscription"]
+    expect(rows.map((table) => sql.count(table))).toEqual([1, 1, 1, 0, 0, 0, 0])
+  }, 30_000)
+
+  it("fault 19: a topic that nobody comes back to keeps nothing after 7 days; one that is in use stays", () => {
+    const { system, ada, bob } = two()
+    for (const topic of ["left", "used"]) ada.subscribe(topic)
+    ada.drop()
+    system.advance(1_000)
+    bob.subscribe("used")
+    system.advance(system.limits.identityKeptFor)
+    expect(system.topics.get("left")!.host.sql.tables()).toEqual([])
+    expect(system.topics.get("used")!.host.sql.tables()).not.toEqual([])
+    expect(system.connect(ADA).subscribe("left").type).toBe("hub:subscribed")
+    expect(system.topics.get("left")!.host.sql.count("member")).toBe(1)
+  })
+
+  it("a gateway with a durable subscription remembers it for 7 days, then nothing", () => {
+    const { system, ada } = two()
+    ada.request("hub:subscribe", { topic: "news", durable: true })
+    ada.drop()
+    const day = 24 * 3_600_000
+    system.advance(6 * day)
+    const { sql } = system.gateway(ADA)
+    expect([sql.count("subscription"), sql.count("identity")]).toEqual([1, 1])
+    system.advance(2 * day)
+    expect(system.gateway(ADA).isForgotten).toBe(true)
     expect(system.gateway(ADA).alarmAt).toBe(null)
   })
 })
@@ -489,7 +604,11 @@ describe("backends", () => {
       {
         from: ADA,
         home: ADA,
-        caller: { home: ADA, claims: { capabilities: ["list"], expiresAt: 4_000_000_000_000 } },
+        caller: {
+          home: ADA,
+          session: expect.any(String),
+          claims: { capabilities: ["list"], expiresAt: 4_000_000_000_000 },
+        },
       },
     ])
   })

@@ -27,54 +27,62 @@ const rowsOf = ({ hub }: World) => Object.fromEntries(TABLES.map((table) => [tab
 it.each([
   ["in an open hub", false],
   ["where tokens come, expire and are refreshed", true],
-])("sends everybody the same whether or not memory is lost between any two steps, %s", (_, tokens) => {
-  // Without sweeps: when in its minute one comes is the only thing that an eviction may change.
-  const world = () => new World({ sweepInterval: Number.POSITIVE_INFINITY }, tokens)
-  fc.assert(
-    fc.property(
-      fc.array(step, { minLength: 1, maxLength: 60, size: "max" }),
-      fc.boolean(),
-      (steps, settle) => {
-        const steady = play(world(), steps, settle, false)
-        const evicted = play(world(), steps, settle, true)
-        expect(evicted.transcript()).toEqual(steady.transcript())
-        expect(rowsOf(evicted)).toEqual(rowsOf(steady))
-        if (settle) expect(evicted.hub.evictions).toBe(steps.length)
-      },
-    ),
-    { numRuns: 400 },
-  )
-})
+])(
+  "sends everybody the same whether or not memory is lost between any two steps, %s",
+  (_, tokens) => {
+    // Without sweeps: when in its minute one comes is the only thing that an eviction may change.
+    const world = () => new World({ sweepInterval: Number.POSITIVE_INFINITY }, tokens)
+    fc.assert(
+      fc.property(
+        fc.array(step, { minLength: 1, maxLength: 60, size: "max" }),
+        fc.boolean(),
+        (steps, settle) => {
+          const steady = play(world(), steps, settle, false)
+          const evicted = play(world(), steps, settle, true)
+          expect(evicted.transcript()).toEqual(steady.transcript())
+          expect(rowsOf(evicted)).toEqual(rowsOf(steady))
+          if (settle) expect(evicted.hub.evictions).toBe(steps.length)
+        },
+      ),
+      { numRuns: 400 },
+    )
+  },
+  60_000,
+)
 
 it.each([
   ["an open hub", false],
   ["one that wants tokens", true],
-])("leaves no row and no alarm behind in %s once everybody has been gone for eight days", (_, tokens) => {
-  const everybodyGone: ReadonlyArray<Step> = [
-    { do: "crash" },
-    { do: "advance", ms: 4_000_000 },
-    { do: "advance", ms: 8 * 24 * 3_600_000 },
-    // Identities are forgotten by the way, when somebody leaves: no alarm is worth their row.
-    {
-      do: "connect",
-      slot: 0,
-      identity: undefined,
-      major: 0,
-      expiry: 0,
-      token: { life: undefined, narrow: false },
-    },
-    { do: "disconnect", slot: 0 },
-    { do: "lateClose" },
-  ]
-  fc.assert(
-    fc.property(fc.array(step, { maxLength: 40, size: "max" }), (steps) => {
-      const { hub } = play(new World({}, tokens), [...steps, ...everybodyGone], false, true)
-      for (const table of TABLES) {
-        // With a token, the last one to leave had an identity.
-        expect(hub.sql.count(table), table).toBe(tokens && table === "identity" ? 1 : 0)
-      }
-      expect(hub.alarmAt).toBe(null)
-    }),
-    { numRuns: 150 },
-  )
-})
+])(
+  "leaves no row and no alarm behind in %s once everybody has been gone for eight days",
+  (_, tokens) => {
+    const everybodyGone: ReadonlyArray<Step> = [
+      { do: "crash" },
+      { do: "advance", ms: 4_000_000 },
+      { do: "advance", ms: 8 * 24 * 3_600_000 },
+      // Identities are forgotten by the way, when somebody leaves: no alarm is worth their row.
+      {
+        do: "connect",
+        slot: 0,
+        identity: undefined,
+        major: 0,
+        expiry: 0,
+        token: { life: undefined, narrow: false },
+      },
+      { do: "disconnect", slot: 0 },
+      { do: "lateClose" },
+    ]
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40, size: "max" }), (steps) => {
+        const { hub } = play(new World({}, tokens), [...steps, ...everybodyGone], false, true)
+        for (const table of TABLES) {
+          // With a token, the last one to leave had an identity.
+          expect(hub.sql.count(table), table).toBe(tokens && table === "identity" ? 1 : 0)
+        }
+        expect(hub.alarmAt).toBe(null)
+      }),
+      { numRuns: 150 },
+    )
+  },
+  60_000,
+)

@@ -199,6 +199,7 @@ it("the limits that the protocol names are the defaults", () => {
     defaultAskTimeout: 30_000,
     broadcastSlice: 1_000,
     durableSubscriptionFor: 7 * 24 * 3_600_000,
+    identityKeptFor: 7 * 24 * 3_600_000,
     maxDeadLetters: 1_000,
   })
 })

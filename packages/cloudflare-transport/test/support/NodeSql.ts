@@ -3,7 +3,7 @@ import { DatabaseSync, type StatementSync } from "node:sqlite"
 import type { Sql, SqlValue } from "../../src/storage/Sql.ts"
 
 export class NodeSql implements Sql {
-  readonly #database = new DatabaseSync(":memory:")
+  #database = new DatabaseSync(":memory:")
   readonly #statements = new Map<string, StatementSync>()
   #depth = 0
   /** The statements that ran since `record()`, in order. */
@@ -17,6 +17,10 @@ export class NodeSql implements Sql {
   run(query: string, ...bindings: ReadonlyArray<SqlValue>): void {
     this.#recorded.push(query)
     this.#prepare(query).run(...bindings)
+  }
+
+  isBlank(): boolean {
+    return this.tables().length === 0
   }
 
   transaction<A>(writes: () => A): A {
@@ -50,8 +54,23 @@ export class NodeSql implements Sql {
       .map((row) => String(row.detail))
   }
 
-  /** How many rows the table has. */
+  /** Deletes all, the tables too. */
+  wipe(): void {
+    this.#database = new DatabaseSync(":memory:")
+    this.#statements.clear()
+  }
+
+  /** The tables that there are. */
+  tables(): ReadonlyArray<string> {
+    return this.#database
+      .prepare("SELECT name FROM sqlite_master WHERE type = 'table'")
+      .all()
+      .map(({ name }) => String(name))
+  }
+
+  /** How many rows the table has; none where it is not there. */
   count(table: string): number {
+    if (!this.tables().includes(table)) return 0
     return Number(this.#prepare(`SELECT count(*) AS n FROM ${table}`).get()!.n)
   }
 

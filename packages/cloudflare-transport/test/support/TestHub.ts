@@ -59,6 +59,10 @@ export class TestHub implements HubHost {
   #count = 0
 
   readonly #makeCore: (host: TestHub, armedAt: number | null) => HubCore
+  /** Whether nothing is stored, not even tables. */
+  isForgotten = false
+  /** Makes what tables there are beside a hub's. */
+  onWake: () => void = () => {}
   /** What else happens after a frame, a close or an alarm. */
   afterwards: () => void = () => {}
 
@@ -151,6 +155,7 @@ export class TestHub implements HubHost {
   #receiveOne(socket: TestSocket, value: unknown): void {
     // A clone: what a client sends is never shared with the hub's memory.
     const envelope = Envelope.check(structuredClone(value))
+    this.wake()
     if (envelope instanceof Envelope.Malformed) throw new Error(`the test's envelope: ${envelope.reason}`)
     // Of a socket that was closed too: the bridge drops such frames, but the core must not rely on it.
     const connection = this.#connectionOf(socket)
@@ -171,6 +176,7 @@ export class TestHub implements HubHost {
   /** The socket is gone, and the hub is told so. May be told again. */
   closed(socket: TestSocket, cause: string): void {
     socket.isOpen = false
+    this.wake()
     this.core.closed(this.#connectionOf(socket), cause)
     this.#connections.delete(socket.id)
     this.#sockets.delete(socket.id)
@@ -198,6 +204,26 @@ export class TestHub implements HubHost {
       } else this.alarm()
     }
     this.#now = until
+  }
+
+  /** Whether nothing is under way, and no socket is there. */
+  get isQuiet(): boolean {
+    return !this.isBusy && this.#sockets.size === 0
+  }
+
+  /** Deletes all that is stored. Memory stays. */
+  forget(): void {
+    this.core.state.alarm.disarm()
+    this.sql.wipe()
+    this.isForgotten = true
+  }
+
+  /** Before anything is done here there are tables. */
+  wake(): void {
+    if (!this.isForgotten) return
+    this.isForgotten = false
+    migrate(this.sql)
+    this.onWake()
   }
 
   /** The alarm comes, now. */
@@ -252,6 +278,7 @@ export class TestHub implements HubHost {
 
   /** Memory and timers are lost, as after a failure in the middle of an event. */
   restart(): void {
+    this.wake()
     this.#timers = []
     this.#soon = []
     this.#toVerify = []

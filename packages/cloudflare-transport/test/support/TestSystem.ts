@@ -17,7 +17,7 @@ import {
   type Outcome,
   type Remote,
 } from "../../src/gateway/Rpc.ts"
-import { migrateTopic, TopicCore } from "../../src/gateway/TopicCore.ts"
+import { TopicCore } from "../../src/gateway/TopicCore.ts"
 import { DEFAULT_LIMITS, type Limits } from "../../src/protocol/Limits.ts"
 import type { TokenPayload } from "../../src/auth/Claims.ts"
 import { NodeSql } from "./NodeSql.ts"
@@ -75,6 +75,8 @@ export class TestSystem {
   #now = new TestHub().now()
   #tokens = false
   #isSettling = false
+  /** Gateways that have something stored. */
+  readonly #awake = new Set<string>()
   /** How often an object has lost its memory, by its name. */
   readonly #lives = new Map<string, number>()
 
@@ -101,6 +103,7 @@ export class TestSystem {
 
   /** Opens a socket to the identity's gateway, without connecting. */
   open(identity: string, token: TokenPayload | null = null): TestClient {
+    this.gateway(identity).wake()
     return this.gateway(identity).open(token)
   }
 
@@ -129,8 +132,9 @@ export class TestSystem {
         if (steps > 200_000) throw new Error("objects call one another without end")
         const task = this.#tasks.shift()
         if (task !== undefined) task()
-        else if (!this.#deliverOne()) return
+        else if (!this.#deliverOne()) break
       }
+      for (const identity of this.#awake) this.#tidy(identity)
     } finally {
       this.#isSettling = false
     }
@@ -150,7 +154,7 @@ export class TestSystem {
       const over = this.#timers.filter(({ at }) => at <= this.#now)
       this.#timers = this.#timers.filter(({ at }) => at > this.#now)
       for (const { task } of over) task()
-      for (const node of this.directories.values()) {
+      for (const node of [...this.directories.values(), ...this.topics.values()]) {
         if (node.alarmAt === null || node.alarmAt > this.#now) continue
         node.alarmAt = null
         node.core.alarm()
@@ -165,6 +169,7 @@ export class TestSystem {
     for (const [identity, { hub }] of this.gateways) {
       if (!hub.evict()) continue
       this.#lose(identity)
+      this.#tidy(identity)
       evicted++
     }
     const isBusy = (name: string): boolean => this.#timers.some(({ owner }) => owner === name)
@@ -250,6 +255,11 @@ export class TestSystem {
     // Its clock began when it was made.
     hub.advance(this.#now - hub.now())
     hub.afterwards = this.settle
+    hub.onWake = () => {
+      migrateNotices(hub.sql)
+      this.#awake.add(identity)
+    }
+    this.#awake.add(identity)
     const gateway = { hub, core: latest! }
     this.gateways.set(identity, gateway)
     return gateway
@@ -281,6 +291,7 @@ export class TestSystem {
       }
     }
     const { core, hub } = this.#gateway(name)
+    hub.wake()
     const target = core as unknown as { readonly [method: string]: (...args: Array<unknown>) => unknown }
     answer(target[method]!(...args))
     hub.flush()
@@ -289,8 +300,10 @@ export class TestSystem {
   #topic(name: string): TestNode<TopicCore> {
     let node = this.topics.get(name)
     if (node === undefined) {
-      const host = this.#nodeHost(name, () => {})
-      migrateTopic(host.sql)
+      const host = this.#nodeHost(name, (at) => {
+        const known = this.topics.get(name)
+        if (known !== undefined) known.alarmAt = at
+      })
       this.topics.set(name, (node = { host, core: new TopicCore(host), alarmAt: null }))
     }
     return node
@@ -307,9 +320,11 @@ export class TestSystem {
   }
 
   #nodeHost(name: string, setAlarm: (at: number | null) => void): NodeHost & { readonly sql: NodeSql } {
+    const sql = new NodeSql()
     return {
       name,
-      sql: new NodeSql(),
+      sql,
+      forget: () => sql.wipe(),
       limits: this.limits,
       now: this.now,
       setAlarm,
@@ -335,6 +350,15 @@ export class TestSystem {
     }
   }
 
+  /** A gateway that nobody needs keeps nothing: as its shell has it. */
+  #tidy(identity: string): void {
+    const { core, hub } = this.#gateway(identity)
+    if (hub.isForgotten || core.hasSession() || !hub.isQuiet) return
+    if (this.#timers.some(({ owner }) => owner === identity) || !core.isEmpty) return
+    hub.forget()
+    this.#awake.delete(identity)
+  }
+
   #lose(name: string): void {
     this.#lives.set(name, (this.#lives.get(name) ?? 0) + 1)
   }
@@ -358,7 +382,7 @@ export class TestSystem {
   }
 
   #alarms(): ReadonlyArray<number> {
-    return [...this.directories.values()].flatMap(({ alarmAt }) => alarmAt ?? [])
+    return [...this.directories.values(), ...this.topics.values()].flatMap(({ alarmAt }) => alarmAt ?? [])
   }
 }
 

@@ -5,6 +5,8 @@ declare namespace Cloudflare {
     readonly TOKEN_HUB: DurableObjectNamespace<import("./worker.ts").TokenHub>
     readonly TICKET_HUB: DurableObjectNamespace<import("./worker.ts").TicketHub>
     readonly STRICT_HUB: DurableObjectNamespace<import("./worker.ts").StrictHub>
+    readonly COUNTING_HUB: DurableObjectNamespace<import("./worker.ts").CountingHub>
+    readonly COUNTING_GATEWAY: DurableObjectNamespace<import("./worker.ts").CountingGateway>
     readonly ECHO: DurableObjectNamespace<import("./worker.ts").Echo>
     readonly HOST: DurableObjectNamespace<import("./worker.ts").Host>
     readonly ACCOUNT: DurableObjectNamespace<import("./worker.ts").AccountActor>

@@ -5,7 +5,7 @@ import {
   runInDurableObject,
 } from "cloudflare:test"
 import { env } from "cloudflare:workers"
-import { describe, expect, it } from "vitest"
+import { describe, expect, it, vi } from "vitest"
 import type { HubEnv } from "../../src/worker/HubEnv.ts"
 import worker, { actors } from "./worker.ts"
 import { SocketClient } from "./SocketClient.ts"
@@ -294,4 +294,85 @@ describe("topics", () => {
       for (let n = 0; n < 6; n++) expect((await client.came()).payload).toBe(n)
     }
   }, 20_000)
+})
+
+describe("what is left of an identity that is gone", () => {
+  const stored = (stub: DurableObjectStub) =>
+    runInDurableObject(stub, async (_, { storage }) => ({
+      tables: storage.sql
+        .exec("SELECT name FROM sqlite_master WHERE name NOT LIKE '\\_cf%' ESCAPE '\\'")
+        .toArray()
+        .map(({ name }) => name),
+      alarm: await storage.getAlarm(),
+    }))
+  const NOTHING = { tables: [], alarm: null }
+
+  it("fault 19: after a goodbye nothing; and who comes back finds a gateway that works, awake or evicted", async () => {
+    const identity = newIdentity()
+    const topic = `left/${count}`
+    for (const evicts of [false, true, false]) {
+      const client = await connected(identity)
+      await client.request("hub:register", { actorAddress: identity })
+      expect((await client.request("hub:subscribe", { topic })).type).toBe("hub:subscribed")
+      expect((await stored(gatewayOf(identity))).tables).toContain("session")
+      await client.request("hub:disconnect", {})
+      await client.closed
+      await vi.waitFor(async () => expect(await stored(gatewayOf(identity))).toEqual(NOTHING))
+      if (evicts) await evictDurableObject(gatewayOf(identity))
+    }
+    const left = env.TOPIC_HUB.getByName(topic)
+    expect(await runDurableObjectAlarm(left)).toBe(true)
+    expect(await stored(left)).toEqual(NOTHING)
+  })
+
+  it("after its grace nothing, by the alarm that ends it, also where memory was lost meanwhile", async () => {
+    const identity = newIdentity()
+    const client = await connected(identity, { sessionExpirySeconds: 60 })
+    client.close(1000)
+    const stub = gatewayOf(identity)
+    await vi.waitFor(() =>
+      runInDurableObject(stub, (_, { storage }) => {
+        storage.sql.exec("UPDATE session SET grace_until = 1 WHERE connection IS NULL")
+        expect(storage.sql.exec("SELECT 1 FROM session WHERE grace_until = 1").toArray()).toHaveLength(1)
+      }),
+    )
+    await evictDurableObject(stub)
+    expect(await runDurableObjectAlarm(stub)).toBe(true)
+    await vi.waitFor(async () => expect(await stored(stub)).toEqual(NOTHING))
+  })
+
+  it("of a socket that never connected nothing", async () => {
+    const identity = newIdentity()
+    const client = await upgrade(`?identity=${encodeURIComponent(identity)}`)
+    expect((await stored(gatewayOf(identity))).tables).toContain("session")
+    client.close(1000)
+    await vi.waitFor(async () => expect(await stored(gatewayOf(identity))).toEqual(NOTHING))
+  })
+
+  it("fault 19: of 60 identities nothing, while one that has a durable subscription is remembered", async () => {
+    const identities = Array.from({ length: 60 }, newIdentity)
+    const faithful = newIdentity()
+    for (let first = 0; first < identities.length; first += 20) {
+      await Promise.all(
+        identities.slice(first, first + 20).map(async (identity) => {
+          const client = await connected(identity)
+          await client.request("hub:subscribe", { topic: "crowd" })
+          client.close(1000)
+        }),
+      )
+    }
+    const client = await connected(faithful)
+    await client.request("hub:subscribe", { topic: "crowd", durable: true })
+    client.close(1000)
+    for (const identity of identities) {
+      await vi.waitFor(async () => expect(await stored(gatewayOf(identity))).toEqual(NOTHING))
+    }
+    const crowd = env.TOPIC_HUB.getByName("crowd")
+    await vi.waitFor(async () => expect((await stored(crowd)).alarm).not.toBe(null))
+    expect(await runDurableObjectAlarm(crowd)).toBe(true)
+    expect(await stored(crowd)).toEqual(NOTHING)
+    const { alarm, tables } = await stored(gatewayOf(faithful))
+    expect(tables).toContain("subscription")
+    expect(alarm).toBeGreaterThan(Date.now() + 6 * 24 * 3_600_000)
+  }, 60_000)
 })

@@ -1,7 +1,8 @@
 /**
- * Rows and index entries that a hub writes, as the platform bills them: what `docs/sizing` reckons with.
+ * Rows and index entries that are written and read, as the platform bills them: what `docs/sizing` reckons
+ * with.
  */
-import { runInDurableObject } from "cloudflare:test"
+import { evictDurableObject, runInDurableObject } from "cloudflare:test"
 import { env } from "cloudflare:workers"
 import { HUB_ADDRESS } from "../../src/protocol/HubMessage.ts"
 import { SignJWT } from "jose"
@@ -109,4 +110,39 @@ it("reliable messages of a frame write 2 rows together, and 2 more once they are
   expect(await written()).toBe(2)
   client.send({ to: HUB_ADDRESS, type: "hub:ack", payload: { through: 9, bytes: 0 } })
   await vi.waitFor(async () => expect(await written()).toBe(1 + 2))
+})
+
+const SLEEPER = "@(user/sleeper)"
+const [hub, gateway] = [env.COUNTING_HUB.getByName(SLEEPER), env.COUNTING_GATEWAY.getByName(SLEEPER)]
+
+it.each([
+  { stub: hub, read: () => runInDurableObject(hub, (object) => object.rowsRead()), rows: 2 },
+  { stub: gateway, read: () => runInDurableObject(gateway, (object) => object.rowsRead()), rows: 2 },
+])(
+  "a wake-up reads 2 rows until the frame is answered, however many tables there are: $stub.name",
+  async ({ read, rows, stub }) => {
+    const client = await SocketClient.open(stub)
+    expect((await client.connect(SLEEPER)).type).toBe("hub:connected")
+    await evictDurableObject(stub)
+    expect((await client.request("hub:heartbeat", { timestamp: 1 })).type).toBe("hub:heartbeat_ack")
+    expect(await read()).toBe(rows)
+    client.close(1000)
+  },
+)
+
+it("a gateway that nobody was at reads no row to say so, and makes no table", async () => {
+  const stub = env.COUNTING_GATEWAY.getByName("@(user/nobody)")
+  expect(await stub.hasSession()).toBe(false)
+  const found = await runInDurableObject(stub, (object, { storage: { sql } }) => ({
+    read: object.rowsRead(),
+    size: sql.databaseSize,
+  }))
+  expect(found.read).toBe(0)
+  expect(found.size).toBeLessThanOrEqual(4_096)
+})
+
+it("the platform refuses PRAGMA user_version, which would have cost nothing", async () => {
+  await runInDurableObject(env.HOST.getByName("pragma"), (_, { storage: { sql } }) => {
+    expect(() => sql.exec("PRAGMA user_version")).toThrow("not authorized")
+  })
 })

@@ -1,4 +1,5 @@
 /** The Worker under test: the hub as it is shipped, one impatient, one strict, and the bridge alone. */
+import { SessionGateway as PlainGateway } from "../../src/gateway/SessionGateway.ts"
 import { SignalHub as PlainHub } from "../../src/hub/SignalHub.ts"
 import type { HubEnv } from "../../src/worker/HubEnv.ts"
 import { gateway } from "./deployment.ts"
@@ -39,7 +40,48 @@ export class StrictHub extends PlainHub {
   }
 }
 
-export const { SessionGateway, SignalHub, actors } = gateway
+export const { SignalHub, actors } = gateway
+
+/** Counts the rows that are read by way of this storage. */
+const countReads = ({ sql }: DurableObjectStorage): (() => number) => {
+  const exec = sql.exec.bind(sql)
+  const cursors: Array<{ readonly rowsRead: number }> = []
+  sql.exec = <T extends Record<string, SqlStorageValue>>(query: string, ...bindings: Array<unknown>) => {
+    const cursor = exec<T>(query, ...bindings)
+    cursors.push(cursor)
+    return cursor
+  }
+  return () => cursors.reduce((sum, cursor) => sum + cursor.rowsRead, 0)
+}
+
+/** Knows the rows that it has read in this life, its beginning included. */
+export class CountingHub extends PlainHub {
+  readonly rowsRead: () => number
+
+  constructor(ctx: DurableObjectState, env: HubEnv) {
+    const rowsRead = countReads(ctx.storage)
+    super(ctx, env)
+    this.rowsRead = rowsRead
+  }
+}
+
+/** Forgets identities as soon as they are gone. */
+export class SessionGateway extends gateway.SessionGateway {
+  constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
+    const own: Cloudflare.Env & HubEnv = { ...env, LIMITS: { identityKeptFor: 0 } }
+    super(ctx, own)
+  }
+}
+
+export class CountingGateway extends PlainGateway {
+  readonly rowsRead: () => number
+
+  constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
+    const rowsRead = countReads(ctx.storage)
+    super(ctx, env)
+    this.rowsRead = rowsRead
+  }
+}
 export { Directory } from "../../src/gateway/Directory.ts"
 export { TopicHub } from "../../src/gateway/TopicHub.ts"
 export { Desk, Room } from "./Backends.ts"
