@@ -2,12 +2,15 @@
 import { type ChildProcess, fork } from "node:child_process"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
+import { extname } from "node:path"
 import chromium from "@sparticuz/chromium"
 import * as esbuild from "esbuild"
 import { type Browser, chromium as playwright, type Page } from "playwright-core"
 
+const TYPES: { readonly [extension: string]: string } = { ".js": "text/javascript", ".css": "text/css" }
+
 /** How long somebody is waited for, milliseconds. */
-const PATIENCE = 30_000
+const PATIENCE = 60_000
 
 export class Cast implements AsyncDisposable {
   #lines: Array<string> = []
@@ -83,11 +86,12 @@ export class Cast implements AsyncDisposable {
     const files = new Map(
       bundle.outputFiles.map(({ path, contents }) => [path.slice(path.lastIndexOf("/")), contents]),
     )
-    const html = `<!doctype html><title>${file}</title><script type="module" src="/main.js?${query}"></script>`
+    const style = files.has("/main.css") ? '<link rel="stylesheet" href="/main.css">' : ""
+    const html = `<!doctype html><title>${file}</title>${style}<script type="module" src="/main.js?${query}"></script>`
     const server = createServer(({ url = "/" }, response) => {
-      const script = files.get(url.split("?")[0]!)
-      response.setHeader("Content-Type", script === undefined ? "text/html" : "text/javascript")
-      response.end(script ?? html)
+      const path = url.split("?")[0]!
+      response.setHeader("Content-Type", TYPES[extname(path)] ?? "text/html; charset=utf-8")
+      response.end(files.get(path) ?? html)
     })
     await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening))
     this.atEnd(() => new Promise((closed) => server.close(closed)))

@@ -7,6 +7,9 @@ import { expecting } from "../lib/requester.ts"
 import { gatewayUrl, startGateways } from "./gatewayServer.ts"
 import { webSocket } from "./signalHub.ts"
 
+/** As what it is compared with: reliable asks have a suite of their own. */
+const VOLATILE = { reliable: false }
+
 const subject = (
   name: string,
   client: (url: string, identity: Address.Address, actor: Address.Address) => Promise<Asker>,
@@ -26,8 +29,8 @@ const subject = (
 export const gateways = subject("signal-hub", async (url, identity, actor) => {
   const hub = await connect(url, { identity, codec: "msgpack", webSocket })
   return {
-    echo: (payload) => hub.ask(actor, "echo", payload),
-    add: (amount) => hub.ask(actor, "add", amount),
+    echo: (payload) => hub.ask(actor, "echo", payload, VOLATILE),
+    add: (amount) => hub.ask(actor, "add", amount, VOLATILE),
     ping: () => hub.queueStats(),
     [Symbol.asyncDispose]: () => hub.close(),
   }

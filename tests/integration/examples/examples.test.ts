@@ -47,3 +47,33 @@ test("the lobby ends by itself; who plays on notices what it should, once", asyn
     "lobby: @(lobby/main) is stopped",
   ])
 })
+
+test("the task queue ends by itself; each task is counted once, whoever goes away", async () => {
+  const lines = await run("tasks")
+
+  // What the killed worker was at is returned once, and done by another.
+  const left = lines.flatMap((line) => /hears that @\(worker\/linus\) left (\d+)$/.exec(line)?.[1] ?? [])
+  expect(left).toHaveLength(1)
+  const who = lines
+    .filter((line) => line.includes(`works on ${left[0]} to`))
+    .map((line) => line.split(":")[0])
+  expect(who.filter((name) => name !== "linus")).not.toEqual([])
+
+  // The tab that was taken over knows it, and stays away; the other one works.
+  expect(count(lines, "closed 4409, stays away")).toBe(1)
+  expect(lines).toContain("ada again: is registered")
+
+  expect(count(lines, "hears that all is done")).toBe(2)
+  expect(count(lines, "customer: 40 tasks are done")).toBe(1)
+  expect(lines).toContain("customer: there are 664579 primes below 10000000")
+})
+
+test("the dashboard ends by itself; it sees who comes, who goes and why", async () => {
+  const lines = await run("dashboard")
+  expect(lines).toContain("dashboard: sees 16 here")
+  expect(lines).toContain("dashboard: sees 15 here, 1 unregistered")
+  expect(lines).toContain("dashboard: sees 7 here, 1 unregistered, 8 disconnected")
+  // After its gateway and both topics were evicted.
+  expect(lines).toContain("dashboard: sees 11 here, 1 unregistered, 8 disconnected")
+  expect(count(lines, " °C of the east, sensor ")).toBe(4)
+})

@@ -102,6 +102,7 @@ describe("a stored session", () => {
       const { client, heard } = yield* process
       const written = Promise.withResolvers<void>()
       store.gate = written.promise
+      yield* Effect.addFinalizer(() => Effect.sync(() => written.resolve()))
       yield* client.tell(ADA, "n", 1, RELIABLE)
       hub.deliver("n", "in-1")
       yield* client.tell(ADA, "volatile", 2)
