@@ -80,7 +80,7 @@ export const GATEWAY_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 19,
     breaks: "what could not be told that a session is over counts on it for ever",
-    file: gateway("Outside"),
+    file: gateway("Neighbors"),
     edits: [["done(!results.some(isFailed))", "done(true)"]],
     test: GATEWAY,
   },
@@ -88,7 +88,7 @@ export const GATEWAY_MUTATIONS: ReadonlyArray<Mutation> = [
     fault: 19,
     breaks: "what is told late takes away what is so again",
     file: gateway("Outside"),
-    edits: [[".filter((topic) => topics.get(topic).get(identity) === undefined)", ""]],
+    edits: [[".filter((topic) => this.hub.topics.get(topic).get(address) === undefined)", ""]],
     test: GATEWAY,
   },
   {
@@ -210,6 +210,13 @@ export const GATEWAY_MUTATIONS: ReadonlyArray<Mutation> = [
   },
   {
     fault: 39,
+    breaks: "in a hub, who was told to pause by another object is not found when it may go on",
+    file: gateway("Outbound"),
+    edits: [["if (session !== undefined) tellResume(this.#hub, session, address, now)", ""]],
+    test: REACH,
+  },
+  {
+    fault: 39,
     breaks: "who goes on sending from another gateway is served",
     file: gateway("Incoming"),
     edits: [['  if (admits === "full") return full(to)\n  const taken', "  const taken"]],
@@ -220,7 +227,7 @@ export const GATEWAY_MUTATIONS: ReadonlyArray<Mutation> = [
     breaks: "a pause of before is told after hub:resume: its sender waits for ever",
     file: gateway("Outbound"),
     edits: [
-      ["if (session === undefined || this.#resumed.has(to)) return", "if (session === undefined) return"],
+      ["if (session === undefined || this.#resumed.has(lane)) return", "if (session === undefined) return"],
     ],
     test: BACKPRESSURE,
   },

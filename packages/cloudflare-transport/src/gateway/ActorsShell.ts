@@ -12,6 +12,7 @@ import type { ActorsCore } from "./ActorsCore.ts"
 import { Calls } from "./Calls.ts"
 import type { NeighborsHost } from "./GatewayHost.ts"
 import { migrateNotices } from "./GatewaySchema.ts"
+import { unread } from "./Incoming.ts"
 import type { Place } from "./Place.ts"
 import type { RoutingTable } from "./RoutingTable.ts"
 import { type ActorRpc, type Batch, type Delivery, type Outcome, TAKEN } from "./Rpc.ts"
@@ -68,10 +69,7 @@ export abstract class ActorsShell<Core extends ActorsCore, Env extends HubEnv>
       // Half as dear as the platform's `queueMicrotask`.
       defer: (task) => {
         this.#pending++
-        void soon.then(() => {
-          this.#pending--
-          run(task)
-        })
+        void soon.then(() => this.#deferred(task))
       },
     }
   }
@@ -107,6 +105,11 @@ export abstract class ActorsShell<Core extends ActorsCore, Env extends HubEnv>
     if (!this.isFresh) this.served((core) => core.unwatch(target, watcher))
   }
 
+  #deferred(task: () => void): void {
+    this.#pending--
+    this.run(task)
+  }
+
   /** What a call gives; what it is to send leaves with it. */
   protected served<A>(work: (core: Core) => A): A {
     try {
@@ -125,7 +128,8 @@ const nobody = ({ envelope, topic }: Delivery, place: Place): Outcome => {
   if (topic !== undefined) {
     return { status: "refused", code: "not_subscribed", message: `nobody is subscribed to "${topic}"` }
   }
-  if (envelope.correlationId !== null || envelope.type.startsWith("hub:")) return TAKEN
+  if (envelope.correlationId !== null) return unread(envelope)
+  if (envelope.type.startsWith("hub:")) return TAKEN
   if (!place.isHome(envelope.to)) return { status: "elsewhere" }
   return { status: "refused", code: "unknown_actor", message: `there is no actor at ${envelope.to}` }
 }

@@ -16,6 +16,8 @@ import type { Neighbors } from "./Neighbors.ts"
 import { type Batch, type Caller, type Delivery, type Outcome, TAKEN } from "./Rpc.ts"
 
 const PAUSE: Outcome = { status: "taken", pause: true }
+/** For who gives a stream: it may stop. */
+const UNREAD: Outcome = { status: "refused", code: "actor_terminated", message: "nobody reads the stream" }
 
 /** Takes each delivery, in order. */
 export const take = (
@@ -49,6 +51,10 @@ const takeOne = (
   }
   return forActor(hub, neighbors, delivery, caller, now)
 }
+
+/** What becomes of an answer that nobody waits for. */
+export const unread = (envelope: Envelope.Envelope): Outcome =>
+  AnswerStream.isMoreToCome(envelope) ? UNREAD : TAKEN
 
 /** Whether what is sent may go to the reader, as in a hub. Who has no session can't be told to wait. */
 const admitted = (
@@ -119,7 +125,7 @@ const correlated = (
   const { from, to, type } = envelope
   const lost = (): Outcome => {
     hub.deadLetter(envelope, "no_such_ask", now)
-    return AnswerStream.isMoreToCome(envelope) ? UNREAD : TAKEN
+    return unread(envelope)
   }
   if (from === HUB_ADDRESS && type === "hub:forwarded") {
     forwarded(hub, neighbors, envelope, askId, now)
@@ -151,9 +157,6 @@ const resumed = (neighbors: Neighbors, { to, payload }: Envelope.Envelope, now: 
   neighbors.outbound.resumed(to, actorAddress, now)
   return TAKEN
 }
-
-/** For who gives a stream: it may stop. */
-const UNREAD: Outcome = { status: "refused", code: "actor_terminated", message: "nobody reads the stream" }
 
 /** Who was asked has handed the ask on. Where it is over meanwhile, the new holder may stop. */
 const forwarded = (

@@ -8,7 +8,7 @@ import { TestSystem } from "../support/TestSystem.ts"
 const LIMITS = { pauseThreshold: 4_000, resumeThreshold: 1_000, maxUnacknowledged: 60_000 }
 const SLOW = "@(user/slow)"
 const ADA = "@(user/ada)"
-const BOB = "@(user/bob)"
+const BOB = "@(user/bob)" as const
 const V1 = { protocolVersion: "1.0.0" }
 const text = "x".repeat(1_000)
 
@@ -168,6 +168,29 @@ describe("a reader at another gateway that falls behind", () => {
     expect(bob.takeOne().type).toBe("hub:resume")
     bob.answer(question, 3)
     expect(slow.takeOne()).toMatchObject({ correlationId: question.id, payload: 3 })
+  })
+
+  it("what a durable actor gives of a stream to a slow asker passes: it has no session to be told by", () => {
+    const { system, slow, ada, bob } = three()
+    slow.ask(BOB, "count")
+    const question = bob.takeOne()
+    makeSlow(ada)
+    slow.take()
+    const part = {
+      ...resumeFor(SLOW),
+      from: BOB,
+      type: "actor:reply",
+      payload: 1,
+      correlationId: question.id,
+      metadata: { stream: { n: 1, done: false } },
+    }
+    const outcomes = system.gateways.get(SLOW)!.core.deliver({
+      caller: { home: BOB, claims: null },
+      deliveries: [{ envelope: part }],
+    })
+    expect(outcomes).toEqual([{ status: "taken" }])
+    system.gateway(SLOW).flush()
+    expect(slow.takeOne()).toMatchObject({ correlationId: question.id, payload: 1 })
   })
 
   it("no more senders are told than its rows are bounded to; others are refused", () => {

@@ -162,6 +162,31 @@ describe.each(PAIRS)("clients, %s", (_, from, to) => {
     for (let n = 0; n < 80; n++) expect((await bob.client.came()).payload).toBe(n)
   })
 
+  it("fault 39: who sends to a slow reader is told to pause once, then refused, and told when it may go on, over evictions", async () => {
+    const [ada, bob] = [await from(), await to(undefined, "1.0.0")]
+    const text = "x".repeat(100_000)
+    for (let n = 0; n < 12; n++) ada.client.send({ to: bob.address, type: "n", payload: text })
+    expect(await ada.client.came()).toMatchObject({
+      type: "hub:pause",
+      to: ada.address,
+      payload: { actorAddress: bob.address, reason: "slow_consumer" },
+    })
+    await evicted()
+    const more = ada.client.send({ to: bob.address, type: "n", payload: "more" })
+    let refused: Came
+    do {
+      refused = await ada.client.came()
+      expect(refused.payload).toMatchObject({ code: "queue_full", details: { actorAddress: bob.address } })
+    } while (refused.correlationId !== more)
+    await evicted()
+    bob.client.close()
+    expect(await ada.client.came()).toMatchObject({
+      type: "hub:resume",
+      to: ada.address,
+      payload: { actorAddress: bob.address },
+    })
+  })
+
   it("hub:send says that it was delivered, or that nobody is there", async () => {
     const [ada, bob] = [await from(), await to()]
     const sent = await ada.client.request("hub:send", { to: bob.address, type: "n", data: 1 })
