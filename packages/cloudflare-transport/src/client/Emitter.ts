@@ -45,7 +45,7 @@ export class Emitter<A> {
 
   /** A listener that throws stops no other: its error is reported as an uncaught one. */
   emit(value: A): void {
-    if (this.#keep > 0 && this.#places.length === 0) this.#kept = [...this.#kept, value].slice(-this.#keep)
+    if (this.#places.length === 0 && this.#keep > 0 && this.#kept.push(value) > this.#keep) this.#kept.shift()
     for (const place of this.#places) {
       try {
         place.call?.(value)

@@ -87,7 +87,8 @@ export class Hub implements AsyncDisposable {
 
   /**
    * Calls with each decoded envelope for this client's addresses, as it comes, asks among them: not
-   * answers to its own asks, nor publications that `subscribe` reads. The result stops it.
+   * answers to its own asks, nor publications that `subscribe` reads. What came while nobody listened comes
+   * first, of the last 10,000. The result stops it.
    */
   onMessage(listener: (envelope: Envelope.Envelope) => void): () => void {
     return this.#core.channel.inbox.messages.on(listener)

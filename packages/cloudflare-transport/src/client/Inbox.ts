@@ -5,7 +5,7 @@
 import { AskError, Envelope, type Codec } from "@signal-hub/actor-core/vocabulary"
 import { type Ack, HUB_ADDRESS, type HubEvents } from "../protocol/HubMessage.ts"
 import type { Acks } from "./Acks.ts"
-import { Emitter } from "./Emitter.ts"
+import { Emitter, READER_LIMIT } from "./Emitter.ts"
 import type { PendingAsks } from "./PendingAsks.ts"
 import type { Wanted } from "./Wanted.ts"
 
@@ -27,8 +27,11 @@ export interface InboxPort {
 }
 
 export class Inbox {
-  /** Envelopes for this client's actors: direct ones, broadcasts, publications that nobody here reads. */
-  readonly messages = new Emitter<Envelope.Envelope>()
+  /**
+   * Envelopes for this client's actors: direct ones, broadcasts, publications that nobody here reads. Kept
+   * for who listens first: what a session brings along comes with the hub's acceptance, before anybody can.
+   */
+  readonly messages = new Emitter<Envelope.Envelope>(READER_LIMIT)
   readonly events = new Emitter<HubEvent>()
   /** Readers of publications, by topic. */
   readonly topics = new Map<string, Emitter<Envelope.Envelope>>()

@@ -132,7 +132,9 @@ export class Wanted {
    */
   replay(resumed: boolean): void {
     for (const [key, entry] of this.#entries) {
-      if (!resumed || entry.granted !== entry.payload) this.#ask(key, entry, this.#port.requestFirst)
+      // What another session granted, this one has not.
+      if (!resumed) delete entry.granted
+      if (entry.granted !== entry.payload) this.#ask(key, entry, this.#port.requestFirst)
     }
   }
 

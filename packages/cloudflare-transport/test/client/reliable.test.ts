@@ -334,6 +334,28 @@ describe("receiving", () => {
       expect(hub.acks).toEqual([1])
     }),
   )
+
+  it("what comes with the hub's acceptance, before anybody can listen, is heard", async () => {
+    const network = new FakeNetwork()
+    const fake = new ReliableHub(network)
+    const onSocket = network.onSocket
+    network.onSocket = (socket) => {
+      onSocket(socket)
+      const { answers } = socket
+      socket.answers = (envelope) => {
+        // What a takeover hands over comes right behind the answer.
+        if (envelope.type === "hub:connect") queueMicrotask(() => fake.deliver("n", "handed over"))
+        return answers?.(envelope)
+      }
+      queueMicrotask(() => socket.open())
+    }
+    await using hub = await connect("ws://hub.test/ws", { webSocket: network.open })
+    const heard: Array<unknown> = []
+    hub.onMessage(({ payload }) => void heard.push(payload))
+    expect(heard).toEqual(["handed over"])
+    fake.deliver("n", "live")
+    expect(heard).toEqual(["handed over", "live"])
+  })
 })
 
 describe("asks", () => {
@@ -453,11 +475,36 @@ describe("a session that is not resumed", () => {
         const heard = yield* listen(client)
         hub.deliver("n", "anew")
         yield* reconnect()
-        expect(payloads(heard)).toEqual(["anew"])
+        expect(payloads(heard)).toEqual([1, "anew"])
         expect(hub.resumes.at(-1)).toMatchObject({ sessionId: "s-2", lastSeq: 1 })
       }),
     )
   }
+
+  it.effect("fault 22: what the new session did not come to grant is asked for when that is resumed", () =>
+    Effect.gen(function* () {
+      const { client, hub, network, reconnect } = yield* startReliable()
+      yield* client.register("@(test/extra)")
+      network.last.drop(1006)
+      yield* settle
+      hub.refuses = "expired"
+      // The hub accepts, and hears nothing after that.
+      const { onSocket } = network
+      network.onSocket = (socket) => {
+        onSocket(socket)
+        const { answers } = socket
+        socket.answers = (envelope) => (envelope.type === "hub:connect" ? answers?.(envelope) : undefined)
+      }
+      yield* reconnect()
+      expect(network.last.types).toContain("hub:register")
+      network.onSocket = onSocket
+      network.last.drop(1006)
+      yield* settle
+      yield* reconnect()
+      expect(hub.resumes.at(-1)).toMatchObject({ sessionId: "s-2" })
+      expect(network.last.types).toContain("hub:register")
+    }),
+  )
 
   it.effect("forbidden: the client forgets it, and connects anew on the same socket, once", () =>
     Effect.gen(function* () {

@@ -1,0 +1,84 @@
+/** Faults of numbers, acknowledgements and outboxes in the hub. */
+import { hub, type Mutant, session } from "./Mutant.ts"
+
+export const SEQUENCES: ReadonlyArray<Mutant> = [
+  {
+    breaks: "after an eviction it is forgotten what was taken",
+    file: session("Sessions"),
+    edits: [["incoming: new InSequence(row.in_seq)", "incoming: new InSequence(0)"]],
+  },
+  {
+    breaks: "the number of what was taken is acknowledged and not stored",
+    file: hub("Sequences"),
+    edits: [["this.#sessions.saveSequences(session)", ""]],
+  },
+  {
+    breaks: "what is sent reliably is acknowledged before it is a row",
+    file: hub("Sequences"),
+    edits: [["session.outbox?.write(this.#sessions.connectionOf(session))", "void session"]],
+  },
+  {
+    breaks: "what is live overtakes what is replayed",
+    file: session("Outbox"),
+    edits: [
+      [
+        "const live = connection !== undefined && this.#session.replayed === null",
+        "const live = connection !== undefined",
+      ],
+    ],
+  },
+  {
+    breaks: "a resumed session replays nothing",
+    file: hub("Resumption"),
+    edits: [["outbox.rewind()", ""]],
+  },
+  {
+    breaks: "numbers that waiting envelopes are given are not stored",
+    file: session("Outbox"),
+    edits: [
+      [
+        "chunk.first,\n      chunk.count,\n      chunk.bytes,\n      frame,\n      id,",
+        "null,\n      chunk.count,\n      chunk.bytes,\n      frame,\n      id,",
+      ],
+    ],
+  },
+  {
+    breaks: "after an eviction numbers begin at what is acknowledged",
+    file: session("Outbox"),
+    edits: [["else this.#last = lastOf(chunk)\n", "\n"]],
+  },
+  {
+    breaks: "after an eviction rows are written over those that wait",
+    file: session("Outbox"),
+    edits: [["this.#position = chunk.position\n", "\n"]],
+  },
+  {
+    breaks: "an acknowledgement deletes what comes after it, too",
+    file: session("Outbox"),
+    edits: [
+      ["if (chunk.first === null || lastOf(chunk) > through) break", "if (chunk.first === null) break"],
+    ],
+  },
+  {
+    breaks: "what was acknowledged is kept, and replayed",
+    file: session("Outbox"),
+    edits: [
+      ["if (gone === 0) return\n", "if (gone >= 0) return\n"],
+      ["return envelopes.filter(({ seq }) => seq! > session.outAcked)", "return envelopes"],
+      [".filter(({ seq }) => seq === undefined || seq > this.#session.outAcked)", ""],
+    ],
+  },
+  {
+    breaks: "what is reliable is lost while its receiver has no connection",
+    file: hub("HubState"),
+    edits: [["    if (isReliable) {", "    if (isReliable && connection !== undefined) {"]],
+  },
+  {
+    breaks: "what came behind a missing number is taken",
+    file: session("InSequence"),
+    edits: [
+      ['if (seq > this.arrived + 1) return "gap"', ""],
+      ["this.arrived = seq\n", "this.arrived = seq + 1\n"],
+    ],
+  },
+]
