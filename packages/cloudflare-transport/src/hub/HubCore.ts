@@ -187,7 +187,11 @@ export class HubCore {
     if (session.previousToken !== null) state.sessions.confirmToken(session)
     if (envelope.seq !== undefined) {
       if (session.major === 0) envelope = unnumbered(envelope)
-      else session.incoming.done = envelope.seq
+      else {
+        session.incoming.done = envelope.seq
+        // In this turn, with what it leads to: it may have come in an earlier one, and waited.
+        state.sequences.moved(session)
+      }
     }
     const from = state.enforceFrom(session, envelope.from, now)
     if (isExpired(envelope, receivedAt, now)) {

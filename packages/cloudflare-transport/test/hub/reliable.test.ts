@@ -230,6 +230,22 @@ describe("resume", () => {
     expect(numbers(takeSequenced(b))).toEqual([["again", 1]])
   })
 
+  it("fault 42: what waited behind something slow is taken in the turn of its effects, and not again", () => {
+    const hub = new TestHub().requireTokens()
+    const [a, b] = [hub.enter({ actorId: A }, V1), hub.enter({ actorId: B }, V1)]
+    hub.holdsTokens = true
+    a.send({ type: "hub:refresh_token", pattern: "ask", payload: { token: JSON.stringify({ actorId: A }) } })
+    a.surely({ to: B, type: "parked" })
+    hub.verify()
+    expect(numbers(takeSequenced(b))).toEqual([["parked", 1]])
+    hub.restart()
+    a.drop()
+    const again = hub.open({ actorId: A })
+    again.send({ type: "hub:connect", pattern: "ask", metadata: { ...V1, resume: a.resume() } })
+    hub.verify()
+    expect(again.take()[0]).toMatchObject({ payload: { session: { resumed: true, inSeq: 1 } } })
+  })
+
   it("takes in what comes in the same frame in which its reader is found to be gone", () => {
     const { hub, a, b } = pair()
     a.surely({ to: B, type: "1" })
