@@ -44,6 +44,7 @@ export class Ledger {
   readonly #last = new Map<string, number>()
   readonly #asks = new Map<string, { readonly by: string; ends: number }>()
   readonly #watches = new Map<string, number>()
+  readonly #backAgain = new Set<string>()
   readonly #epochs = new Set<string>()
   readonly #isPromised: (content: Content) => boolean
 
@@ -86,6 +87,9 @@ export class Ledger {
     const line = lineOf(content)
     if (sent === undefined) return this.broken("nothing is made up", `${process} was given ${line} ${n}`)
     if (!this.#isPromised(content)) return void sent.at.add(process)
+    // Not yet promised: who is put out with something unacknowledged, and takes the identity back, may be
+    // given that again by way of the winner's outbox.
+    if (sent.at.has(process) && this.#backAgain.has(process)) return
     if (sent.at.has(process)) return this.broken("nothing twice", `${process} was given ${line} ${n} again`)
     const key = `${line} ${process}`
     const last = this.#last.get(key) ?? 0
@@ -172,6 +176,11 @@ export class Ledger {
     if (this.#epochs.has(key))
       this.broken("an epoch has one connection", `${process}: ${key} for a second time`)
     this.#epochs.add(key)
+  }
+
+  /** The process takes the identity back that was taken from it. */
+  reclaimed(process: string): void {
+    this.#backAgain.add(process)
   }
 
   // -- watches

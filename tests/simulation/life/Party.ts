@@ -231,6 +231,7 @@ export class Party extends Host {
   }
 
   reclaim(): void {
+    if (this.status === "superseded") this.#ledger.reclaimed(this.name)
     this.hub?.reclaim()
   }
 
