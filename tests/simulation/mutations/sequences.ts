@@ -81,4 +81,9 @@ export const SEQUENCES: ReadonlyArray<Mutant> = [
       ["this.arrived = seq\n", "this.arrived = seq + 1\n"],
     ],
   },
+  {
+    breaks: "the number of what waited is stored later than its effects",
+    file: hub("HubCore"),
+    edits: [["        state.sequences.moved(session)\n", ""]],
+  },
 ]
