@@ -4,6 +4,8 @@
  */
 import { DatabaseSync, type StatementSync } from "node:sqlite"
 
+const PAGE = 4_096
+
 type Value = string | number | null | ArrayBuffer
 
 export interface Cursor {
@@ -36,6 +38,20 @@ export class ObjectStorage {
         .map(fromNode)
       return { toArray: () => rows, one: () => rows[0] }
     },
+  }
+
+  /** Bytes: a page, and one for each table and index. */
+  get size(): number {
+    return PAGE * (1 + this.look("SELECT 1 FROM sqlite_master").length)
+  }
+
+  /** All tables are gone. The alarm stays. */
+  deleteAll(): void {
+    this.#write()
+    const tables = this.look<{ name: string }>(
+      "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
+    )
+    for (const { name } of tables) this.#exec(`DROP TABLE ${name}`)
   }
 
   transactionSync<A>(writes: () => A): A {
