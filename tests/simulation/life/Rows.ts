@@ -132,6 +132,10 @@ export const checkRows = (place: ObjectPlace, ledger: Ledger, isTight: boolean):
 /** Nobody is connected any more, and all deadlines are over. */
 export const checkEmpty = (place: ObjectPlace, ledger: Ledger): void => {
   const { kind, storage } = place
+  // Of a cut socket the platform may never tell.
+  if (kind === "gateway" && place.sockets.size === 0 && storage.has("session")) {
+    ledger.broken("a gateway that nobody needs keeps no table", `${place}`)
+  }
   if (kind !== "hub" && kind !== "gateway") return
   for (const table of EMPTY) {
     if (!storage.has(table)) continue

@@ -7,6 +7,8 @@ export const LIMITS = {
   topicNodeSize: 2,
   maxTakeovers: 1_000,
   maxLane: 50,
+  // Longer than a life, shorter than its end.
+  identityKeptFor: 20 * 60_000,
 }
 
 /** Of some: readers are slow soon, replays go by pages, outboxes are full. */
