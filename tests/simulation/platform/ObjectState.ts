@@ -43,11 +43,6 @@ export const makeState = (place: ObjectPlace, life: Incarnation): unknown => {
       getAlarm: () => Promise.resolve(place.alarm.at),
       setAlarm: (at: number | Date) => setAlarm(Number(at)),
       deleteAlarm: () => setAlarm(null),
-      deleteAll: () => {
-        alive()
-        storage.deleteAll()
-        return Promise.resolve()
-      },
     },
     acceptWebSocket: (socket: ServerSocket, tags: ReadonlyArray<string> = []) => {
       alive()

@@ -78,15 +78,6 @@ export class ObjectStorage {
     this.onAlarm()
   }
 
-  /** All rows and tables go with the turn, and the alarm. */
-  deleteAll(): void {
-    this.setAlarm(null)
-    const tables = this.look<{ name: string }>(
-      "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
-    )
-    for (const { name } of tables) this.#exec(`DROP TABLE "${name}"`)
-  }
-
   /** The number of the last turn that wrote. */
   get lastTurn(): number {
     return this.#turn
