@@ -18,6 +18,9 @@ export class Sequences {
   readonly #moved = new Set<Session>()
   /** Sessions whose outboxes were given something in this turn. */
   readonly #filled = new Set<Session>()
+  /** Sessions whose client has told what it has, which is stored with whatever is stored next, or soon. */
+  readonly #acknowledged = new Set<Session>()
+  #willForget = false
   /** Sessions whose client is yet to be told what was taken. */
   readonly #owed = new Set<Session>()
 
@@ -43,6 +46,20 @@ export class Sequences {
     this.#filled.add(session)
   }
 
+  /**
+   * The session's client has more of its outbox. Nothing that leaves depends on it, so that it makes no commit
+   * of its own but for the last: lost in a crash, it is as if it had not come.
+   */
+  acknowledged(session: Session): void {
+    this.#acknowledged.add(session)
+    if (this.#willForget) return
+    this.#willForget = true
+    this.#host.later(this.#host.limits.ackInterval, () => {
+      this.#willForget = false
+      for (const session of this.#acknowledged) this.#moved.add(session)
+    })
+  }
+
   /** The turn is over: what has changed is stored, before anything of it leaves. */
   settle(): void {
     if (this.#filled.size > 0) {
@@ -50,6 +67,8 @@ export class Sequences {
       this.#filled.clear()
     }
     if (this.#moved.size === 0) return
+    for (const session of this.#acknowledged) this.#moved.add(session)
+    this.#acknowledged.clear()
     const now = this.#host.now()
     for (const session of this.#moved) {
       // Over meanwhile: its row is gone.
@@ -63,6 +82,7 @@ export class Sequences {
     const connection = this.#sessions.connectionOf(session)
     // What was refused at once comes after what still waits.
     if (connection?.parked === null) incoming.done = incoming.arrived
+    session.outbox?.forget()
     this.#sessions.saveSequences(session)
     if (connection === undefined || !incoming.isDue) return
     const { ackEvery, ackInterval } = this.#host.limits

@@ -44,7 +44,7 @@ const acknowledge = (hub: HubState, session: Session, through: number, now: numb
   if (through > outbox.last)
     throw malformed(`"through" must be a number that was given: at most ${outbox.last}`)
   outbox.acknowledge(through)
-  hub.sequences.moved(session)
+  hub.sequences.acknowledged(session)
   hub.outboxes.replay(session, now)
 }
 

@@ -59,6 +59,8 @@ export class Outbox {
   #bytes = 0
   #last: number
   #position = 0
+  /** Up to here rows are acknowledged, and still there; 0: none is. */
+  #gone = 0
   #waiting = 0
   /** What was given in this turn, all with numbers or all without: not yet a row. */
   #fresh: Array<Envelope.Envelope> = []
@@ -142,7 +144,10 @@ export class Outbox {
     if (isLive && connection?.outgoing.length === batch.length) connection.frame = frame
   }
 
-  /** The client has all through this number. Its own number that is not yet given is refused before. */
+  /**
+   * The client has all through this number. Its own number that is not yet given is refused before. Rows go
+   * with `forget`: until then a crash is as if it had not been told.
+   */
   acknowledge(through: number): void {
     const session = this.#session
     if (through <= session.outAcked) return
@@ -155,10 +160,16 @@ export class Outbox {
       if (gone <= this.#cursor) this.#inFlight -= chunk.bytes
     }
     if (gone === 0) return
-    const { position } = this.#chunks[gone - 1]!
-    this.#sql.run("DELETE FROM outbox WHERE session = ? AND position <= ?", session.id, position)
+    this.#gone = this.#chunks[gone - 1]!.position
     this.#chunks.splice(0, gone)
     this.#cursor = Math.max(0, this.#cursor - gone)
+  }
+
+  /** Deletes the rows of what was acknowledged. */
+  forget(): void {
+    if (this.#gone === 0) return
+    this.#sql.run("DELETE FROM outbox WHERE session = ? AND position <= ?", this.#session.id, this.#gone)
+    this.#gone = 0
   }
 
   /** A new connection: whatever is there is transmitted on it, from the start. */
@@ -195,6 +206,7 @@ export class Outbox {
   /** Empties it, and gives what it held. */
   drain(): ReadonlyArray<Kept> {
     this.write()
+    this.forget()
     const kept = this.#chunks.length === 0 ? [] : this.#all()
     if (this.#chunks.length > 0) this.#sql.run("DELETE FROM outbox WHERE session = ?", this.#session.id)
     this.#chunks.length = 0
