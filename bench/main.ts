@@ -11,8 +11,9 @@ import { actors } from "./suites/actors.ts"
 import { client } from "./suites/client.ts"
 import { gateway } from "./suites/gateway.ts"
 import { hub } from "./suites/hub.ts"
+import { reliable } from "./suites/reliable.ts"
 
-const suites: ReadonlyArray<Suite> = [hub, gateway, client, actors, abuse]
+const suites: ReadonlyArray<Suite> = [hub, reliable, gateway, client, actors, abuse]
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,

@@ -27,8 +27,11 @@ export interface WorkerdOptions {
 export interface Workerd extends AsyncDisposable {
   readonly pid: number
   readonly port: number
-  /** Evicts an object as the platform does by itself after 10 idle seconds; its sockets hibernate. */
-  readonly evict: (binding: string, name: string) => Promise<void>
+  /**
+   * Evicts an object as the platform does by itself after 10 idle seconds; its sockets hibernate, or are closed,
+   * as a deploy does it.
+   */
+  readonly evict: (binding: string, name: string, webSockets?: "hibernate" | "close") => Promise<void>
 }
 
 const COMPATIBILITY_DATE = "2026-11-01"
@@ -85,8 +88,9 @@ export const startWorkerd = async (options: WorkerdOptions): Promise<Workerd> =>
       listening(child.stdio[3] as Readable),
       owned.ended.then(() => Promise.reject(new Error(`workerd did not start: ${complaints}`))),
     ])
-    const evict: Workerd["evict"] = async (binding, name) => {
-      const { ok, status } = await fetch(`http://127.0.0.1:${control}/${binding}/${encodeURIComponent(name)}`)
+    const evict: Workerd["evict"] = async (binding, name, webSockets = "hibernate") => {
+      const path = `${binding}/${encodeURIComponent(name)}?webSockets=${webSockets}`
+      const { ok, status } = await fetch(`http://127.0.0.1:${control}/${path}`)
       if (!ok) throw new Error(`${binding} "${name}" was not evicted: ${status}`)
     }
     return { pid: child.pid!, port, evict, [Symbol.asyncDispose]: end }

@@ -12,3 +12,14 @@ export const startHub = (strict = false): Promise<Workerd> =>
     durableObjects: { SIGNAL_HUB: "SignalHub" },
     vars: { AUTH_MODE: "open", ...(!strict && { LIMITS: JSON.stringify(UNHURRIED) }) },
   })
+
+/** As fast as it can, and it says how many rows it has written so far. */
+export const startCountingHub = async (): Promise<Workerd & { readonly rows: () => Promise<number> }> => {
+  const workerd = await startWorkerd({
+    script: join(import.meta.dirname, "countingHub.worker.ts"),
+    durableObjects: { SIGNAL_HUB: "CountingHub" },
+    vars: { AUTH_MODE: "open", LIMITS: JSON.stringify(UNHURRIED) },
+  })
+  const rows = async () => Number(await (await fetch(`http://127.0.0.1:${workerd.port}/rows`)).text())
+  return { ...workerd, rows }
+}

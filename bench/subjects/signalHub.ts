@@ -8,22 +8,26 @@ import { startHub } from "./hubServer.ts"
 
 const TOPIC = "bench"
 
-export const signalHub: Subject = {
-  name: "signal-hub",
+const subject = (name: string, reliable: boolean): Subject => ({
+  name,
   start: async () => {
     const server = await startHub()
     return {
       ...server,
-      connect: (address, port = server.port) => connectPeer(`ws://127.0.0.1:${port}/ws`, address),
+      connect: (address, port = server.port) => connectPeer(`ws://127.0.0.1:${port}/ws`, address, reliable),
     }
   },
-}
+})
+
+export const signalHub = subject("signal-hub", false)
+/** The same, but all that is sent to an address is sent reliably. */
+export const signalHubReliable = subject("signal-hub-reliable", true)
 
 /** `ws` has the methods of the platform's WebSocket, but types its events more narrowly. */
 export const webSocket: OpenSocket = (url, protocols) =>
   new WebSocket(url, [...protocols], { perMessageDeflate: false }) as unknown as SocketLike
 
-const connectPeer = async (url: string, address: string): Promise<Peer> => {
+export const connectPeer = async (url: string, address: string, reliable: boolean): Promise<Peer> => {
   const hub = await connect(url, {
     identity: address as Address.Address,
     codec: "msgpack",
@@ -33,7 +37,7 @@ const connectPeer = async (url: string, address: string): Promise<Peer> => {
   hub.onMessage(({ payload }) => listener(payload as Payload))
   return {
     address,
-    send: (to, payload) => hub.tell(to as Address.Address, TYPE, payload),
+    send: (to, payload) => hub.tell(to as Address.Address, TYPE, payload, { reliable }),
     onMessage: (next) => {
       listener = next
     },

@@ -11,6 +11,7 @@ import type { Peer, Subject } from "../Subject.ts"
 import { startCountingProxy } from "../lib/countingProxy.ts"
 import { makePayload } from "../lib/envelope.ts"
 import { hold, type Load, measureLoad, probe, SLICE, warmUp } from "../lib/load.ts"
+import { relayLoad } from "../lib/relayLoad.ts"
 import { quantile } from "../lib/statistics.ts"
 import { processorTime, residentMemory } from "../lib/usage.ts"
 import { partyserver } from "../subjects/partyserver.ts"
@@ -19,7 +20,6 @@ import { signalHub } from "../subjects/signalHub.ts"
 import { signalHubJson } from "../subjects/signalHubJson.ts"
 import { socketIo } from "../subjects/socketio.ts"
 
-const IN_FLIGHT = 256
 const SUBSCRIBERS = 200
 /** Publications on their way at a time; each keeps as many deliveries in flight as there are subscribers. */
 const PUBLICATIONS = 8
@@ -40,25 +40,6 @@ const units = {
   connects_server_cpu: "µs/connect",
   bytes_per_message: "bytes",
   memory_per_idle_session: "bytes",
-}
-
-/** Keeps 256 messages on their way from one peer to another. */
-const relayLoad = (from: Peer, to: Peer): Load => {
-  let [arrived, running] = [0, false]
-  to.onMessage(() => {
-    arrived++
-    if (running) from.send(to.address, makePayload(arrived))
-  })
-  return {
-    start: () => {
-      running = true
-      for (let n = 0; n < IN_FLIGHT; n++) from.send(to.address, makePayload(n))
-    },
-    stop: () => {
-      running = false
-    },
-    arrived: () => arrived,
-  }
 }
 
 /** A server and two peers of it, by whichever port leads there. */
