@@ -32,6 +32,7 @@ const topology = process.env.HUB_URL?.endsWith("/gateway") === true ? "gateway" 
  * - `client`: our client against workerd, crashes included.
  * - `browser`: our client in Chromium.
  * - `examples`: those that run by themselves.
+ * - `chaos`: our clients on breaking connections, to a hub that is evicted and killed; a short run of `npm run chaos`.
  */
 export default defineConfig({
   test: {
@@ -61,6 +62,7 @@ export default defineConfig({
       project("client", "client/**/*.test.ts"),
       project("browser", "browser/**/*.test.ts", { timeout: 90_000 }),
       project("examples", "examples/**/*.test.ts", { timeout: 120_000 }),
+      project("chaos", "chaos/**/*.test.ts", { timeout: 180_000 }),
     ],
   },
 })
