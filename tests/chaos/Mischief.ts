@@ -5,10 +5,8 @@ import type { Ledger } from "./Ledger.ts"
 import type { Random } from "./random.ts"
 import type { Server } from "./Server.ts"
 
-/** The part of what happens to the server that is `kill -9`; the rest are evictions. */
-const KILLS = 0.3
-/** The part of evictions that close sockets, as a deploy does. */
-const DEPLOYS = 0.2
+/** What happens to the server, in turn: `kill -9`, an eviction by which sockets hibernate, or, as with a deploy, close. */
+const TURNS = ["hibernate", "kill", "hibernate", "close"] as const
 /** Milliseconds that an eviction may take. */
 const EVICTION = 5_000
 /** Milliseconds that a connection is stalled or half-open at most. */
@@ -26,6 +24,7 @@ export class Mischief {
   readonly #proxy: FaultyProxy
   /** Links that are stalled or half-open, or were. */
   readonly #wounded = new Set<Link>()
+  #turn = 0
 
   constructor(random: Random, ledger: Ledger, server: Server, proxy: FaultyProxy) {
     this.#random = random
@@ -48,7 +47,8 @@ export class Mischief {
 
   /** Something happens to the server. */
   toServer(): Promise<void> {
-    return this.#random.chance(KILLS) ? this.#kill() : this.#evict()
+    const what = TURNS[this.#turn++ % TURNS.length]!
+    return what === "kill" ? this.#kill() : this.#evict(what)
   }
 
   /** No connection is as it was: what was wounded, and not cut yet, ends. */
@@ -74,8 +74,8 @@ export class Mischief {
     }
   }
 
-  async #evict(): Promise<void> {
-    const isDeploy = this.#random.chance(DEPLOYS)
+  async #evict(webSockets: "hibernate" | "close"): Promise<void> {
+    const isDeploy = webSockets === "close"
     const what = isDeploy ? "deploy" : "eviction"
     this.isLull = true
     // It would wait for these, too.
@@ -83,7 +83,7 @@ export class Mischief {
     this.#wounded.clear()
     try {
       const late = sleep(EVICTION, "late" as const, { ref: false })
-      if ((await Promise.race([this.#server.evict(isDeploy ? "close" : "hibernate"), late])) !== "late") {
+      if ((await Promise.race([this.#server.evict(webSockets), late])) !== "late") {
         this.counts[isDeploy ? "deploys" : "evictions"]++
         this.#ledger.note("", `a ${what}`)
       }
