@@ -2,7 +2,7 @@
  * What other objects deliver to a hub or a gateway. Whoever calls is code of this deployment, and has enforced
  * `from`; what it says of asks, subscriptions and watches holds only where this object knows of them.
  */
-import { AnswerStream, type Envelope } from "@signal-hub/actor-core"
+import { AnswerStream, type Envelope } from "@signal-hub/actor-core/vocabulary"
 import { deliverCopy } from "../hub/Backpressure.ts"
 import { isElsewhere } from "../hub/Elsewhere.ts"
 import type { HubState } from "../hub/HubState.ts"
@@ -11,15 +11,48 @@ import { HUB_ADDRESS, type TerminatedReason } from "../protocol/HubMessage.ts"
 import { messageId } from "../protocol/MessageId.ts"
 import * as Fields from "../hub/Fields.ts"
 import type { Neighbors } from "./Neighbors.ts"
-import { type Batch, type Delivery, type Outcome, TAKEN } from "./Rpc.ts"
+import { type Batch, type Delivery, isOnward, type Outcome, TAKEN } from "./Rpc.ts"
 
 /** Takes each delivery, in order. */
 export const take = (
   hub: HubState,
   neighbors: Neighbors,
-  batch: Batch,
+  { caller: { line }, deliveries }: Batch,
   now: number,
-): ReadonlyArray<Outcome> => batch.deliveries.map((delivery) => takeOne(hub, neighbors, delivery, now))
+): ReadonlyArray<Outcome> => {
+  if (line === undefined) return deliveries.map((delivery) => takeOne(hub, neighbors, delivery, now))
+  const first = deliveries.find(({ envelope }) => envelope.seq !== undefined)?.envelope.seq
+  if (first !== undefined) neighbors.watermarks.begin(line, first)
+  return deliveries.map((delivery) => takeOnce(hub, neighbors, line, delivery, now))
+}
+
+/** Takes a reliable delivery, unless it came before: then what became of it is told again. */
+const takeOnce = (
+  hub: HubState,
+  neighbors: Neighbors,
+  line: string,
+  delivery: Delivery,
+  now: number,
+): Outcome => {
+  const { ask, envelope } = delivery
+  const { seq } = envelope
+  // An ask ends once: its answer need not be remembered.
+  if (seq === undefined || isEnd(envelope)) return takeOne(hub, neighbors, delivery, now)
+  const before = neighbors.watermarks.outcome(line, seq)
+  if (before !== undefined) return before
+  const isLate = envelope.ttl === 0 || ask?.timeout === 0
+  const outcome = isLate ? LATE : takeOne(hub, neighbors, delivery, now)
+  if (!isOnward(outcome)) neighbors.watermarks.note(line, seq, outcome)
+  return outcome
+}
+
+const LATE: Outcome = { status: "refused", code: "message_expired", message: "its ttl ran out" }
+
+/** Whether it is the last that comes to who asked. */
+const isEnd = (envelope: Envelope.Envelope): boolean =>
+  envelope.correlationId !== null && !isAboutAsk(envelope.type) && !AnswerStream.isMoreToCome(envelope)
+
+const isAboutAsk = (type: string): boolean => type === "actor:cancel" || type === "actor:demand"
 
 const takeOne = (hub: HubState, neighbors: Neighbors, delivery: Delivery, now: number): Outcome => {
   const { envelope, topic } = delivery
@@ -38,18 +71,17 @@ const takeOne = (hub: HubState, neighbors: Neighbors, delivery: Delivery, now: n
 
 /** A tell or an ask, for a session here: its identity, or another address that it holds. */
 const forActor = (hub: HubState, neighbors: Neighbors, delivery: Delivery, now: number): Outcome => {
-  const { again, ask, envelope } = delivery
+  const { ask, envelope } = delivery
   const { to } = envelope
   const from = envelope.from as typeof to
   const known = ask === undefined ? undefined : hub.asks.get(from, envelope.id)
-  if (again === true && ask !== undefined) {
-    const isOpen = known?.askerSession === ask.home && known.target === to
-    if (isOpen || neighbors.hasAnswered(from, envelope.id)) return TAKEN
-  }
   const target = hub.resolve(to, now)
   if (target === undefined) {
     if (!neighbors.place.isHome(to)) return { status: "elsewhere" }
     return { status: "refused", code: "unknown_actor", message: `there is no actor at ${to}` }
+  }
+  if (envelope.seq !== undefined && target.major === 1 && hub.outboxes.of(target).isFull) {
+    return { status: "refused", code: "queue_full", message: `too much waits for ${to}` }
   }
   if (hub.sessions.connectionOf(target)?.flow.slow === true) {
     return { status: "refused", code: "queue_full", message: `${to} reads slower than it is sent to` }
@@ -84,7 +116,7 @@ const correlated = (
     forwarded(hub, neighbors, envelope, askId, now)
     return TAKEN
   }
-  if (type === "actor:cancel" || type === "actor:demand") {
+  if (isAboutAsk(type)) {
     const open = from === "" ? undefined : hub.asks.get(from, askId)
     const session = open === undefined ? undefined : hub.sessions.byId(open.targetSession)
     if (open === undefined || session === undefined) {
