@@ -97,8 +97,8 @@ export const BETWEEN_MUTATIONS: ReadonlyArray<Mutation> = [
     file: gateway("SureLanes"),
     edits: [
       [
-        "const { at, claims: of, deliveries, session, takenAt } = stored",
-        "const { at, claims: of, session, takenAt } = stored; const deliveries = stored.deliveries.map((one) => ({ ...one, envelope: { ...one.envelope, seq: this.numbers.next() } }))",
+        "const { at, claims: of, deliveries, sender, session, takenAt } = stored",
+        "const { at, claims: of, sender, session, takenAt } = stored; const deliveries = stored.deliveries.map((one) => ({ ...one, envelope: { ...one.envelope, seq: this.numbers.next() } }))",
       ],
     ],
     test: RELIABLE,

@@ -578,7 +578,12 @@ const ROWS: ReadonlyArray<Mutation> = [
     fault: 33,
     breaks: "an actor's answer does not pass",
     file: hub("Router"),
-    edits: [["toSession(hub, open.askerSession, asker, withFrom(envelope, answerer), now)", ""]],
+    edits: [
+      [
+        "toSession(hub, open.askerSession, asker, withFrom(envelope, answerer, isSure(open, envelope)), now)",
+        "",
+      ],
+    ],
     test: ASKS,
   },
   {
