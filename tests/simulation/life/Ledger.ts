@@ -45,12 +45,6 @@ export class Ledger {
   readonly #asks = new Map<string, { readonly by: string; ends: number }>()
   readonly #watches = new Map<string, number>()
   readonly #epochs = new Set<string>()
-  readonly #isPromised: (content: Content) => boolean
-
-  /** `isPromised`: whether a message is one that is to arrive once and in order, whatever happens. */
-  constructor(isPromised: (content: Content) => boolean) {
-    this.#isPromised = isPromised
-  }
 
   /** Notes that a promise is broken; the first counts. */
   broken(invariant: string, detail: string): void {
@@ -85,7 +79,6 @@ export class Ledger {
     const sent = this.#sent(content)
     const line = lineOf(content)
     if (sent === undefined) return this.broken("nothing is made up", `${process} was given ${line} ${n}`)
-    if (!this.#isPromised(content)) return void sent.at.add(process)
     if (sent.at.has(process)) return this.broken("nothing twice", `${process} was given ${line} ${n} again`)
     const key = `${line} ${process}`
     const last = this.#last.get(key) ?? 0
@@ -119,7 +112,7 @@ export class Ledger {
   /** The hub gave it up. Gives the message, where it is a reliable one of ours. */
   deadLetter(id: string, reason: string): Content | undefined {
     const sent = this.#byId.get(id)
-    if (sent?.way !== "reliably" || !this.#isPromised(sent)) return undefined
+    if (sent?.way !== "reliably") return undefined
     sent.deadLetter = reason
     return sent
   }
@@ -129,14 +122,7 @@ export class Ledger {
     for (const [line, sents] of this.#lines) {
       for (const sent of sents) {
         const { at, by, deadLetter, isAcknowledged, n, told, way } = sent
-        if (
-          way !== "reliably" ||
-          !this.#isPromised(sent) ||
-          at.size > 0 ||
-          told !== undefined ||
-          deadLetter !== undefined
-        )
-          continue
+        if (way !== "reliably" || at.size > 0 || told !== undefined || deadLetter !== undefined) continue
         if (!isAcknowledged && mayBeUntold(by)) continue
         const fate = isAcknowledged ? "was acknowledged, and" : ""
         this.broken("nothing reliable is lost", `${line} ${n} ${fate} came to nobody`)

@@ -188,7 +188,11 @@ export class HubCore {
     if (session.previousToken !== null) state.sessions.confirmToken(session)
     if (envelope.seq !== undefined) {
       if (session.major === 0) envelope = unnumbered(envelope)
-      else session.incoming.done = envelope.seq
+      else {
+        session.incoming.done = envelope.seq
+        // Not in the turn in which it came, where it has waited for an earlier one.
+        state.sequences.moved(session)
+      }
     }
     const from = state.enforceFrom(session, envelope.from, now)
     if (isExpired(envelope, receivedAt, now)) {

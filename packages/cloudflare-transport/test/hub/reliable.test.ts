@@ -230,6 +230,22 @@ describe("resume", () => {
     expect(numbers(takeSequenced(b))).toEqual([["again", 1]])
   })
 
+  it("fault 42: what has waited behind something slow is taken with what it led to: a crash repeats nothing", () => {
+    const hub = new TestHub().requireTokens()
+    const [a, b] = [hub.enter({ actorId: A }, V1), hub.enter({ actorId: B }, V1)]
+    hub.holdsTokens = true
+    a.send({ type: "hub:refresh_token", pattern: "ask", payload: { token: JSON.stringify({ actorId: A }) } })
+    a.surely({ to: B, type: "parked" })
+    a.take()
+    hub.verify()
+    expect(numbers(takeSequenced(b))).toEqual([["parked", 1]])
+    expect(a.takeOf("hub:ack")).toMatchObject([{ payload: { through: 1 } }])
+    hub.crash()
+    hub.holdsTokens = false
+    const again = hub.enter({ actorId: A }, { ...V1, resume: a.resume() })
+    expect(again.session).toMatchObject({ resumed: true, inSeq: 1 })
+  })
+
   it("takes in what comes in the same frame in which its reader is found to be gone", () => {
     const { hub, a, b } = pair()
     a.surely({ to: B, type: "1" })
