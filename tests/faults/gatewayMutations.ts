@@ -175,7 +175,7 @@ export const GATEWAY_MUTATIONS: ReadonlyArray<Mutation> = [
     fault: 5,
     breaks: "an ask that a durable actor repeats after an eviction is given to the client again",
     file: gateway("Incoming"),
-    edits: [["if (isOpen || neighbors.hasAnswered(from, envelope.id)) return TAKEN", "void isOpen"]],
+    edits: [["if (before !== undefined) return before", ""]],
     test: REACH,
   },
   {
@@ -189,7 +189,7 @@ export const GATEWAY_MUTATIONS: ReadonlyArray<Mutation> = [
     fault: 33,
     breaks: "who handed an ask on does not say to whom",
     file: gateway("Neighbors"),
-    edits: [["    this.outbound.send(moved, now, askerSession)\n", ""]],
+    edits: [["    this.outbound.send(likeThat(moved, envelope), now, askerSession)\n", ""]],
     test: GATEWAY,
   },
   {

@@ -4,6 +4,7 @@
  */
 import { AUTH_MUTATIONS } from "./authMutations.ts"
 import { CLIENT_MUTATIONS } from "./clientMutations.ts"
+import { BETWEEN_MUTATIONS } from "./betweenMutations.ts"
 import { GATEWAY_MUTATIONS } from "./gatewayMutations.ts"
 import { RELIABLE_MUTATIONS } from "./reliableMutations.ts"
 import type { Mutation } from "./Mutation.ts"
@@ -577,7 +578,12 @@ const ROWS: ReadonlyArray<Mutation> = [
     fault: 33,
     breaks: "an actor's answer does not pass",
     file: hub("Router"),
-    edits: [["toSession(hub, open.askerSession, asker, withFrom(envelope, answerer), now)", ""]],
+    edits: [
+      [
+        "toSession(hub, open.askerSession, asker, withFrom(envelope, answerer, isSure(open, envelope)), now)",
+        "",
+      ],
+    ],
     test: ASKS,
   },
   {
@@ -1037,4 +1043,5 @@ export const MUTATIONS: ReadonlyArray<Mutation> = [
   ...CLIENT_MUTATIONS,
   ...GATEWAY_MUTATIONS,
   ...RELIABLE_MUTATIONS,
+  ...BETWEEN_MUTATIONS,
 ].toSorted((a, b) => a.fault - b.fault)

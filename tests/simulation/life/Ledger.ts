@@ -46,12 +46,6 @@ export class Ledger {
   readonly #watches = new Map<string, number>()
   readonly #backAgain = new Set<string>()
   readonly #epochs = new Set<string>()
-  readonly #isPromised: (content: Content) => boolean
-
-  /** `isPromised`: whether a message is one that is to arrive once and in order, whatever happens. */
-  constructor(isPromised: (content: Content) => boolean) {
-    this.#isPromised = isPromised
-  }
 
   /** Notes that a promise is broken; the first counts. */
   broken(invariant: string, detail: string): void {
@@ -86,7 +80,6 @@ export class Ledger {
     const sent = this.#sent(content)
     const line = lineOf(content)
     if (sent === undefined) return this.broken("nothing is made up", `${process} was given ${line} ${n}`)
-    if (!this.#isPromised(content)) return void sent.at.add(process)
     // Not yet promised: who is put out with something unacknowledged, and takes the identity back, may be
     // given that again by way of the winner's outbox.
     if (sent.at.has(process) && this.#backAgain.has(process)) return
@@ -123,7 +116,7 @@ export class Ledger {
   /** The hub gave it up. Gives the message, where it is a reliable one of ours. */
   deadLetter(id: string, reason: string): Content | undefined {
     const sent = this.#byId.get(id)
-    if (sent?.way !== "reliably" || !this.#isPromised(sent)) return undefined
+    if (sent?.way !== "reliably") return undefined
     sent.deadLetter = reason
     return sent
   }
@@ -133,14 +126,7 @@ export class Ledger {
     for (const [line, sents] of this.#lines) {
       for (const sent of sents) {
         const { at, by, deadLetter, isAcknowledged, n, told, way } = sent
-        if (
-          way !== "reliably" ||
-          !this.#isPromised(sent) ||
-          at.size > 0 ||
-          told !== undefined ||
-          deadLetter !== undefined
-        )
-          continue
+        if (way !== "reliably" || at.size > 0 || told !== undefined || deadLetter !== undefined) continue
         if (!isAcknowledged && mayBeUntold(by)) continue
         const fate = isAcknowledged ? "was acknowledged, and" : ""
         this.broken("nothing reliable is lost", `${line} ${n} ${fate} came to nobody`)

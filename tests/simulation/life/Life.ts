@@ -44,7 +44,7 @@ export class Life {
   constructor(plan: Plan, keepsTrace: boolean) {
     this.#plan = plan
     this.#simulation = new Simulation(plan.seed, keepsTrace)
-    this.#ledger = new Ledger((content) => this.#isPromised(content))
+    this.#ledger = new Ledger()
     this.#deployment = new Deployment(this.#simulation, {
       auth: plan.auth,
       isTight: plan.isTight,
@@ -244,15 +244,6 @@ export class Life {
     }
     this.#givenUp = []
     this.#superseded.clear()
-  }
-
-  /**
-   * Not yet promised: what goes from one gateway to another. Between them a call that is lost is not made
-   * again, and one that is made again is not known to be the same.
-   */
-  #isPromised({ by, to, way }: Content): boolean {
-    if (this.#plan.topology === "hub" || way === "tell" || way === "publish") return true
-    return this.#population.parties.find(({ name }) => name === by)!.identity === to
   }
 
   /** The object that has the sessions of an identity. */

@@ -93,7 +93,7 @@ const RULES: ReadonlyArray<Rule> = [
 ]
 
 /** What is left of a hub or gateway where nobody is. */
-const EMPTY = ["session", "registration", "subscription", "watch", "ask", "outbox", "pause"]
+const EMPTY = ["session", "registration", "subscription", "watch", "ask", "outbox", "pause", "sending"]
 
 interface Attached {
   readonly id: string

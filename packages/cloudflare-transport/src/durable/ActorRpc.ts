@@ -21,15 +21,25 @@ export interface Caller {
   readonly session?: string
   /** `null`: everybody has every right, or it is no client that sends. */
   readonly claims: CallerClaims | null
+  /**
+   * The name of the line in which the reliable ones of these envelopes are: of one sender, for one address. A
+   * `seq` means the same envelope in each call with this name, and is greater than of all that came before it
+   * in that line; there may be gaps. A call may come again, with others behind what it had.
+   */
+  readonly line?: string
 }
 
-/** One envelope on its way. With a `seq` it is reliable: its effect is to happen once. */
+/** How long it is remembered what was taken, and of asks the answer, milliseconds: 7 days. */
+export const DEDUPE_WINDOW = 604_800_000
+
+/**
+ * One envelope on its way. With a `seq` it is reliable: its effect happens once, however often it comes, and
+ * its outcome stays the same.
+ */
 export interface Delivery {
   readonly envelope: Envelope.Envelope
   /** Of an ask: the object that answers and failures go to, and the milliseconds that it may take. */
   readonly ask?: { readonly home: Address.Address; readonly timeout: number }
-  /** It may have come before: who sends it has not heard what became of it. */
-  readonly again?: true
   /** Of what comes through a topic: its name. */
   readonly topic?: string
 }

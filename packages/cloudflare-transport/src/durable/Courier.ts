@@ -40,13 +40,10 @@ export interface CourierOptions {
 export class Courier {
   readonly #options: CourierOptions
   readonly #calling = new Set<string>()
-  /** The last row that an earlier memory has left: it may have sent it. */
-  readonly #inherited: number
+  #line: string | undefined
 
   constructor(options: CourierOptions) {
     this.#options = options
-    const [last] = options.sql.all<{ n: number | null }>("SELECT max(n) AS n FROM outbox")
-    this.#inherited = last?.n ?? 0
   }
 
   /** Stores what is to be sent. Part of a step; `kick` sends it. */
@@ -98,13 +95,10 @@ export class Courier {
     const { now } = this.#options
     const rows = this.#waiting(target)
     if (rows.length === 0) return false
-    const deliveries = rows.map(({ attempts, delivery, n }) => {
-      const again = attempts > 0 || n <= this.#inherited
-      return aged(JSON.parse(delivery) as Delivery, again, now())
-    })
+    const deliveries = rows.map(({ delivery, n }) => aged(JSON.parse(delivery) as Delivery, n, now()))
     let outcomes: ReadonlyArray<Outcome>
     try {
-      outcomes = await this.carry(target, deliveries)
+      outcomes = await this.carry(target, deliveries, `${this.#lineId()} ${target}`)
     } catch {
       this.#later(rows, deliveries)
       return false
@@ -124,8 +118,15 @@ export class Courier {
     return first !== undefined && first.attempts > 0 && first.due_at > now() ? [] : rows
   }
 
-  /** Calls the object of an address, or the one that it names. Rejects where that fails. */
-  async carry(target: Address.Address, deliveries: ReadonlyArray<Delivery>): Promise<ReadonlyArray<Outcome>> {
+  /**
+   * Calls the object of an address, or the one that it names. Rejects where that fails. `line`: that of
+   * what is reliable.
+   */
+  async carry(
+    target: Address.Address,
+    deliveries: ReadonlyArray<Delivery>,
+    line?: string,
+  ): Promise<ReadonlyArray<Outcome>> {
     const outcomes: Array<Outcome> = deliveries.map(() => nobody(target))
     let at = target
     let going = deliveries.map((_, index) => index)
@@ -133,7 +134,7 @@ export class Courier {
       const stub = this.#options.reach(at)
       if (stub === undefined) break
       const batch: Batch = {
-        caller: { home: this.#options.home, claims: null },
+        caller: { home: this.#options.home, claims: null, ...(line !== undefined && { line }) },
         deliveries: going.map((index) => deliveries[index]!),
       }
       const results = await stub.deliver(batch)
@@ -149,6 +150,10 @@ export class Courier {
       going = onward
     }
     return outcomes
+  }
+
+  #lineId(): string {
+    return (this.#line ??= this.#options.sql.all<{ id: string }>("SELECT id FROM line")[0]!.id)
   }
 
   /** Whether there may be more to send now. */
@@ -199,13 +204,12 @@ const nobody = (address: Address.Address): Outcome => ({
   message: `nobody is at ${address}`,
 })
 
-/** With what is left of its time. */
-const aged = ({ ask, envelope }: Delivery, again: boolean, now: number): Delivery => {
+/** With what is left of its time; what is reliable, under the number of its row. */
+const aged = ({ ask, envelope }: Delivery, n: number, now: number): Delivery => {
   const age = Math.max(0, now - envelope.timestamp)
   const left = envelope.ttl === null ? null : Math.max(0, envelope.ttl - age)
   return {
-    envelope: left === envelope.ttl ? envelope : { ...envelope, ttl: left },
-    ...(again && { again }),
+    envelope: { ...envelope, ttl: left, ...(envelope.seq !== undefined && { seq: n }) },
     ...(ask !== undefined && { ask: { home: ask.home, timeout: Math.max(0, ask.timeout - age) } }),
   }
 }

@@ -175,6 +175,8 @@ export class DurableJournal implements Journal, Duties {
       payload: encoded,
       pattern: "ask",
       ttl: millis,
+      // Reliable: it leaves under a number that it then has.
+      seq: 1,
     })
     this.stage(() => {
       host.own.asked(id, to.address, host.now() + millis, next, remembered)

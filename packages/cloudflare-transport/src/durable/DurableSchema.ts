@@ -31,6 +31,9 @@ const TABLES: ReadonlyArray<string> = [
   )`,
   `CREATE INDEX outbox_target ON outbox (target, n)`,
   `CREATE INDEX outbox_due ON outbox (due_at)`,
+  // The name of what is sent reliably: random, one for each life of the storage.
+  `CREATE TABLE line (id TEXT NOT NULL)`,
+  `INSERT INTO line VALUES (lower(hex(randomblob(16))))`,
   // The actor's own asks: where the answer goes, and the answer, once it is there.
   `CREATE TABLE ask (
     id TEXT PRIMARY KEY,

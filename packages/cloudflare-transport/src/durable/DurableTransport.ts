@@ -72,7 +72,7 @@ export class DurableTransport implements Transport {
       return
     }
     // Reliable: what a stored step has sent is not sent again as something else.
-    const write = (): void => put(envelope.to, { envelope: { ...envelope, seq: 1 } })
+    const write = (): void => put(envelope.to, { envelope: surely(envelope) })
     if (envelope.from === home) stage(write)
     else transaction(write)
   }
@@ -94,7 +94,8 @@ export class DurableTransport implements Transport {
       else if (isTheActors) inbox.close(taken, answer)
       else inbox.discard(taken, { status: "answered", answer })
       if (taken.isWaitedFor) return
-      put(taken.delivery.ask?.home ?? to, { envelope })
+      const isSure = taken.delivery.envelope.seq !== undefined
+      put(taken.delivery.ask?.home ?? to, { envelope: isSure ? surely(envelope) : envelope })
     })
   }
 
@@ -116,8 +117,11 @@ export class DurableTransport implements Transport {
     const ask = owed.homeOf(envelope)
     stage(() => {
       put(ask.home, { envelope: letters.forwarded(envelope) })
-      put(envelope.to, { envelope, ask })
+      put(envelope.to, { envelope: surely(envelope), ask })
       owed.letGo(envelope)
     })
   }
 }
+
+/** The envelope as a reliable one, which gets its number as it leaves. */
+const surely = (envelope: Envelope.Envelope): Envelope.Envelope => ({ ...envelope, seq: 1 })

@@ -6,11 +6,9 @@
  */
 import type { Envelope } from "@signal-hub/actor-core"
 import type { Sql } from "../storage/Sql.ts"
-import { type Answer, type Delivery, type Outcome, TAKEN } from "./ActorRpc.ts"
+import { type Answer, DEDUPE_WINDOW, type Delivery, type Outcome, TAKEN } from "./ActorRpc.ts"
 import type { DurableAlarm } from "./DurableAlarm.ts"
 
-/** How long it is remembered what was done, milliseconds: 7 days. */
-export const DEDUPE_WINDOW = 604_800_000
 /** After so many, what is too old to be remembered goes. */
 const PURGE_EVERY = 64
 /** How many answers are remembered that are no rows. */

@@ -7,7 +7,7 @@ import { Outside } from "./Outside.ts"
 /** Whether there is a row that somebody counts on. */
 const IS_HELD = `SELECT EXISTS (SELECT 1 FROM identity) OR EXISTS (SELECT 1 FROM session) OR EXISTS (SELECT 1 FROM outbox)
   OR EXISTS (SELECT 1 FROM subscription) OR EXISTS (SELECT 1 FROM registration) OR EXISTS (SELECT 1 FROM watch)
-  OR EXISTS (SELECT 1 FROM ask) OR EXISTS (SELECT 1 FROM notice) AS held`
+  OR EXISTS (SELECT 1 FROM ask) OR EXISTS (SELECT 1 FROM notice) OR EXISTS (SELECT 1 FROM sending) AS held`
 
 export class GatewayCore extends ActorsCore {
   readonly #host: GatewayHost

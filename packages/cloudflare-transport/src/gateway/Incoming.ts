@@ -13,7 +13,7 @@ import { HUB_ADDRESS, type TerminatedReason } from "../protocol/HubMessage.ts"
 import { messageId } from "../protocol/MessageId.ts"
 import * as Fields from "../hub/Fields.ts"
 import type { Neighbors } from "./Neighbors.ts"
-import { type Batch, type Caller, type Delivery, type Outcome, TAKEN } from "./Rpc.ts"
+import { type Batch, type Caller, type Delivery, isOnward, type Outcome, TAKEN } from "./Rpc.ts"
 
 const PAUSE: Outcome = { status: "taken", pause: true }
 /** For who gives a stream: it may stop. */
@@ -23,10 +23,44 @@ const UNREAD: Outcome = { status: "refused", code: "actor_terminated", message: 
 export const take = (
   hub: HubState,
   neighbors: Neighbors,
-  batch: Batch,
+  { caller, deliveries }: Batch,
   now: number,
-): ReadonlyArray<Outcome> =>
-  batch.deliveries.map((delivery) => takeOne(hub, neighbors, delivery, batch.caller, now))
+): ReadonlyArray<Outcome> => {
+  const { line } = caller
+  if (line === undefined) return deliveries.map((delivery) => takeOne(hub, neighbors, delivery, caller, now))
+  const first = deliveries.find(({ envelope }) => envelope.seq !== undefined)?.envelope.seq
+  if (first !== undefined) neighbors.watermarks.begin(line, first)
+  return deliveries.map((delivery) => takeOnce(hub, neighbors, line, delivery, caller, now))
+}
+
+/** Takes a reliable delivery, unless it came before: then what became of it is told again. */
+const takeOnce = (
+  hub: HubState,
+  neighbors: Neighbors,
+  line: string,
+  delivery: Delivery,
+  caller: Caller,
+  now: number,
+): Outcome => {
+  const { ask, envelope } = delivery
+  const { seq } = envelope
+  // An ask ends once: its answer need not be remembered.
+  if (seq === undefined || isEnd(envelope)) return takeOne(hub, neighbors, delivery, caller, now)
+  const before = neighbors.watermarks.outcome(line, seq)
+  if (before !== undefined) return before
+  const isLate = envelope.ttl === 0 || ask?.timeout === 0
+  const outcome = isLate ? LATE : takeOne(hub, neighbors, delivery, caller, now)
+  if (!isOnward(outcome)) neighbors.watermarks.note(line, seq, outcome)
+  return outcome
+}
+
+const LATE: Outcome = { status: "refused", code: "message_expired", message: "its ttl ran out" }
+
+/** Whether it is the last that comes to who asked. */
+const isEnd = (envelope: Envelope.Envelope): boolean =>
+  envelope.correlationId !== null && !isAboutAsk(envelope.type) && !AnswerStream.isMoreToCome(envelope)
+
+const isAboutAsk = (type: string): boolean => type === "actor:cancel" || type === "actor:demand"
 
 const takeOne = (
   hub: HubState,
@@ -77,21 +111,20 @@ const full = (address: Address.Address): Outcome => ({
 const forActor = (
   hub: HubState,
   neighbors: Neighbors,
-  { again, ask, envelope }: Delivery,
+  { ask, envelope }: Delivery,
   caller: Caller,
   now: number,
 ): Outcome => {
   const { to } = envelope
   const from = envelope.from as typeof to
   const known = ask === undefined ? undefined : hub.asks.get(from, envelope.id)
-  if (again === true && ask !== undefined) {
-    const isOpen = known?.askerSession === ask.home && known.target === to
-    if (isOpen || neighbors.hasAnswered(from, envelope.id)) return TAKEN
-  }
   const target = hub.resolve(to, now)
   if (target === undefined) {
     if (!neighbors.place.isHome(to)) return { status: "elsewhere" }
     return { status: "refused", code: "unknown_actor", message: `there is no actor at ${to}` }
+  }
+  if (envelope.seq !== undefined && target.major === 1 && hub.outboxes.of(target).isFull) {
+    return { status: "refused", code: "queue_full", message: `too much waits for ${to}` }
   }
   const admits = admitted(hub, target, to, caller)
   if (admits === "full") return full(to)
@@ -131,7 +164,7 @@ const correlated = (
     forwarded(hub, neighbors, envelope, askId, now)
     return TAKEN
   }
-  if (type === "actor:cancel" || type === "actor:demand") {
+  if (isAboutAsk(type)) {
     const open = from === "" ? undefined : hub.asks.get(from, askId)
     const session = open === undefined ? undefined : hub.sessions.byId(open.targetSession)
     if (open === undefined || session === undefined) return lost()

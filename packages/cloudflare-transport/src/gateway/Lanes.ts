@@ -43,15 +43,29 @@ export class Lanes<Item, Result> {
     this.#options = options
   }
 
-  /** Puts an item in line. `done` is told once, later, or at once where the line is full. */
-  push(target: string, item: Item, done: (result: Result | CallFailed) => void): void {
+  /**
+   * Puts an item in line. `done` is told once, later, what became of it; that the line is full, too, unless it
+   * is `unbounded` for this one.
+   */
+  push(target: string, item: Item, done: (result: Result | CallFailed) => void, unbounded = false): void {
     let lane = this.#lanes.get(target)
     if (lane === undefined) this.#lanes.set(target, (lane = { queue: [], isCalling: false }))
-    if (lane.queue.length >= this.#options.maxWaiting) {
-      return done(new CallFailed("queue_full", `${lane.queue.length} messages wait for ${target} already`))
+    if (lane.queue.length >= this.#options.maxWaiting && !unbounded) {
+      const full = new CallFailed("queue_full", `${lane.queue.length} messages wait for ${target} already`)
+      return this.#options.defer(() => done(full))
     }
     lane.queue.push({ item, done })
     if (lane.queue.length === 1 && !lane.isCalling) this.#becomesReady(target)
+  }
+
+  /** Takes all that waits out of the line; `done` of each is told why. What is under way goes on. */
+  drop(target: string, why: CallFailed): void {
+    const lane = this.#lanes.get(target)
+    if (lane === undefined) return
+    const dropped = lane.queue
+    lane.queue = []
+    if (!lane.isCalling) this.#lanes.delete(target)
+    for (const { done } of dropped) done(why)
   }
 
   /** Whether anything is in line or under way. */
@@ -78,7 +92,9 @@ export class Lanes<Item, Result> {
     while (this.#calls < this.#options.maxCalls) {
       const target = this.#ready.shift()
       if (target === undefined) return
-      this.#callNext(target, this.#lanes.get(target)!)
+      const lane = this.#lanes.get(target)
+      // What was in line may have been dropped meanwhile, and come to be ready again.
+      if (lane !== undefined && !lane.isCalling && lane.queue.length > 0) this.#callNext(target, lane)
     }
   }
 

@@ -2,6 +2,7 @@
 import type { Address } from "@signal-hub/actor-core"
 import { readSend, send, sent } from "../hub/DeliveryRequests.ts"
 import { type Elsewhere, notFound } from "../hub/Elsewhere.ts"
+import { likeThat } from "../hub/Outboxes.ts"
 import { Refusal } from "../hub/Refusal.ts"
 import { type Handler, Later, type Request } from "../hub/Requests.ts"
 import { unknownActor } from "../hub/Router.ts"
@@ -25,12 +26,13 @@ const sendAnywhere =
   (neighbors: Neighbors): Handler =>
   (request) => {
     const { hub, envelope, from, now } = request
-    const copy = readSend(request)
+    const copy = likeThat(readSend(request), envelope)
     if (hub.resolve(copy.to, now) !== undefined || !neighbors.leads(copy.to)) return send(request)
     refuseUnfound(neighbors, from)
-    if (envelope.pattern === "tell") {
+    if (envelope.pattern === "tell" || copy.seq !== undefined) {
       neighbors.send(copy, now)
-      return undefined
+      // What is reliable is stored: should it be refused, that is told, too.
+      return copy.seq === undefined || envelope.pattern === "tell" ? undefined : sent(request, now, "queued")
     }
     return new Later((settle) =>
       neighbors.outbound.deliver({ envelope: copy }, now, (failed) =>

@@ -3,13 +3,14 @@
  * `Outbound`; watches and what others must surely hear, by calls in a line for each address. What only
  * gateways have beside that is in `Outside`.
  */
-import { type Address, AnswerStream, type Envelope } from "@signal-hub/actor-core"
+import type { Address, Envelope } from "@signal-hub/actor-core"
 import type { Ask } from "../hub/Asks.ts"
 import { type Elsewhere, isElsewhere } from "../hub/Elsewhere.ts"
 import type { HubState } from "../hub/HubState.ts"
 import type { Registration } from "../hub/Registry.ts"
 import { hubEnvelope } from "../protocol/HubEnvelope.ts"
 import type { TerminatedReason } from "../protocol/HubMessage.ts"
+import { likeThat } from "../hub/Outboxes.ts"
 import type { Session } from "../session/Session.ts"
 import type { NeighborsHost } from "./GatewayHost.ts"
 import { Lanes } from "./Lanes.ts"
@@ -20,6 +21,7 @@ import { type Coming, Pending, whenAll } from "./Pending.ts"
 import type { Place } from "./Place.ts"
 import { type ArgsOf, CallFailed, isFailed, type MethodOf, type ResultOf } from "./Rpc.ts"
 import { shardOf } from "./Shards.ts"
+import { Watermarks } from "./Watermarks.ts"
 
 /** A method of one address, called in its turn. */
 interface Control {
@@ -27,17 +29,13 @@ interface Control {
   readonly args: ArgsOf<"address", MethodOf<"address">>
 }
 
-/** Asks of which it is remembered that they were answered. */
-const MOST_ANSWERED = 1_000
-
-const askKey = (asker: string, id: string): string => `${asker} ${id}`
-
 export class Neighbors<Host extends NeighborsHost = NeighborsHost> implements Elsewhere {
   readonly identity: Elsewhere["identity"]
   readonly handlers: Elsewhere["handlers"]
   readonly host: Host
   readonly place: Place
   readonly outbound: Outbound
+  readonly watermarks: Watermarks
   protected readonly hub: HubState
   protected readonly notices: Notices
   /** What lines of calls have in common. */
@@ -48,8 +46,6 @@ export class Neighbors<Host extends NeighborsHost = NeighborsHost> implements El
     readonly maxCalls: number
   }
   readonly #control: Lanes<Control, unknown>
-  /** The last asks from elsewhere that were answered: one that comes again was on its way meanwhile. */
-  readonly #answered = new Set<string>()
   #caused: Array<Coming<unknown>> | undefined
 
   constructor(hub: HubState, host: Host, place: Place) {
@@ -59,6 +55,7 @@ export class Neighbors<Host extends NeighborsHost = NeighborsHost> implements El
     this.place = place
     this.handlers = neighborHandlers(this)
     this.outbound = new Outbound(hub, host, place)
+    this.watermarks = new Watermarks(host.sql, host.now)
     const noticesHost = {
       ...host,
       announce: (task: () => void) => hub.announce(task),
@@ -107,16 +104,7 @@ export class Neighbors<Host extends NeighborsHost = NeighborsHost> implements El
   }
 
   send(envelope: Envelope.Envelope, now: number, at?: Address.Address): void {
-    if (at !== undefined && envelope.correlationId !== null && !AnswerStream.isMoreToCome(envelope)) {
-      this.#answered.add(askKey(envelope.to, envelope.correlationId))
-      if (this.#answered.size > MOST_ANSWERED) this.#answered.delete(this.#answered.keys().next().value!)
-    }
     this.outbound.send(envelope, now, at)
-  }
-
-  /** Whether an ask from elsewhere was answered here a while ago. */
-  hasAnswered(asker: string, id: string): boolean {
-    return this.#answered.has(askKey(asker, id))
   }
 
   ask(envelope: Envelope.Envelope, timeout: number, now: number): void {
@@ -135,7 +123,7 @@ export class Neighbors<Host extends NeighborsHost = NeighborsHost> implements El
     }
     this.hub.asks.close(ask)
     const moved = hubEnvelope("hub:forwarded", asker, { actorAddress: envelope.to }, now, id)
-    this.outbound.send(moved, now, askerSession)
+    this.outbound.send(likeThat(moved, envelope), now, askerSession)
     this.outbound.ask(envelope, askerSession, timeout, now, holder)
   }
 
@@ -184,12 +172,21 @@ export class Neighbors<Host extends NeighborsHost = NeighborsHost> implements El
 
   left(_topic: string, _owner: Address.Address): void {}
 
+  settle(): void {
+    this.outbound.sure.write()
+    this.watermarks.write()
+  }
+
   alarm(now: number): void {
     this.notices.retry(now)
+    this.outbound.sure.retry(now)
+    this.watermarks.forget(now)
   }
 
   dueAt(): number | undefined {
-    return this.notices.dueAt()
+    const due = [this.notices.dueAt(), this.outbound.sure.dueAt(), this.watermarks.dueAt()]
+    const at = Math.min(...due.map((one) => one ?? Number.POSITIVE_INFINITY))
+    return at === Number.POSITIVE_INFINITY ? undefined : at
   }
 
   /** Calls the object of an address, after what it was called for before. May be repeated. */

@@ -9,18 +9,20 @@ import { failAsk } from "../hub/AskEnds.ts"
 import type { Ask } from "../hub/Asks.ts"
 import { isElsewhere } from "../hub/Elsewhere.ts"
 import { tellPause, tellResume } from "../hub/Backpressure.ts"
-import { surely } from "../hub/Outboxes.ts"
+import { likeThat, surely } from "../hub/Outboxes.ts"
 import { unknownActor } from "../hub/Router.ts"
 import type { HubState } from "../hub/HubState.ts"
 import { errorEnvelope, hubEnvelope } from "../protocol/HubEnvelope.ts"
 import type { HubErrorCode } from "../protocol/HubError.ts"
+import { HUB_ADDRESS } from "../protocol/HubMessage.ts"
 import { messageId } from "../protocol/MessageId.ts"
 import { addressOf, type Session } from "../session/Session.ts"
 import type { NeighborsHost } from "./GatewayHost.ts"
 import { Lanes } from "./Lanes.ts"
 import type { Place } from "./Place.ts"
-import { CallFailed, type Caller, type Delivery, type Outcome, type RefusalCode } from "./Rpc.ts"
+import { CallFailed, type Caller, type Delivery, isOnward, type Outcome, type RefusalCode } from "./Rpc.ts"
 import { shardOf } from "./Shards.ts"
+import { aged, type Sending, SureLanes } from "./SureLanes.ts"
 
 /** Objects that are tried for one address: whoever held it when last seen, its own, whoever holds it now. */
 const MOST_HOPS = 3
@@ -28,7 +30,8 @@ const MOST_HOPS = 3
 const MOST_HINTS = 1_000
 
 interface Item {
-  readonly delivery: Delivery
+  /** `Sending`: it is reliable, and has its number once it is stored. */
+  readonly what: Delivery | Sending
   /** The address here on whose behalf it leaves. */
   readonly sender: Address.Address
   /** When it is too late to deliver, epoch milliseconds. */
@@ -45,7 +48,9 @@ export class Outbound {
   readonly #hub: HubState
   readonly #host: NeighborsHost
   readonly #place: Place
-  readonly #lanes: Lanes<Item, Outcome>
+  readonly #lanes: Lanes<Item, Outcome | CallFailed>
+  /** What is reliable. */
+  readonly sure: SureLanes
   /** The objects that serve addresses which are not their own names. */
   readonly #hints = new Map<string, Address.Address>()
   /** Lanes to slow readers that have caught up while a call was in flight: what it says is of before. */
@@ -65,19 +70,34 @@ export class Outbound {
       maxWaiting: maxLane,
       maxCalls: Number.POSITIVE_INFINITY,
     })
+    this.sure = new SureLanes({
+      ...host,
+      atLatest: (at) => hub.alarm.atLatest(at),
+      push: (lane, sending, done) => {
+        const { at, delivery, isRepeat, sender, takenAt } = sending
+        const { to, ttl } = delivery.envelope
+        if (at !== null) this.#hint(to, at)
+        // Whether one that may have arrived is too late, its target says.
+        const until = ttl === null || isRepeat ? Number.POSITIVE_INFINITY : takenAt + ttl
+        this.#lanes.push(lane, { what: sending, sender, until }, done, true)
+      },
+      drop: (lane, why) => this.#lanes.drop(lane, why),
+      settled: (sending, outcome) => this.#settled(sending, outcome),
+    })
   }
 
-  /** An envelope that nobody waits for: what is not delivered is a dead letter. */
+  /** An envelope that nobody waits for: what is not delivered is a dead letter. Who sent it reliably is told. */
   send(envelope: Envelope.Envelope, now: number, at?: Address.Address): void {
     const caller = at === undefined ? undefined : this.#callers.get(at)
     if (caller !== undefined) return caller(envelope)
+    if (envelope.seq !== undefined) return this.#sendSurely({ envelope }, now, undefined, at)
     if (at !== undefined && at !== envelope.to) this.#hint(envelope.to, at)
     this.deliver({ envelope }, now, (failed) => {
       if (failed === undefined) return
-      const reason = failed.code === "unknown_actor" ? "unknown_actor" : "disconnected"
-      this.#hub.deadLetter(envelope, failed.code === "message_expired" ? "expired" : reason, now)
-      // Who sends reliably hears what becomes of it.
-      if (failed.code === "queue_full" || envelope.seq !== undefined) this.#tellSender(envelope, failed)
+      this.#lost(envelope, failed, now)
+      if (failed.code !== "queue_full") return
+      const session = this.#sessionOf(envelope.from as Address.Address)
+      if (session !== undefined) this.#tellSender(session, envelope, failed)
     })
   }
 
@@ -93,13 +113,14 @@ export class Outbound {
     sender = envelope.from as Address.Address,
   ): void {
     const delivery: Delivery = { envelope, ask: { home, timeout } }
+    if (envelope.seq !== undefined) return this.#sendSurely(delivery, now, sender)
     const done = (failed: Undelivered | undefined): void => {
       if (failed !== undefined) this.#askFailed(envelope, home, failed)
     }
     this.deliver(delivery, now, done, sender)
   }
 
-  /** Puts a delivery in line; `done` is told whether it was taken. */
+  /** Puts a volatile delivery in line; `done` is told, later, whether it was taken. */
   deliver(
     delivery: Delivery,
     now: number,
@@ -107,10 +128,13 @@ export class Outbound {
     sender = delivery.envelope.from as Address.Address,
   ): void {
     const { envelope } = delivery
-    const leaving = envelope.seq === undefined ? delivery : { ...delivery, envelope: reliable(envelope) }
-    const until = envelope.ttl === null ? Number.POSITIVE_INFINITY : now + envelope.ttl
     const lane = this.#laneOf(sender, envelope.to)
-    this.#lanes.push(lane, { delivery: leaving, sender, until }, (outcome) => {
+    if (this.sure.isBehind(lane)) {
+      const message = `${envelope.to} can't be reached now`
+      return this.#host.defer(() => done({ code: "actor_terminated", message }))
+    }
+    const until = envelope.ttl === null ? Number.POSITIVE_INFINITY : now + envelope.ttl
+    this.#lanes.push(lane, { what: delivery, sender, until }, (outcome) => {
       if (outcome instanceof CallFailed) return done(outcome)
       if (outcome.status === "refused") return done(outcome)
       if (outcome.status === "taken" && outcome.pause === true) this.#pause(sender, envelope.to, lane)
@@ -130,6 +154,54 @@ export class Outbound {
     if (session !== undefined) tellResume(this.#hub, session, address, now)
   }
 
+  /** Puts a reliable delivery in line, and in a row. */
+  #sendSurely(
+    delivery: Delivery,
+    now: number,
+    sender = delivery.envelope.from as Address.Address,
+    at?: Address.Address,
+  ): void {
+    const { correlationId, to } = delivery.envelope
+    const session = this.#sessionOf(sender)
+    const sending: Sending = {
+      delivery,
+      sender,
+      takenAt: now,
+      session: session?.id ?? null,
+      claims: visible(session?.claims ?? null),
+      at: at === undefined || at === to ? null : at,
+      isRepeat: false,
+    }
+    // What ends an ask always has room.
+    const isBounded = correlationId === null && session !== undefined
+    if (this.sure.put(this.#laneOf(sender, to), sending, isBounded)) return
+    const message = `too much waits for ${to}`
+    this.#host.defer(() => this.#settled(sending, { status: "refused", code: "queue_full", message }))
+  }
+
+  /** What became of a reliable delivery. */
+  #settled({ delivery: { ask, envelope }, sender, session }: Sending, outcome: Outcome): void {
+    if (outcome.status === "taken" && outcome.pause === true) {
+      this.#pause(sender, envelope.to, this.#laneOf(sender, envelope.to))
+    }
+    if (outcome.status === "answered" && ask !== undefined) {
+      const { type, payload, metadata } = outcome.answer
+      return this.#answer(envelope, ask.home, type, payload, metadata)
+    }
+    if (outcome.status !== "refused") return
+    if (ask !== undefined) return this.#askFailed(envelope, ask.home, outcome)
+    this.#lost(envelope, outcome, this.#host.now())
+    const teller = session === null ? undefined : this.#hub.sessions.byId(session)
+    // Who answers, is done with it.
+    if (teller === undefined || envelope.correlationId !== null) return
+    this.#tellSender(teller, { ...envelope, id: idAtSender(envelope) }, outcome)
+  }
+
+  #lost(envelope: Envelope.Envelope, { code }: Undelivered, now: number): void {
+    const reason = code === "unknown_actor" ? "unknown_actor" : "disconnected"
+    this.#hub.deadLetter(envelope, code === "message_expired" ? "expired" : reason, now)
+  }
+
   /** Who asks without an address gets one, until it has its answer. */
   attend(address: Address.Address, answered: (answer: Envelope.Envelope) => void): () => void {
     this.#callers.set(address, answered)
@@ -145,21 +217,24 @@ export class Outbound {
   #call(
     lane: string,
     items: ReadonlyArray<Item>,
-    done: (outcomes: ReadonlyArray<Outcome> | CallFailed) => void,
+    done: (outcomes: ReadonlyArray<Outcome | CallFailed>) => void,
   ): void {
     const now = this.#host.now()
     this.#resumed.delete(lane)
-    const { delivery, sender } = items[0]!
-    const to = delivery.envelope.to as Address.Address
-    const outcomes: Array<Outcome> = items.map(({ until }) => (until <= now ? EXPIRED : UNKNOWN))
+    // Nothing leaves before it is stored.
+    this.sure.write()
+    const leaving = items.map(({ what }) => (isSending(what) ? aged(what, now) : what))
+    const { to } = leaving[0]!.envelope
+    const caller = this.#callerOf(lane, items)
+    const outcomes: Array<Outcome | CallFailed> = items.map(({ until }) => (until <= now ? EXPIRED : UNKNOWN))
     const going = [...items.keys()].filter((at) => items[at]!.until > now)
     const next = (at: Address.Address, going: ReadonlyArray<number>, hop: number): void => {
       if (going.length === 0) return done(outcomes)
-      const deliveries = going.map((index) => items[index]!.delivery)
-      const batch = { caller: this.#caller(sender), deliveries }
+      const deliveries = going.map((index) => leaving[index]!)
+      const batch = { caller, deliveries }
       this.#host.call("address", at, "deliver", [batch], false, (results) => {
         if (results instanceof CallFailed) {
-          for (const index of going) outcomes[index] = { status: "refused", ...results }
+          for (const index of going) outcomes[index] = results
           return done(outcomes)
         }
         const onward = going.filter((_, i) => isOnward(results[i]!))
@@ -173,6 +248,7 @@ export class Outbound {
         }
         if (!this.#host.isIdentity(to)) return done(outcomes)
         this.#host.call("directory", shardOf(to), "holder", [to], true, (holder) => {
+          if (holder instanceof CallFailed) for (const index of onward) outcomes[index] = holder
           if (typeof holder !== "string") return done(outcomes)
           this.#hint(to, holder)
           next(holder, onward, hop + 1)
@@ -204,13 +280,19 @@ export class Outbound {
     return `${session === undefined ? home : addressOf(session)} ${to}`
   }
 
-  #caller(sender: Address.Address): Caller {
+  #callerOf(lane: string, items: ReadonlyArray<Item>): Caller {
+    const { sender } = items[0]!
     const session = this.#sessionOf(sender)
-    return {
+    const caller = {
       home: this.#place.homeOf(sender),
       ...(session !== undefined && { session: session.id }),
       claims: visible(session?.claims ?? null),
     }
+    const sure = items.find(({ what }) => isSending(what))?.what
+    if (sure === undefined || !isSending(sure)) return caller
+    const line = `${this.sure.numbers.id} ${lane}`
+    // What was sent in an earlier call has the rights of then.
+    return { ...caller, ...(sure.isRepeat && { claims: sure.claims }), line }
   }
 
   /** The reader took it, and is slow: its sender waits from now on. */
@@ -239,7 +321,7 @@ export class Outbound {
               envelope.id,
             )
           : errorEnvelope(null, envelope.from as Address.Address, wire, message, now, envelope.id)
-      this.send(failure, now, home)
+      this.send(likeThat(failure, envelope), now, home)
     } else if (ask !== undefined) failAsk(this.#hub, ask, wire, envelope.to, now, message)
   }
 
@@ -252,7 +334,7 @@ export class Outbound {
     metadata: Envelope.Metadata = {},
   ): void {
     const now = this.#host.now()
-    const envelope: Envelope.Envelope = {
+    const given: Envelope.Envelope = {
       id: messageId(),
       from: asked.to,
       to: asked.from as Address.Address,
@@ -265,6 +347,7 @@ export class Outbound {
       ttl: null,
       signature: null,
     }
+    const envelope = likeThat(given, asked)
     const ask = this.#openAsk(asked, home)
     if (ask === "elsewhere") this.send(envelope, now, home)
     else if (ask === undefined) this.#hub.deadLetter(envelope, "no_such_ask", now)
@@ -288,16 +371,13 @@ export class Outbound {
     return ask?.target === to ? ask : undefined
   }
 
-  #tellSender(envelope: Envelope.Envelope, { code, message }: Undelivered): void {
+  #tellSender(session: Session, envelope: Envelope.Envelope, { code, message }: Undelivered): void {
     const to = envelope.from as Address.Address
-    const session = this.#sessionOf(to)
-    if (session !== undefined) {
-      const now = this.#host.now()
-      if (code === "unknown_actor") unknownActor(this.#hub, session, to, envelope, now)
-      else {
-        const details = code === "queue_full" ? { actorAddress: envelope.to } : {}
-        this.#hub.refuse(session, to, wireCode(code), message, envelope, now, details)
-      }
+    const now = this.#host.now()
+    if (code === "unknown_actor") unknownActor(this.#hub, session, to, envelope, now)
+    else {
+      const details = code === "queue_full" ? { actorAddress: envelope.to } : {}
+      this.#hub.refuse(session, to, wireCode(code), message, envelope, now, details)
     }
   }
 }
@@ -306,15 +386,14 @@ export class Outbound {
 const wireCode = (code: Exclude<RefusalCode, "unknown_actor">): HubErrorCode =>
   code === "actor_failed" || code === "not_subscribed" ? "actor_terminated" : code
 
-/** Numbers are between a session and its client: elsewhere it only counts that there is one. */
-const reliable = (envelope: Envelope.Envelope): Envelope.Envelope => ({ ...envelope, seq: 1 })
-
 const UNKNOWN: Outcome = { status: "refused", code: "unknown_actor", message: "there is no such actor" }
 const EXPIRED: Outcome = { status: "refused", code: "message_expired", message: "its ttl ran out" }
 
-/** Whether another object may have the address. */
-const isOnward = (outcome: Outcome): boolean =>
-  outcome.status === "elsewhere" || (outcome.status === "refused" && outcome.code === "unknown_actor")
+const isSending = (what: Delivery | Sending): what is Sending => "delivery" in what
+
+/** What the sender knows the envelope by: of one that the hub was asked to send, the request's id. */
+const idAtSender = ({ id, metadata: { originalMessageId, via } }: Envelope.Envelope): string =>
+  via === HUB_ADDRESS && typeof originalMessageId === "string" ? originalMessageId : id
 
 /** What a receiver may know of the claims. */
 const visible = (claims: Claims | null): Caller["claims"] =>

@@ -3,7 +3,7 @@
  * methods of their RPC, and the data that goes with them.
  */
 import type { Address, Envelope } from "@signal-hub/actor-core"
-import type { ActorRpc, RefusalCode } from "../durable/ActorRpc.ts"
+import type { ActorRpc, Outcome, RefusalCode } from "../durable/ActorRpc.ts"
 import type { ActorEntry, PresenceDiff, PresenceMember, TerminatedReason } from "../protocol/HubMessage.ts"
 
 export {
@@ -12,11 +12,16 @@ export {
   type Batch,
   type Caller,
   type CallerClaims,
+  DEDUPE_WINDOW,
   type Delivery,
   type Outcome,
   type RefusalCode,
   TAKEN,
 } from "../durable/ActorRpc.ts"
+
+/** Whether another object may have the address. */
+export const isOnward = (outcome: Outcome): boolean =>
+  outcome.status === "elsewhere" || (outcome.status === "refused" && outcome.code === "unknown_actor")
 
 /** What gateways answer to beside that. */
 export interface GatewayRpc extends ActorRpc {

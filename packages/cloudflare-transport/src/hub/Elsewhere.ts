@@ -57,6 +57,8 @@ export interface Elsewhere {
   readonly joined: (topic: string, session: Session) => void
   readonly left: (topic: string, owner: Address.Address) => void
 
+  /** An event is over: what is to be stored before anything of it leaves, is stored now. */
+  readonly settle: () => void
   /** The alarm came. */
   readonly alarm: (now: number) => void
   /** When it must come for what is to be done elsewhere, epoch milliseconds. */

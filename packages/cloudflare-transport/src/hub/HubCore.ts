@@ -85,6 +85,7 @@ export class HubCore {
   /** An event is over: what is to be stored before anything of it leaves, is stored now. */
   settle(): void {
     this.state.sequences.settle()
+    this.state.elsewhere?.settle()
   }
 
   /** A well-formed envelope arrived. */

@@ -169,11 +169,12 @@ const forward = (
   const beyond = target === undefined ? hub.beyond(envelope.to) : undefined
   if (beyond !== undefined) {
     if (!mayLeave(hub, beyond, holder, from, envelope, now)) return
-    return beyond.forward(open, withFrom(envelope, open.asker), now)
+    return beyond.forward(open, withFrom(envelope, open.asker, isSure(open, envelope)), now)
   }
   // Refused, it stays with its holder.
   if (target !== undefined && !admits(hub, target, envelope.to, holder, from, envelope, now)) return
-  if (target !== undefined && hub.deliver(target, withFrom(envelope, open.asker), now)) {
+  const forwarded = withFrom(envelope, open.asker, isSure(open, envelope))
+  if (target !== undefined && hub.deliver(target, forwarded, now)) {
     hub.asks.forward(open, envelope.to, target.id)
   } else {
     const code = target === undefined ? "unknown_actor" : "actor_terminated"
@@ -200,7 +201,8 @@ const correlated = (
     // Who demands still waits: the next answer may take as long again.
     else hub.asks.extend(open, now)
     // Who asked need not know that the ask was forwarded, and to whom.
-    toSession(hub, open.targetSession, target, { ...withFrom(envelope, from), to: open.target }, now)
+    const told = withFrom(envelope, from, isSure(open, envelope))
+    toSession(hub, open.targetSession, target, { ...told, to: open.target }, now)
     return
   }
   const open = hub.asks.get(envelope.to, askId)
@@ -210,9 +212,11 @@ const correlated = (
   if (asker !== undefined && !admits(hub, asker, envelope.to, sender, from, envelope, now)) return
   if (AnswerStream.isMoreToCome(envelope)) hub.asks.extend(open, now)
   else hub.asks.close(open)
-  const reliable = open.reliable || envelope.seq !== undefined
-  toSession(hub, open.askerSession, asker, withFrom(envelope, answerer, reliable), now)
+  toSession(hub, open.askerSession, asker, withFrom(envelope, answerer, isSure(open, envelope)), now)
 }
+
+/** Whether what is about the ask is reliable: where the ask is, or it is itself. */
+const isSure = (open: Ask, { seq }: Envelope.Envelope): boolean => open.reliable || seq !== undefined
 
 /**
  * The address that the answer comes from: the one that was asked, unless its sender says that it speaks

@@ -107,6 +107,35 @@ const STEPS: ReadonlyArray<ReadonlyArray<string>> = [
       PRIMARY KEY (session, position)
     ) WITHOUT ROWID`,
   ],
+  [
+    `CREATE TABLE numbers (
+      one INTEGER PRIMARY KEY CHECK (one = 1),
+      id TEXT NOT NULL,
+      reserved INTEGER NOT NULL
+    )`,
+    `CREATE TABLE sending (
+      lane TEXT NOT NULL,
+      position INTEGER NOT NULL,
+      count INTEGER NOT NULL,
+      bytes INTEGER NOT NULL,
+      sender TEXT NOT NULL,
+      session TEXT,
+      claims TEXT,
+      at TEXT,
+      taken_at INTEGER NOT NULL,
+      attempts INTEGER NOT NULL DEFAULT 0,
+      due_at INTEGER NOT NULL DEFAULT 0,
+      asks TEXT,
+      envelopes BLOB NOT NULL,
+      PRIMARY KEY (lane, position)
+    ) WITHOUT ROWID`,
+    `CREATE TABLE watermark (
+      line TEXT PRIMARY KEY,
+      last INTEGER NOT NULL,
+      at INTEGER NOT NULL,
+      refused TEXT
+    ) WITHOUT ROWID`,
+  ],
 ]
 
 /** The version of the tables that are there; 0: nobody was ever here, there are none. One row read. */

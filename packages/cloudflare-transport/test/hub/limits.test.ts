@@ -125,7 +125,7 @@ describe("tables of an earlier version", () => {
       hub.sql.run(`ALTER TABLE session DROP COLUMN ${column}`)
     }
     hub.sql.run("ALTER TABLE ask DROP COLUMN reliable")
-    hub.sql.run("DROP TABLE outbox")
+    for (const table of ["outbox", "numbers", "sending", "watermark"]) hub.sql.run(`DROP TABLE ${table}`)
     hub.sql.run("UPDATE schema_version SET version = 2")
     hub.sql.run("INSERT INTO identity (address, epoch) VALUES (?, 7)", ADA)
     migrate(hub.sql)

@@ -8,11 +8,14 @@ import type { Connected, ResumableSession, Resume } from "../../src/protocol/Hub
 import type { Received, TestClient } from "./TestClient.ts"
 import type { TestHub } from "./TestHub.ts"
 
-type Outgoing = Pick<Envelope.Envelope, "id" | "to" | "type" | "payload" | "pattern" | "correlationId">
+type Outgoing = Pick<Envelope.Envelope, "id" | "to" | "type" | "payload" | "pattern" | "correlationId"> &
+  Partial<Pick<Envelope.Envelope, "from" | "ttl" | "metadata">>
 
 export class ReliableParty {
   readonly identity: string
-  /** What it took, in order. */
+  /** All that came, what repeats left out. */
+  readonly came: Array<Received> = []
+  /** What it took of what others sent, in order. */
   readonly taken: Array<Received> = []
   /** Ids of what it sent, and was told will not be delivered, or may not have been. */
   readonly reported = new Set<string>()
@@ -32,6 +35,12 @@ export class ReliableParty {
   constructor(hub: TestHub, identity: string) {
     this.#hub = hub
     this.identity = identity
+  }
+
+  /** The connection that it has. */
+  get client(): TestClient {
+    if (this.#client === undefined) throw new Error(`${this.identity} has no connection`)
+    return this.#client
   }
 
   get isConnected(): boolean {
@@ -117,6 +126,7 @@ export class ReliableParty {
       if (seq > this.#lastSeq + 1) throw new Error(`${this.identity}: ${seq} came after ${this.#lastSeq}`)
       this.#lastSeq = seq
     }
+    this.came.push(envelope)
     if (type === "hub:ack") {
       const through = Number(payload.through)
       this.#unacknowledged = this.#unacknowledged.filter((one) => one.seq > through)

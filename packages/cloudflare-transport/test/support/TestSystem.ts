@@ -33,8 +33,12 @@ export interface Call {
   readonly args: ReadonlyArray<unknown>
 }
 
-/** What becomes of a call: it arrives, it fails, or nothing is ever heard of it. */
-export type Fate = "arrives" | CallFailed | "hangs"
+/**
+ * What becomes of a call: it arrives, it fails, or nothing is ever heard of it; it arrives, and nothing is heard
+ * of that (`unheard`), or its caller's wire breaks at once (`breaks`); it arrives when its caller has long
+ * stopped waiting (`late`); it arrives, and once more behind what comes next (`twice`).
+ */
+export type Fate = "arrives" | CallFailed | "hangs" | "unheard" | "breaks" | "late" | "twice"
 
 /** A hand-written actor. */
 export type Backend = Partial<ActorRpc>
@@ -130,14 +134,20 @@ export class TestSystem {
     try {
       for (let steps = 0; ; steps++) {
         if (steps > 200_000) throw new Error("objects call one another without end")
-        const task = this.#tasks.shift()
-        if (task !== undefined) task()
-        else if (!this.#deliverOne()) break
+        if (!this.step()) break
       }
       for (const identity of this.#awake) this.#tidy(identity)
     } finally {
       this.#isSettling = false
     }
+  }
+
+  /** Runs one thing that is under way. Gives whether there was one. */
+  step(): boolean {
+    const task = this.#tasks.shift()
+    if (task === undefined) return this.#deliverOne()
+    task()
+    return true
   }
 
   /** Moves the clock, running what falls due on the way. */
@@ -167,9 +177,11 @@ export class TestSystem {
   evictAll(): number {
     let evicted = 0
     for (const [identity, { hub }] of this.gateways) {
-      if (!hub.evict()) continue
+      if (hub.isBusy) continue
+      // Before the next memory begins: what that defers is its own.
       this.#lose(identity)
-      this.#tidy(identity)
+      hub.evict()
+      this.#awake.add(identity)
       evicted++
     }
     const isBusy = (name: string): boolean => this.#timers.some(({ owner }) => owner === name)
@@ -211,12 +223,20 @@ export class TestSystem {
       this.calls.push(call)
       const fate = this.fate(call)
       if (fate instanceof CallFailed) return answer(fate)
-      if (fate === "hangs") {
+      const after = (milliseconds: number, task: () => void): void =>
+        void this.#timers.push({ at: this.#now + milliseconds, owner: from, task })
+      const arrive = (answer: (result: unknown) => void): void =>
+        this.#wire(`${from} > ${kind}:${name}`, () => this.#invoke(call, answer))
+      const unheard = (): void => {}
+      if (fate === "hangs" || fate === "unheard" || fate === "late") {
         const late = new CallFailed("timeout", `${name} did not take it in time`)
-        this.#timers.push({ at: this.#now + this.limits.callTimeout, owner: from, task: () => answer(late) })
-        return
+        after(this.limits.callTimeout, () => answer(late))
       }
-      this.#wire(`${from} > ${kind}:${name}`, () => this.#invoke(call, answer))
+      if (fate === "late") after(2 * this.limits.callTimeout, () => arrive(unheard))
+      if (fate === "unheard") arrive(unheard)
+      if (fate === "breaks") arrive(() => answer(new CallFailed("actor_terminated", `${name} went away`)))
+      if (fate === "arrives" || fate === "twice") arrive(answer)
+      if (fate === "twice") after(1_500, () => arrive(unheard))
     }
   }
 
@@ -382,7 +402,10 @@ export class TestSystem {
   }
 
   #alarms(): ReadonlyArray<number> {
-    return [...this.directories.values(), ...this.topics.values()].flatMap(({ alarmAt }) => alarmAt ?? [])
+    const gateways = [...this.gateways.values()].map(({ hub }) => hub)
+    return [...this.directories.values(), ...this.topics.values(), ...gateways].flatMap(
+      ({ alarmAt }) => alarmAt ?? [],
+    )
   }
 }
 

@@ -8,6 +8,7 @@ export const gateway = makeGateway<Cloudflare.Env>({
     player: { hub: "lobby" },
     room: { namespace: "ROOM" },
     desk: { service: "DESK" },
+    account: { namespace: "ACCOUNT" },
     clock: {
       run: ({ type, payload, from }) => {
         if (type === "throw") throw new Error("secret of the inside")

@@ -93,7 +93,7 @@ it("a session writes 8 rows, a subscription 3 more, a registration 5, a fresh to
   expect(await written()).toBe(3 + 2)
   expect(await ended(hub, registrant, written)).toEqual({ lost: 2 + 2, end: 3 + 1 })
 
-  expect(await runInDurableObject(hub, (_, { storage: { sql } }) => sql.databaseSize)).toBe(98_304)
+  expect(await runInDurableObject(hub, (_, { storage: { sql } }) => sql.databaseSize)).toBe(114_688)
 })
 
 it("reliable messages of a frame write 2 rows together, and 2 more once they are acknowledged", async () => {

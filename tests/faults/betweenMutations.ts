@@ -1,0 +1,113 @@
+/** The mutations of what leaves a gateway reliably, and comes to another. In the order of the rows. */
+import type { Mutation } from "./Mutation.ts"
+
+const TRANSPORT = "cloudflare-transport"
+
+const RELIABLE = `${TRANSPORT}/test/gateway/reliable.test.ts`
+
+const gateway = (file: string): string => `${TRANSPORT}/src/gateway/${file}.ts`
+const hub = (file: string): string => `${TRANSPORT}/src/hub/${file}.ts`
+
+export const BETWEEN_MUTATIONS: ReadonlyArray<Mutation> = [
+  {
+    fault: 5,
+    breaks: "a gateway that sleeps forgets to send again",
+    file: gateway("SureLanes"),
+    edits: [["    atLatest(lane.dueAt)\n", ""]],
+    test: RELIABLE,
+  },
+  {
+    fault: 12,
+    breaks: "that an ask has ended is told whoever has a connection just then",
+    file: hub("AskEnds"),
+    edits: [["ask.reliable ? surely(envelope) : envelope", "envelope"]],
+    test: RELIABLE,
+  },
+  {
+    fault: 14,
+    breaks: "a client is told that its envelope is taken before that is stored",
+    file: hub("HubCore"),
+    edits: [["    this.state.elsewhere?.settle()\n", ""]],
+    test: RELIABLE,
+  },
+  {
+    fault: 14,
+    breaks: "what a gateway had stored and not sent when it crashed stays there",
+    file: gateway("SureLanes"),
+    edits: [["options.defer(() => this.retry(options.now()))", ""]],
+    test: RELIABLE,
+  },
+  {
+    fault: 42,
+    breaks: "a call whose fate is unknown is not repeated",
+    file: gateway("SureLanes"),
+    edits: [["    else this.#hold(lane, result)\n", "    else this.#settle(lane, sending, GONE)\n"]],
+    test: RELIABLE,
+  },
+  {
+    fault: 22,
+    breaks: "what comes reliably to a gateway is delivered as if it were volatile",
+    file: gateway("Incoming"),
+    edits: [
+      [
+        "isLate ? LATE : takeOne(hub, neighbors, delivery, now)",
+        "isLate ? LATE : takeOne(hub, neighbors, { ...delivery, envelope: { ...envelope, seq: undefined } }, now)",
+      ],
+    ],
+    test: RELIABLE,
+  },
+  {
+    fault: 34,
+    breaks: "what is volatile overtakes what waits for its target",
+    file: gateway("Outbound"),
+    edits: [["if (this.sure.isBehind(", "if (this.sure === undefined && this.sure.isBehind("]],
+    test: RELIABLE,
+  },
+  {
+    fault: 34,
+    breaks: "what is sent while its target can't be reached overtakes what waits for it",
+    file: gateway("SureLanes"),
+    edits: [["if (!lane.isBehind) this.#line(lane, sending)", "this.#line(lane, sending)"]],
+    test: RELIABLE,
+  },
+  {
+    fault: 34,
+    breaks: "what is behind a call that failed goes on alone",
+    file: gateway("SureLanes"),
+    edits: [["    drop(lane.name, why)\n", ""]],
+    test: RELIABLE,
+  },
+  {
+    fault: 42,
+    breaks: "what another gateway repeats is delivered again",
+    file: gateway("Watermarks"),
+    edits: [["if (mark === undefined || seq > mark.last) return undefined", "return undefined"]],
+    test: RELIABLE,
+  },
+  {
+    fault: 42,
+    breaks: "how far a gateway has taken in is known to its memory alone",
+    file: gateway("Watermarks"),
+    edits: [["    this.#moved.add(line)\n", ""]],
+    test: RELIABLE,
+  },
+  {
+    fault: 42,
+    breaks: "what is sent again has new numbers",
+    file: gateway("SureLanes"),
+    edits: [
+      [
+        "const { at, claims: of, deliveries, sender, session, takenAt } = stored",
+        "const { at, claims: of, sender, session, takenAt } = stored; const deliveries = stored.deliveries.map((one) => ({ ...one, envelope: { ...one.envelope, seq: this.numbers.next() } }))",
+      ],
+    ],
+    test: RELIABLE,
+  },
+  {
+    fault: 42,
+    breaks: "what a durable actor sends again is told from nothing else",
+    file: `${TRANSPORT}/src/durable/Courier.ts`,
+    edits: [["...(line !== undefined && { line }) ", ""]],
+    test: `${TRANSPORT}/test/workerd/reliable.test.ts`,
+  },
+]
