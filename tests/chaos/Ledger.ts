@@ -52,7 +52,7 @@ export interface ProcessRecord {
   died: boolean
   epoch: number
   session: number
-  /** The last number delivered to it, by sender and class. */
+  /** The last number delivered to it in this session, by sender and class. */
   readonly last: Map<string, number>
   /** Failures that it was told of tells, which name no message that it knows. */
   refusals: number
@@ -109,7 +109,11 @@ export class Ledger {
     const record = this.process(process)
     if (record.died) return
     if (how === "resumed") this.#resumes++
-    else record.session++
+    else {
+      record.session++
+      // Who takes its identity back may be handed what it had, and had not acknowledged, before it lost it.
+      record.last.clear()
+    }
     this.note(record.identity, `${process} ${how} in epoch ${epoch}`)
     let epochs = this.#epochs.get(record.identity)
     if (epochs === undefined) this.#epochs.set(record.identity, (epochs = new Map()))
@@ -193,6 +197,7 @@ export class Ledger {
     const record = this.process(process)
     if (record.died) return
     const lane = `${mark.by} ${mark.volatile}`
+    const receiver = `${process}, session ${record.session}`
     const last = record.last.get(lane) ?? 0
     const message = mark.volatile ? undefined : this.#messages.get(keyOf(mark))
     if (!mark.volatile && message === undefined) {
@@ -207,7 +212,7 @@ export class Ledger {
     }
     if (message !== undefined) this.#moment(message, `it comes to ${process} in epoch ${record.epoch}`)
     if (mark.n <= last) {
-      const again = message?.deliveredTo.some((receiver) => receiver.startsWith(`${process}, `)) === true
+      const again = message?.deliveredTo.includes(receiver) === true
       const name = mark.volatile ? " (volatile)" : ""
       this.violated(
         again ? "once to each process" : "in order",
@@ -228,7 +233,7 @@ export class Ledger {
         `it came to ${process} in epoch ${record.epoch}; when it was sent, epoch ${message.epochThen} was known`,
       )
     }
-    message.deliveredTo.push(`${process}, session ${record.session}`)
+    message.deliveredTo.push(receiver)
   }
 
   violated(rule: string, message: Message | undefined, detail: string): void {
