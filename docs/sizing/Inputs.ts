@@ -170,7 +170,7 @@ export const INPUTS: Inputs = {
     gatewayAlarmsASession: 3,
     gatewayRowsOnce: 49,
     rowsReadAConnect: 40,
-    rowsReadAWakeUp: 26,
+    rowsReadAWakeUp: 3,
     hubBytes: 114_688,
     gatewayBytes: 114_688,
   },

@@ -13,7 +13,7 @@ import { HUB_ADDRESS, type TerminatedReason } from "../protocol/HubMessage.ts"
 import { messageId } from "../protocol/MessageId.ts"
 import * as Fields from "../hub/Fields.ts"
 import type { Neighbors } from "./Neighbors.ts"
-import { type Batch, type Caller, type Delivery, isOnward, type Outcome, TAKEN } from "./Rpc.ts"
+import { type Batch, type Caller, type Delivery, type Outcome, TAKEN } from "./Rpc.ts"
 
 const PAUSE: Outcome = { status: "taken", pause: true }
 /** For who gives a stream: it may stop. */
@@ -50,7 +50,7 @@ const takeOnce = (
   if (before !== undefined) return before
   const isLate = envelope.ttl === 0 || ask?.timeout === 0
   const outcome = isLate ? LATE : takeOne(hub, neighbors, delivery, caller, now)
-  if (!isOnward(outcome)) neighbors.watermarks.note(line, seq, outcome)
+  neighbors.watermarks.note(line, seq, outcome)
   return outcome
 }
 

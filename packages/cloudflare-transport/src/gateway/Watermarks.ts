@@ -4,7 +4,7 @@
  * outcome.
  */
 import type { Sql } from "../storage/Sql.ts"
-import { DEDUPE_WINDOW, type Outcome, TAKEN } from "./Rpc.ts"
+import { DEDUPE_WINDOW, isOnward, type Outcome, TAKEN } from "./Rpc.ts"
 
 /** Lines that are known without a look at their rows. */
 const MOST_KNOWN = 1_000
@@ -12,7 +12,7 @@ const MOST_KNOWN = 1_000
 interface Watermark {
   /** The last that was taken, or refused. */
   last: number
-  /** Those refused of which the sender may not have heard yet, by their numbers. */
+  /** Those not taken of which the sender may not have heard yet, by their numbers. */
   refused: Array<readonly [seq: number, outcome: Outcome]>
 }
 
@@ -51,17 +51,19 @@ export class Watermarks {
     return mark.refused.find(([refused]) => refused === seq)?.[1] ?? TAKEN
   }
 
-  /** This became of it. */
+  /** This became of it. What is not for this object may come again and be judged anew, unless a later one was. */
   note(line: string, seq: number, outcome: Outcome): void {
     let mark = this.#get(line)
     if (mark === undefined) this.#known.set(line, (mark = { last: 0, refused: [] }))
+    if (outcome.status !== "taken" && outcome.status !== "answered") mark.refused.push([seq, outcome])
+    if (isOnward(outcome)) return
     mark.last = seq
-    if (outcome.status === "refused") mark.refused.push([seq, outcome])
     this.#moved.add(line)
   }
 
   /** The turn is over: what has moved is stored. */
   write(): void {
+    if (this.#moved.size === 0 && this.#known.size > MOST_KNOWN) this.#known.clear()
     if (this.#moved.size === 0) return
     const now = this.#now()
     for (const line of this.#moved) {
@@ -75,7 +77,6 @@ export class Watermarks {
       )
     }
     this.#moved.clear()
-    if (this.#known.size > MOST_KNOWN) this.#known.clear()
     this.#oldest = Math.min(this.#oldestAt(), now)
   }
 

@@ -1,3 +1,4 @@
+import type { Envelope } from "@signal-hub/actor-core"
 import { describe, expect, it } from "vitest"
 import { CallFailed, type Outcome, TAKEN } from "../../src/gateway/Rpc.ts"
 import { HUB_ADDRESS } from "../../src/protocol/HubMessage.ts"
@@ -266,6 +267,36 @@ describe("what comes to a gateway reliably", () => {
       ["queue_full", ids[2]],
       ["queue_full", ids[3]],
     ])
+  })
+
+  it("that is for nobody stays so when it comes again alone, though what was behind it was refused as late", () => {
+    const { system, bob } = two()
+    bob.drop(true)
+    system.advance(3_700_000)
+    const { core } = system.gateways.get(BOB)!
+    const envelope = (seq: number): Envelope.Envelope => ({
+      id: `n${seq}`,
+      from: ADA,
+      to: BOB,
+      type: "note",
+      payload: null,
+      pattern: "tell",
+      correlationId: null,
+      timestamp: 0,
+      metadata: {},
+      ttl: seq === 2 ? 0 : null,
+      signature: null,
+      seq,
+    })
+    const deliver = (...numbers: ReadonlyArray<number>) => {
+      const deliveries = numbers.map((seq) => ({ envelope: envelope(seq) }))
+      const outcomes = core.deliver({ caller: { home: ADA, claims: null, line: "a line" }, deliveries })
+      system.gateway(BOB).flush()
+      return outcomes.map((outcome) => (outcome.status === "refused" ? outcome.code : outcome.status))
+    }
+    expect(deliver(1, 2)).toEqual(["unknown_actor", "message_expired"])
+    expect(deliver(1)).toEqual(["unknown_actor"])
+    expect(deliver(1, 2)).toEqual(["unknown_actor", "message_expired"])
   })
 
   it("is known by its line: another address of the same session has its own", () => {

@@ -116,10 +116,10 @@ const SLEEPER = "@(user/sleeper)"
 const [hub, gateway] = [env.COUNTING_HUB.getByName(SLEEPER), env.COUNTING_GATEWAY.getByName(SLEEPER)]
 
 it.each([
-  { stub: hub, read: () => runInDurableObject(hub, (object) => object.rowsRead()), rows: 2 },
-  { stub: gateway, read: () => runInDurableObject(gateway, (object) => object.rowsRead()), rows: 2 },
+  { stub: hub, read: () => runInDurableObject(hub, (object) => object.rowsRead()), rows: 3 },
+  { stub: gateway, read: () => runInDurableObject(gateway, (object) => object.rowsRead()), rows: 3 },
 ])(
-  "a wake-up reads 2 rows until the frame is answered, however many tables there are: $stub.name",
+  "a wake-up reads 3 rows until the frame is answered, however many tables there are: $stub.name",
   async ({ read, rows, stub }) => {
     const client = await SocketClient.open(stub)
     expect((await client.connect(SLEEPER)).type).toBe("hub:connected")
