@@ -16,12 +16,12 @@ import type { Attachment } from "./Attachment.ts"
 const OPEN = 1
 
 /**
- * Counters are written down once in each life of the object; then after so many milliseconds, where a frame
- * came in or bytes have moved by this part of their limit; and where tokens have by this part of theirs. An
- * attachment costs more than a message. What is forgotten of bytes is made good by the next `hub:ack`.
+ * Counters are written down once in each life of the object; then where a frame came in so many milliseconds
+ * later, and where they have moved by this part of their limits. An attachment costs more than a message.
+ * What is forgotten of bytes is made good by the next `hub:ack`.
  */
 const TOKENS_DRIFT = 1 / 8
-const BYTES_DRIFT = 1 / 32
+const BYTES_DRIFT = 1 / 16
 const NOTE_EVERY = 1_000
 
 export type ConnectionLimits = RateLimits & FlowLimits & Pick<Limits, "maxMessageSize">
@@ -93,11 +93,7 @@ export class SocketConnection implements Connection {
   /** A frame was worked on: what changed by it is written down, if that is due. */
   noted(now: number): void {
     const drift = Math.abs(this.rate.tokens - this.#savedTokens)
-    if (this.#isDue(now) || drift > this.#limits.envelopeBurst * TOKENS_DRIFT) this.save()
-  }
-
-  #isDue(now: number): boolean {
-    return now - this.#savedAt >= NOTE_EVERY
+    if (now - this.#savedAt >= NOTE_EVERY || drift > this.#limits.envelopeBurst * TOKENS_DRIFT) this.save()
   }
 
   pingedAt(): number {
@@ -128,8 +124,7 @@ export class SocketConnection implements Connection {
       this.#sendBatch(outgoing.splice(0), maxFrameBytes)
     } else for (const envelope of outgoing.splice(0)) this.#sendOne(envelope)
     const drift = this.flow.sent - this.#savedBytes
-    if (this.#savedAt === 0 || (drift > this.#limits.pauseThreshold * BYTES_DRIFT && this.#isDue(Date.now())))
-      this.save()
+    if (this.#savedAt === 0 || drift > this.#limits.pauseThreshold * BYTES_DRIFT) this.save()
   }
 
   save(): void {

@@ -211,6 +211,19 @@ describe("a slow reader", () => {
     expect((await reader.came()).payload).toBe("again")
   })
 
+  it("is known over an eviction to a sixteenth of the threshold, however fast it all was sent", async () => {
+    const hub = newHub()
+    const reader = await connected(hub, "@(node/r)")
+    const sender = await connected(hub, "@(node/s)")
+    const count = () => attachments(hub).then((all) => Math.max(...all.map(({ sent }) => sent)))
+    const before = await count()
+    let received = 0
+    for (let n = 0; n < 2; n++) sender.send({ to: "@(node/r)", payload: text })
+    for (let n = 0; n < 2; n++) received += new TextEncoder().encode(String(await reader.frame())).length
+    await evictDurableObject(hub)
+    expect((await count()) - before).toBeGreaterThan(received - 8_000 / 16)
+  })
+
   it("is put out with hub:disconnect and 4413 where it leaves too much unread", async () => {
     const hub = newHub()
     const reader = await connected(hub, "@(node/r)")
