@@ -1,6 +1,7 @@
 /**
- * The timers of one object, on one of the platform's: to set and clear one costs as much as a message.
- * It runs while there is something to wait for, and no longer, as it keeps the object from hibernating.
+ * The timers of one object, on one of the platform's, as to set and clear one costs as much as a message. One
+ * that comes soon is left to come, though nothing waits for it any more; a longer one is cleared, as it would
+ * keep the object from hibernating.
  */
 
 interface Waiting {
@@ -8,12 +9,17 @@ interface Waiting {
   readonly task: () => void
 }
 
+/** How soon a timer comes that is left to come, milliseconds. Most of what is waited for takes less. */
+const SOON = 20
+
 export class Timers {
   readonly #run: (task: () => void) => void
   readonly #waiting = new Set<Waiting>()
   #timer: ReturnType<typeof setTimeout> | null = null
   /** When it comes. */
   #at = Number.POSITIVE_INFINITY
+  /** Whether it was set for longer than `SOON`. */
+  #isLong = false
 
   /** `run` runs a task that is due; must not throw. */
   constructor(run: (task: () => void) => void) {
@@ -22,11 +28,12 @@ export class Timers {
 
   /** Runs the task once, after so many milliseconds; the result cancels it. */
   readonly later = (milliseconds: number, task: () => void): (() => void) => {
-    const waiting = { at: Date.now() + milliseconds, task }
+    const now = Date.now()
+    const waiting = { at: now + milliseconds, task }
     this.#waiting.add(waiting)
-    this.#atLatest(waiting.at)
+    this.#atLatest(this.#waiting.size === 1 ? Math.min(waiting.at, now + SOON) : waiting.at, now)
     return () => {
-      if (this.#waiting.delete(waiting) && this.#waiting.size === 0) this.#disarm()
+      if (this.#waiting.delete(waiting) && this.#waiting.size === 0 && this.#isLong) this.#disarm()
     }
   }
 
@@ -35,25 +42,28 @@ export class Timers {
     return this.#waiting.size === 0
   }
 
-  #atLatest(at: number): void {
+  #atLatest(at: number, now: number): void {
     if (this.#at <= at) return
-    this.#disarm()
+    clearTimeout(this.#timer)
     this.#at = at
-    this.#timer = setTimeout(() => this.#fire(), at - Date.now())
+    this.#isLong = at - now > SOON
+    this.#timer = setTimeout(() => this.#fire(), at - now)
   }
 
   #disarm(): void {
     clearTimeout(this.#timer)
     this.#at = Number.POSITIVE_INFINITY
+    this.#isLong = false
   }
 
   #fire(): void {
-    this.#at = Number.POSITIVE_INFINITY
+    this.#disarm()
     const now = Date.now()
     const due = [...this.#waiting].filter(({ at }) => at <= now).toSorted((a, b) => a.at - b.at)
     for (const waiting of due) if (this.#waiting.delete(waiting)) this.#run(waiting.task)
+    if (this.#waiting.size === 0) return
     let earliest = Number.POSITIVE_INFINITY
     for (const { at } of this.#waiting) earliest = Math.min(earliest, at)
-    this.#atLatest(earliest)
+    this.#atLatest(earliest, now)
   }
 }

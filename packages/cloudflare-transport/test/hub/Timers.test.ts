@@ -23,18 +23,36 @@ describe("timers of one object", () => {
     expect(done).toEqual(["first", "second", "third"])
   })
 
-  it("are one of the platform's, and none where nothing waits: the object may hibernate", () => {
+  it("are one of the platform's, and soon none where nothing waits: the object may hibernate", () => {
     const { done, later } = timers()
-    const cancel = [later(10, "a"), later(20, "b"), later(5, "c")]
+    const cancel = [later(1_000, "a"), later(2_000, "b"), later(500, "c")]
     expect(vi.getTimerCount()).toBe(1)
     for (const one of cancel) one()
+    vi.advanceTimersByTime(20)
     expect(vi.getTimerCount()).toBe(0)
     later(1, "d")
     vi.advanceTimersByTime(1)
     expect(vi.getTimerCount()).toBe(0)
     cancel[0]!()
-    vi.advanceTimersByTime(100)
+    vi.advanceTimersByTime(2_000)
     expect(done).toEqual(["d"])
+  })
+
+  it("set none each time for what is over at once, and clear one that would come late", () => {
+    const set = vi.spyOn(globalThis, "setTimeout")
+    const { done, later } = timers()
+    for (let n = 0; n < 10; n++) later(1_000, "never")()
+    expect(set).toHaveBeenCalledTimes(1)
+    const cancel = later(1_000, "never")
+    vi.advanceTimersByTime(30)
+    expect(vi.getTimerCount()).toBe(1)
+    cancel()
+    expect(vi.getTimerCount()).toBe(0)
+    later(1_000, "in time")
+    vi.advanceTimersByTime(999)
+    expect(done).toEqual([])
+    vi.advanceTimersByTime(1)
+    expect(done).toEqual(["in time"])
   })
 
   it("one that is cancelled does not come, and those after it do", () => {
