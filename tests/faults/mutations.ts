@@ -112,6 +112,13 @@ const ROWS: ReadonlyArray<Mutation> = [
     test: LIVENESS,
   },
   {
+    fault: 3,
+    breaks: "a session whose end is noticed twice ends twice, and the alarm goes before the last one has",
+    file: hub("Lifecycle"),
+    edits: [["sessions.byId(session.id) !== session", "sessions.byId(session.id) === null"]],
+    test: LIVENESS,
+  },
+  {
     fault: 4,
     breaks: "the attachment grows with what the client sends",
     file: `${TRANSPORT}/src/bridge/SocketConnection.ts`,

@@ -19,5 +19,6 @@ export const TIGHT_LIMITS = {
   maxUnacknowledged: 60_000,
   maxOutboxEnvelopes: 40,
   maxOutboxBytes: 20_000,
+  replayWindow: 500,
   maxParked: 50,
 }

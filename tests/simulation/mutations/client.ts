@@ -5,9 +5,7 @@ export const CLIENT: ReadonlyArray<Mutant> = [
   {
     breaks: "what is not acknowledged is not sent again",
     file: client("Unacknowledged"),
-    edits: [
-      ["  rewind(): void {\n    this.#rest = 0", "  rewind(): void {\n    this.#rest = this.#sent.length"],
-    ],
+    edits: [["this.#rest = Math.max(0, this.#has", "this.#rest = Math.max(this.#sent.length, this.#has"]],
   },
   {
     breaks: "an acknowledgement is one of all that was sent",
@@ -28,5 +26,10 @@ export const CLIENT: ReadonlyArray<Mutant> = [
     breaks: "a new session goes on with the old one's numbers",
     file: client("Acks"),
     edits: [["  reset(): void {\n    this.through = 0", "  reset(): void {"]],
+  },
+  {
+    breaks: "what the hub has when it takes up a session counts as acknowledged",
+    file: client("Unacknowledged"),
+    edits: [["    this.#has = through\n", "    this.acknowledge(through)\n"]],
   },
 ]

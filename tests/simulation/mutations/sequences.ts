@@ -86,4 +86,9 @@ export const SEQUENCES: ReadonlyArray<Mutant> = [
     file: hub("HubCore"),
     edits: [["        state.sequences.moved(session)\n", ""]],
   },
+  {
+    breaks: "a receipt overtakes the refusals that are still replayed",
+    file: hub("Sequences"),
+    edits: [["incoming.isDue && replayed === null", "incoming.isDue || replayed === 0"]],
+  },
 ]

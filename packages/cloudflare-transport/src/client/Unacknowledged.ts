@@ -19,6 +19,8 @@ export class Unacknowledged {
   #rest = 0
   #bulk = 0
   #next = 1
+  /** What the hub had when it took up the session. */
+  #has = 0
 
   /** `onAcknowledged` hears the id of each envelope that the hub has. */
   constructor(frames: FrameCodec, journal: Journal | undefined, onAcknowledged: (id: string) => void) {
@@ -58,9 +60,12 @@ export class Unacknowledged {
     this.#bulk += waiting.part.length
   }
 
-  /** The hub, which takes up the session, has all through this number. */
+  /**
+   * The hub, which takes up the session, has all through this number: it is not sent again. That some of it was
+   * refused may still come, before the hub acknowledges it.
+   */
   resume(through: number): void {
-    this.acknowledge(through)
+    this.#has = through
     // What an earlier process sent last, and the hub acknowledged, only the hub remembers.
     if (this.isEmpty) this.#next = through + 1
   }
@@ -78,9 +83,9 @@ export class Unacknowledged {
     }
   }
 
-  /** All of it is to leave again. */
+  /** All of it is to leave again that the hub does not have. */
   rewind(): void {
-    this.#rest = 0
+    this.#rest = Math.max(0, this.#has + 1 - this.#next + this.#sent.length)
   }
 
   /** Whether some of it has not left on this connection. */
@@ -101,6 +106,7 @@ export class Unacknowledged {
     this.#rest = 0
     this.#bulk = 0
     this.#next = 1
+    this.#has = 0
     return sent
   }
 }

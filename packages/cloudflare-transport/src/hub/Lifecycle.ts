@@ -81,6 +81,7 @@ export const loseConnection = (
   now: number,
 ): void => {
   const { limits } = hub.host
+  if (isOver(hub, session)) return
   if (session.expirySeconds === 0) return endSession(hub, session, now)
   const graceUntil = now + session.expirySeconds * 1_000
   hub.atomically(() => {
@@ -98,6 +99,7 @@ export const loseConnection = (
  * subscriptions end but for the durable ones.
  */
 export const endSession = (hub: HubState, session: Session, now: number): void => {
+  if (isOver(hub, session)) return
   const address = addressOf(session)
   hub.atomically(() => {
     const registrations = hub.registry.heldBy(session)
@@ -122,6 +124,9 @@ export const endSession = (hub: HubState, session: Session, now: number): void =
     })
   })
 }
+
+/** Who hears of one that ended may turn out to be gone too, before it is its turn. */
+const isOver = ({ sessions }: HubState, session: Session): boolean => sessions.byId(session.id) !== session
 
 /** An address is nobody's any more: its watchers are told, and who asked it. */
 export const endAddress = (

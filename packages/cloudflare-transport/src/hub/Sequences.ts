@@ -84,7 +84,7 @@ export class Sequences {
     if (connection?.parked === null) incoming.done = incoming.arrived
     session.outbox?.forget()
     this.#sessions.saveSequences(session)
-    if (connection === undefined || !incoming.isDue) return
+    if (connection === undefined || !isToBeTold(session)) return
     const { ackEvery, ackInterval } = this.#host.limits
     const isMuch = incoming.taken - incoming.told >= ackEvery
     if (isMuch || connection.outgoing.length > 0 || now - incoming.toldAt >= ackInterval) {
@@ -100,7 +100,7 @@ export class Sequences {
     this.#owed.clear()
     for (const session of owed) {
       const connection = this.#sessions.connectionOf(session)
-      if (connection !== undefined && session.incoming.isDue) this.#tell(session, connection, now)
+      if (connection !== undefined && isToBeTold(session)) this.#tell(session, connection, now)
     }
   }
 
@@ -110,3 +110,9 @@ export class Sequences {
     connection.send(hubEnvelope("hub:ack", addressOf(session), payload, now))
   }
 }
+
+/**
+ * Whether the client is to hear what was taken of it. What it was refused comes first: with the receipt alone,
+ * and another process in its place, it would think that all went on.
+ */
+const isToBeTold = ({ incoming, replayed }: Session): boolean => incoming.isDue && replayed === null

@@ -51,8 +51,8 @@ export class InSequence {
   /** A new connection: what the old one left unfinished comes again. */
   restart(): void {
     this.arrived = this.done
-    // The answer to `hub:connect` tells it.
-    this.told = this.done
+    // The answer to `hub:connect` says what need not come again; the receipt, that there is no more to be said of it.
+    this.told = 0
     this.wasRepeated = false
   }
 }

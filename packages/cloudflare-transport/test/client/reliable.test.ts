@@ -85,6 +85,28 @@ describe("sending", () => {
     }),
   )
 
+  it.effect("what the hub has when it takes up the session is not confirmed before it is acknowledged", () =>
+    Effect.gen(function* () {
+      const { client, events, hub, network, reconnect } = yield* startReliable()
+      hub.acknowledges = false
+      const telling = yield* run(client.tell(ADA, "n", 1, ACKNOWLEDGED))
+      yield* client.tell(ADA, "n", 2, RELIABLE)
+      yield* settle
+      yield* reconnect()
+      yield* client.tell(ADA, "n", 3, RELIABLE)
+      yield* settle
+      expect(hub.seqs).toEqual([[1, 2], [3]])
+      expect(outcome(telling)).toBe("waiting")
+      hub.acknowledge(1)
+      yield* settle
+      expect(outcome(telling)).toBe(undefined)
+      network.last.drop(1006)
+      hub.refuses = "expired"
+      yield* reconnect()
+      expect(unconfirmed(events)).toMatchObject([{ envelopes: [{ payload: 2 }, { payload: 3 }] }])
+    }),
+  )
+
   it.effect("fault 42: an acknowledgement of what was never sent is of no effect", () =>
     Effect.gen(function* () {
       const { client, hub, reconnect } = yield* startReliable()

@@ -96,6 +96,23 @@ describe("the alarm", () => {
     expect(hub.sql.count("session")).toBe(0)
   })
 
+  it("ends each session once, though the end of one shows that the next is gone too", () => {
+    const hub = new TestHub()
+    const metadata = { protocolVersion: "1.0.0", sessionExpirySeconds: 0 }
+    const [a, b] = [hub.connect("@(node/a)", metadata), hub.connect("@(node/b)", metadata)]
+    a.surely({ to: "@(node/b)", type: "question", pattern: "ask", ttl: 120_000 })
+    b.surely({ to: "@(node/a)", type: "question", pattern: "ask", ttl: 120_000 })
+    hub.crash()
+    const stays = hub.connect("@(node/c)")
+    for (let third = 0; third < 3; third++) {
+      hub.advance(20_000)
+      hub.ping(stays.socket)
+    }
+    expect(hub.logged("session_cleaned_up")).toHaveLength(2)
+    expect(hub.core.state.sessions.count()).toBe(1)
+    expect(hub.sql.count("session")).toBe(1)
+  })
+
   it("comes for the earliest of what is due, and is armed anew for the next", () => {
     const hub = new TestHub()
     const a = hub.connect("@(node/a)", { sessionExpirySeconds: 100 })

@@ -106,6 +106,37 @@ describe("receipts", () => {
     expect(hub.isBusy).toBe(false)
   })
 
+  it("follow what is replayed: what was refused is heard of before the receipt that covers it", () => {
+    const { hub, a, b } = pair({ replayWindow: 1_500 })
+    const big = "x".repeat(1_000)
+    a.drop()
+    for (let n = 1; n <= 3; n++) b.surely({ to: A, type: `${n}`, payload: big })
+    const again = resume(hub, a)
+    again.surely({ to: "@(nobody/x)", type: "refused" })
+    hub.advance(1_000)
+    const came: Array<string> = []
+    for (let through = 0; through <= 4; through++) {
+      came.push(...again.take().map(({ type }) => type))
+      acknowledge(again, through)
+    }
+    expect(came).toEqual(["1", "2", "3", "hub:unknown_actor", "hub:ack"])
+  })
+
+  it("come again after a resume, behind what is replayed", () => {
+    const { hub, a, b } = pair()
+    a.surely({ to: "@(nobody/x)", type: "refused" })
+    a.surely({ to: B, type: "1" })
+    b.surely({ to: A, type: "2" })
+    const again = resume(hub, a)
+    expect(again.session).toMatchObject({ resumed: true, inSeq: 2 })
+    expect(again.take().map(({ type, payload }) => [type, payload?.through])).toEqual([
+      ["hub:unknown_actor", undefined],
+      ["2", undefined],
+      ["hub:ack", 2],
+    ])
+    expect(resume(hub, b).takeOf("hub:ack")).toMatchObject([{ payload: { through: 1 } }])
+  })
+
   it("of more than was given are refused, and change nothing", () => {
     const { hub, a, b } = pair()
     a.surely({ to: B, type: "1" })

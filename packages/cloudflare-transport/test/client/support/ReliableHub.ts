@@ -94,6 +94,7 @@ export class ReliableHub {
     this.token = `t-${++this.epoch}`
     queueMicrotask(() => {
       for (const envelope of this.outbox) this.#say(envelope)
+      if (this.inSeq > 0 && this.acknowledges) this.acknowledge()
     })
     return connected({
       sessionId: this.sessionId,
