@@ -50,8 +50,8 @@ export const BETWEEN_MUTATIONS: ReadonlyArray<Mutation> = [
     file: gateway("Incoming"),
     edits: [
       [
-        "isLate ? LATE : takeOne(hub, neighbors, delivery, now)",
-        "isLate ? LATE : takeOne(hub, neighbors, { ...delivery, envelope: { ...envelope, seq: undefined } }, now)",
+        "isLate ? LATE : takeOne(hub, neighbors, delivery, caller, now)",
+        "isLate ? LATE : takeOne(hub, neighbors, { ...delivery, envelope: { ...envelope, seq: undefined } }, caller, now)",
       ],
     ],
     test: RELIABLE,

@@ -118,7 +118,12 @@ export const GATEWAY_MUTATIONS: ReadonlyArray<Mutation> = [
     fault: 21,
     breaks: "at a gateway, of ten claims all stay",
     file: hub("IdentityClaim"),
-    edits: [["if (connection !== undefined) {", "if (connection === undefined) {"]],
+    edits: [
+      [
+        'disconnect(hub, connection, "duplicate_connection", CloseCode.Superseded, message, now)',
+        "void message",
+      ],
+    ],
     test: GATEWAY,
   },
   {

@@ -15,8 +15,9 @@ const ROOT = resolve(import.meta.dirname, "../..")
 const VITEST = join(ROOT, "node_modules/vitest/vitest.mjs")
 /** How many are tried at once. */
 const LANES = 2
-/** Milliseconds that one run of a test file may take. A mutation may well make a loop endless. */
-const RUN_TIMEOUT = 60_000
+/** Milliseconds that one test may take, and one run of a test file. A mutation may well make a loop endless. */
+const TEST_TIMEOUT = 30_000
+const RUN_TIMEOUT = 180_000
 
 interface Result {
   /** With the names of the test's groups. */
@@ -56,7 +57,7 @@ const run = async (lane: string, test: string, names: RegExp): Promise<Outcome> 
         : []),
       "--reporter=json",
       // So that one that hangs by the mutation is told as red, and not cut off with its run.
-      `--testTimeout=${RUN_TIMEOUT / 2}`,
+      `--testTimeout=${TEST_TIMEOUT}`,
       `--outputFile=${output}`,
       `--testNamePattern=${names.source}`,
       path.join("/"),

@@ -442,7 +442,12 @@ const ROWS: ReadonlyArray<Mutation> = [
     fault: 21,
     breaks: "of two claims of an identity both stay",
     file: hub("IdentityClaim"),
-    edits: [["if (connection !== undefined) {", "if (connection === undefined) {"]],
+    edits: [
+      [
+        'disconnect(hub, connection, "duplicate_connection", CloseCode.Superseded, message, now)',
+        "void message",
+      ],
+    ],
     test: TAKEOVER,
   },
   {
@@ -574,9 +579,9 @@ const ROWS: ReadonlyArray<Mutation> = [
     file: hub("Router"),
     edits: [
       [
-        "hub.watchAsks(",
+        "hub.askTimer.watch(opened)",
         `hub.deliver(sender, hubEnvelope("hub:delivery_ack", from, {}, now, id), now)
-        hub.watchAsks(`,
+        hub.askTimer.watch(opened)`,
       ],
     ],
     test: ASKS,
