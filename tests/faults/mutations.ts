@@ -456,9 +456,8 @@ const ROWS: ReadonlyArray<Mutation> = [
     file: hub("IdentityClaim"),
     edits: [
       [
-        'hub.logSession("duplicate_connection_detected"',
-        `disconnect(hub, winner.connection!, "duplicate_connection", CloseCode.Superseded, "", now)
-        hub.logSession("duplicate_connection_detected"`,
+        "hub.outboxes.replay(winner, now)",
+        'disconnect(hub, hub.sessions.connectionOf(winner)!, "duplicate_connection", CloseCode.Superseded, "", now)',
       ],
     ],
     test: TAKEOVER,
