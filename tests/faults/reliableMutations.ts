@@ -53,6 +53,13 @@ export const RELIABLE_MUTATIONS: ReadonlyArray<Mutation> = [
     test: RELIABLE,
   },
   {
+    fault: 39,
+    breaks: "refusals that nobody reads pile up for ever",
+    file: hub("Outboxes"),
+    edits: [["if (outbox.isOverfull && ", "if (outbox.isOverfull && this.#hub === undefined && "]],
+    test: RELIABLE,
+  },
+  {
     fault: 42,
     breaks: "what comes again under its number is taken again",
     file: session("InSequence"),

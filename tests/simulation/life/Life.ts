@@ -11,8 +11,11 @@ import type { Plan, Step } from "./Plan.ts"
 import { Population } from "./Population.ts"
 import { checkEmpty, checkRows } from "./Rows.ts"
 
-/** Milliseconds of calm after the last step: all come back, all asks end. */
-const CALM_FOR = 120_000
+/**
+ * Milliseconds of calm after the last step: all come back, all asks end, and who sends to somebody who is not
+ * there any more learns it. A gateway looks for silent sockets every ten minutes only.
+ */
+const CALM_FOR = { hub: 120_000, gateway: 900_000 }
 /** Milliseconds after which nothing waits for anything any more. */
 const END_FOR = 2_500_000
 /** The same for who is left, while others go. */
@@ -93,7 +96,7 @@ export class Life {
     this.#deployment.faults = CALM
     this.#deployment.network.offline.clear()
     for (const place of this.#deployment.objects.all()) place.crashPlan = undefined
-    await this.#until(simulation.now + CALM_FOR)
+    await this.#until(simulation.now + CALM_FOR[this.#plan.topology])
     this.#ledger.judgeAsks((name) => this.#population.parties.find((party) => party.name === name)!.isAlive)
     this.#checkRows()
   }

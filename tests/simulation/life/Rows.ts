@@ -18,7 +18,7 @@ interface Rule {
 const NO_OWNER = (owner: string): string =>
   `NOT EXISTS (SELECT 1 FROM session WHERE identity = ${owner} OR '@(session/' || id || ')' = ${owner})`
 
-/** Envelopes: those that an outbox takes, a winner's and a loser's, and the last frame. */
+/** Envelopes: those that an outbox takes, as many refusals and ends of asks, and the last frame. */
 const MOST_OUTBOX = 2 * TIGHT_LIMITS.maxOutboxEnvelopes + 100
 
 const RULES: ReadonlyArray<Rule> = [

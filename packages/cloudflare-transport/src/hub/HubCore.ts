@@ -9,7 +9,7 @@ import { errorEnvelope } from "../protocol/HubEnvelope.ts"
 import { provisionalAddress } from "../protocol/HubMessage.ts"
 import type { Connection } from "../session/Connection.ts"
 import { isSilent } from "../session/Liveness.ts"
-import { addressOf, tokenUntil } from "../session/Session.ts"
+import { addressOf, type Session, tokenUntil } from "../session/Session.ts"
 import type { Order } from "../session/InSequence.ts"
 import { unnumbered } from "../session/Outbox.ts"
 import { endOverdueAsks } from "./AskEnds.ts"
@@ -49,6 +49,7 @@ export class HubCore {
     const on: HubEvents = {
       unpark: (connection) => this.#intake.unpark(connection),
       socketGone: (session, now) => loseConnection(this.state, session, now, "socket_gone", now),
+      unread: (session) => host.soon(() => this.#putOutReader(session)),
       rearm: () => this.#rearm(),
       tokenExpired: (session, now) => expireToken(this.state, session, now),
     }
@@ -119,6 +120,12 @@ export class HubCore {
       disconnect(this.state, connection, "slow_consumer", code, message, now)
     } else closeConnection(this.state, connection, code, cause)
     connectionLost(this.state, connection, cause, now)
+  }
+
+  /** As what it left unread in its socket, so what it leaves in its outbox. */
+  #putOutReader(session: Session): void {
+    const connection = this.state.sessions.connectionOf(session)
+    if (connection !== undefined) this.violated(connection, CloseCode.SlowConsumer, "slow_consumer")
   }
 
   /** The alarm came: does what is due and arms it for what comes next. */

@@ -36,6 +36,8 @@ export interface HubEvents {
   readonly unpark: (connection: Connection) => void
   /** The session's socket is not there any more, and no close was ever told. */
   readonly socketGone: (session: Session, now: number) => void
+  /** Far too much waits for the session's client, which is there and does not acknowledge it. */
+  readonly unread: (session: Session) => void
   /** What the alarm was armed for may be done. */
   readonly rearm: () => void
   /** The session's token has expired. */

@@ -37,8 +37,10 @@ export class Outboxes {
     connection: Connection | undefined,
     now: number,
   ): void {
-    this.of(session).offer(envelope, connection, now)
+    const outbox = this.of(session)
+    outbox.offer(envelope, connection, now)
     this.#hub.sequences.filled(session)
+    if (outbox.isOverfull && connection !== undefined) this.#hub.on.unread(session)
   }
 
   /** A volatile envelope waits until what came before it was replayed. `false`: too many wait. */

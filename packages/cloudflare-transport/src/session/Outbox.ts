@@ -105,10 +105,19 @@ export class Outbox {
     return this.#last - this.#session.outAcked + this.#waiting
   }
 
-  /** Whether it takes no more. */
+  /** Whether it takes no more of what can be refused. Refusals, and what ends asks and watches, can't be. */
   get isFull(): boolean {
+    return this.#holds(1)
+  }
+
+  /** Whether what can't be refused has filled it as much again: its client must read first. */
+  get isOverfull(): boolean {
+    return this.#holds(2)
+  }
+
+  #holds(limits: number): boolean {
     const { maxOutboxEnvelopes, maxOutboxBytes } = this.#limits
-    return this.count >= maxOutboxEnvelopes || this.#bytes >= maxOutboxBytes
+    return this.count >= limits * maxOutboxEnvelopes || this.#bytes >= limits * maxOutboxBytes
   }
 
   /** Takes an envelope: it leaves now on the connection, or when there is one and its turn has come. */

@@ -448,6 +448,31 @@ describe("grace", () => {
     expect(rows(hub)).toBe(2)
   })
 
+  it("fault 39: who leaves refusals of its own in it, too, is put out until it reads, and loses none", () => {
+    const { hub, a } = pair({ maxOutboxEnvelopes: 3 })
+    a.drop()
+    let client = resume(hub, a)
+    const came: Array<Received> = []
+    const types = () => Array.from({ length: 20 }, (_, n) => ({ to: "@(nobody/x)", type: `${n}` }))
+    client.surelyAll(types())
+    hub.advance(0)
+    expect(client.socket.close?.code).toBe(4413)
+    expect(client.take().at(-1)).toMatchObject({
+      type: "hub:disconnect",
+      payload: { reason: "slow_consumer" },
+    })
+    expect(rows(hub)).toBe(1)
+    client = resume(hub, client, 0)
+    came.push(...takeSequenced(client))
+    expect(came.map(({ type, seq }) => [type, seq])).toEqual(
+      Array.from({ length: 20 }, (_, n) => ["hub:unknown_actor", n + 1]),
+    )
+    acknowledge(client, 20)
+    client.surely({ to: B, type: "read" })
+    hub.advance(1_000)
+    expect(client.socket.close).toBe(undefined)
+  })
+
   it("a full outbox refuses what is reliable, and drops nothing", () => {
     const { hub, a, b } = pair({ maxOutboxEnvelopes: 2 })
     b.drop()
