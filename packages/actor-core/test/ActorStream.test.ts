@@ -499,13 +499,10 @@ describe.each(worlds)("an iteration of a stream, %s", (kind) => {
     Effect.gen(function* () {
       const { iterate } = yield* iterating()
       const got: Array<number> = []
-      yield* Effect.promise(async () => {
-        try {
-          for await (const n of iterate(-20)) got.push(n)
-        } catch (error) {
-          expect(error).toEqual(new OutOfTicks({ after: 20 }))
-        }
-      })
+      const reading = async (): Promise<void> => {
+        for await (const n of iterate(-20)) got.push(n)
+      }
+      yield* Effect.promise(() => expect(reading()).rejects.toEqual(new OutOfTicks({ after: 20 })))
       expect(got).toHaveLength(20)
     }),
   )

@@ -86,13 +86,9 @@ describe("an address", () => {
   })
 
   it("that is refused is shown, but not the whole of an endless one", () => {
-    expect(() => Address.parse("a".repeat(10_000))).toThrow(/longer than 256/)
-    try {
-      Address.parse("a".repeat(10_000))
-    } catch (error) {
-      expect(error).toBeInstanceOf(Address.InvalidAddress)
-      expect((error as Address.InvalidAddress).message.length).toBeLessThan(200)
-    }
+    const parse = (): unknown => Address.parse("a".repeat(10_000))
+    expect(parse).toThrow(Address.InvalidAddress)
+    expect(parse).toThrow(/^.{0,100}longer than 256.{0,80}$/)
   })
 
   it("is within another by whole segments only", () => {
