@@ -3,7 +3,7 @@
  * from the simulated platform; and, where wanted, a deliberate fault.
  */
 import { readFileSync } from "node:fs"
-import { join, relative, resolve } from "node:path"
+import { join, resolve } from "node:path"
 import { build, type Plugin } from "esbuild"
 
 const HERE = import.meta.dirname
@@ -75,5 +75,3 @@ export const bundle = async (outfile: string, change?: Change): Promise<void> =>
     sourcemap: "inline",
   })
 }
-
-export const nameOf = (path: string): string => relative(PACKAGES, path)

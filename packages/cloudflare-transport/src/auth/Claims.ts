@@ -6,9 +6,6 @@ import { Address, AddressPattern, Envelope } from "@signal-hub/actor-core"
 import { isReserved } from "../protocol/HubMessage.ts"
 import { TokenRefused } from "./TokenRefused.ts"
 
-/** Rights that nobody has unless a token says so. */
-export type Capability = "broadcast" | "list" | "metrics"
-
 /**
  * The payload of a token, as far as the hub reads it. All but `actorId` may be absent. What else it has
  * (`sub`, `iat`, …) is its issuer's.
