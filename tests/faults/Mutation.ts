@@ -1,6 +1,6 @@
-/** A deliberate fault: a change of our code that brings back a row of the fault list. */
+/** A deliberate fault: a change of our code that brings back a known one. */
 export interface Mutation {
-  /** The row of the fault list. */
+  /** Its number. */
   readonly fault: number
   /** What it is like with the mutation, in words. */
   readonly breaks: string
@@ -8,9 +8,9 @@ export interface Mutation {
   readonly file: string
   /** Texts that each stand in the file exactly once, and what takes their place. */
   readonly edits: ReadonlyArray<readonly [find: string, replace: string]>
-  /** The test file that must go red, below `packages`; the row's tests are named `fault NN: …`. */
+  /** The test file that must go red, below `packages`; tests of the fault are named `fault NN: …`. */
   readonly test: string
 }
 
-/** Whether a test of this name, with those of its groups, is about the row: by `fault NN`, `faults NN, MM`. */
+/** Whether a test of this name, with those of its groups, is about the fault: by `fault NN`, `faults NN, MM`. */
 export const namesFault = (fault: number): RegExp => new RegExp(`\\bfaults? (\\d+, )*${fault}\\b`)

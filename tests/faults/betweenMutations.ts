@@ -1,4 +1,4 @@
-/** The mutations of what leaves a gateway reliably, and comes to another. In the order of the rows. */
+/** The mutations of what leaves a gateway reliably, and comes to another. In the order of their numbers. */
 import type { Mutation } from "./Mutation.ts"
 
 const TRANSPORT = "cloudflare-transport"

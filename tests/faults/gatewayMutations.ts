@@ -1,4 +1,4 @@
-/** The mutations of the gateway topology, which its own tests must notice. In the order of the rows. */
+/** The mutations of the gateway topology, which its own tests must notice. In the order of their numbers. */
 import type { Mutation } from "./Mutation.ts"
 
 const TRANSPORT = "cloudflare-transport"

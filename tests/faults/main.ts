@@ -3,7 +3,7 @@
  * tests that are named after it. They must pass without the mutation and go red on it. Prints a line
  * a mutation; fails if any goes unnoticed.
  *
- * `npm run faults -- 8 9` runs these rows only.
+ * `npm run faults -- 8 9` runs these only, by their numbers.
  */
 import { spawn, type ChildProcess } from "node:child_process"
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
@@ -185,9 +185,9 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal
 
 const startedAt = Date.now()
 await Promise.all(Array.from({ length: LANES }, work))
-const rows = new Set(MUTATIONS.map(({ fault }) => fault)).size
+const faults = new Set(MUTATIONS.map(({ fault }) => fault)).size
 const seconds = Math.round((Date.now() - startedAt) / 1_000)
 console.log(
-  `\n${total - unnoticed} of ${total} mutations noticed${wanted.size === 0 ? `, of ${rows} rows` : ""}, in ${seconds} s`,
+  `\n${total - unnoticed} of ${total} mutations noticed${wanted.size === 0 ? `, of ${faults} faults` : ""}, in ${seconds} s`,
 )
 process.exitCode = unnoticed === 0 && total > 0 ? 0 : 1

@@ -1,6 +1,6 @@
 /**
- * The mutations that `npm run faults` tries, one or more for each row of the fault list that is done. In
- * the order of the rows.
+ * The mutations that `npm run faults` tries, one or more for each fault, in the order of their numbers. The
+ * tests that are about a fault have its number in their names.
  */
 import { AUTH_MUTATIONS } from "./authMutations.ts"
 import { CLIENT_MUTATIONS } from "./clientMutations.ts"

@@ -1,4 +1,4 @@
-/** The mutations of reliable sessions, at the server. In the order of the rows. */
+/** The mutations of reliable sessions, at the server. In the order of their numbers. */
 import type { Mutation } from "./Mutation.ts"
 
 const TRANSPORT = "cloudflare-transport"
