@@ -1,8 +1,8 @@
 /**
  * Checks what the documentation says against what is there: links and anchors resolve, scripts and tests exist,
  * programs compile against the built packages and print what the page says, example envelopes are envelopes,
- * the tables of the sizing model are what it reckons, and the lists of error codes, close codes and log events are complete. Prints each problem,
- * `file:line: what`, and exits 1.
+ * the tables of the sizing model are what it reckons, and the lists of error codes, close codes and log events
+ * are complete. Prints each problem, `file:line: what`, and exits 1.
  *
  * A block ```ts is a whole program. It may name itself in its first line, `// file: name.ts` or
  * `// name.ts`: blocks of one page can import one another by that name. It is run, unless it imports what is
@@ -252,7 +252,7 @@ const checkLists = async (pages: ReadonlyMap<string, Page>): Promise<void> => {
     await import("@signal-hub/cloudflare-transport/protocol")
   const source = join(root, "packages/cloudflare-transport/src")
   const events = new Set<string>()
-  for (const file of globSync("{auth,hub,worker,bridge,session}/**/*.ts", { cwd: source })) {
+  for (const file of globSync("{auth,hub,worker,bridge,session,gateway,durable}/**/*.ts", { cwd: source })) {
     const text = readFileSync(join(source, file), "utf8")
     const calls = /(?:\b(?:log|makeLog\([^)]*\))\(\s*"\w+",|\blogSession\()\s*"(\w+)"/g
     for (const [, event = ""] of text.matchAll(calls)) events.add(event)
