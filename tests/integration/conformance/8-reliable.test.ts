@@ -151,7 +151,12 @@ describe("sequence", () => {
       type: "hub:unknown_actor",
       seq: expect.any(Number),
     })
-    await receipt(ada.client, 2)
+    const expired = await ada.surely({ to: ada.client.identity, type: "x", ttl: 0 })
+    expect(await ada.client.answerTo(expired, "a tell without time")).toMatchObject({
+      payload: { code: "message_expired" },
+      seq: expect.any(Number),
+    })
+    await receipt(ada.client, 3)
   })
 
   test("an undecodable frame closes 4400 at once, as it may have held something", async () => {

@@ -173,6 +173,7 @@ const correlated = (
     return TAKEN
   }
   const open = hub.asks.get(to, askId)
+  if (open === undefined && isExpiredTell(envelope)) return tellSender(hub, envelope, now)
   if (open === undefined || !isElsewhere(open.targetSession)) return lost()
   const asker = from === HUB_ADDRESS ? undefined : hub.sessionOf(open.askerSession)
   // What a durable actor answers passes: it gives no more of a stream than was asked for.
@@ -182,6 +183,20 @@ const correlated = (
   if (admits === "full" && AnswerStream.isMoreToCome(envelope)) return full(to)
   neighbors.outbound.answered(open, envelope, now)
   return admits === "pause" ? PAUSE : TAKEN
+}
+
+/** Whether it says of something sent reliably that its time ran out while it waited for its reader. */
+const isExpiredTell = ({ from, payload, seq, type }: Envelope.Envelope): boolean =>
+  from === HUB_ADDRESS &&
+  type === "hub:error" &&
+  seq !== undefined &&
+  (payload as { readonly code?: unknown }).code === "message_expired"
+
+const tellSender = (hub: HubState, envelope: Envelope.Envelope, now: number): Outcome => {
+  const session = hub.resolve(envelope.to, now)
+  if (session === undefined) hub.deadLetter(envelope, "disconnected", now)
+  else hub.deliver(session, envelope, now)
+  return TAKEN
 }
 
 /** A slow reader elsewhere has caught up. */

@@ -9,12 +9,11 @@ import { failAsk } from "../hub/AskEnds.ts"
 import type { Ask } from "../hub/Asks.ts"
 import { isElsewhere } from "../hub/Elsewhere.ts"
 import { tellPause, tellResume } from "../hub/Backpressure.ts"
-import { likeThat, surely } from "../hub/Outboxes.ts"
+import { idAtSender, likeThat, surely } from "../hub/Outboxes.ts"
 import { unknownActor } from "../hub/Router.ts"
 import type { HubState } from "../hub/HubState.ts"
 import { errorEnvelope, hubEnvelope } from "../protocol/HubEnvelope.ts"
 import type { HubErrorCode } from "../protocol/HubError.ts"
-import { HUB_ADDRESS } from "../protocol/HubMessage.ts"
 import { messageId } from "../protocol/MessageId.ts"
 import { addressOf, type Session } from "../session/Session.ts"
 import type { NeighborsHost } from "./GatewayHost.ts"
@@ -390,10 +389,6 @@ const UNKNOWN: Outcome = { status: "refused", code: "unknown_actor", message: "t
 const EXPIRED: Outcome = { status: "refused", code: "message_expired", message: "its ttl ran out" }
 
 const isSending = (what: Delivery | Sending): what is Sending => "delivery" in what
-
-/** What the sender knows the envelope by: of one that the hub was asked to send, the request's id. */
-const idAtSender = ({ id, metadata: { originalMessageId, via } }: Envelope.Envelope): string =>
-  via === HUB_ADDRESS && typeof originalMessageId === "string" ? originalMessageId : id
 
 /** What a receiver may know of the claims. */
 const visible = (claims: Claims | null): Caller["claims"] =>

@@ -203,8 +203,11 @@ export class HubCore {
     }
     const from = state.enforceFrom(session, envelope.from, now)
     if (isExpired(envelope, receivedAt, now)) {
-      if (envelope.pattern === "tell") return state.deadLetter(envelope, "expired", now)
-      return state.refuse(session, from, "message_expired", "its ttl ran out", envelope, now)
+      const { correlationId, pattern, seq } = envelope
+      if (pattern === "tell") state.deadLetter(envelope, "expired", now)
+      if (pattern === "ask" || (seq !== undefined && correlationId === null))
+        state.refuse(session, from, "message_expired", "its ttl ran out", envelope, now)
+      return
     }
     if (envelope.type.startsWith("hub:")) {
       handleRequest({ hub: state, connection, session, from, envelope, now })

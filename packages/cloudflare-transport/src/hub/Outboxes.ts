@@ -6,6 +6,8 @@ import type { Envelope } from "@signal-hub/actor-core"
 import type { Connection } from "../session/Connection.ts"
 import { type Kept, Outbox, UNNUMBERED } from "../session/Outbox.ts"
 import type { Session } from "../session/Session.ts"
+import { errorEnvelope } from "../protocol/HubEnvelope.ts"
+import { HUB_ADDRESS } from "../protocol/HubMessage.ts"
 import { failAsk } from "./AskEnds.ts"
 import type { HubState } from "./HubState.ts"
 
@@ -18,6 +20,15 @@ export const surely = (envelope: Envelope.Envelope): Envelope.Envelope => ({ ...
 /** The envelope in the delivery class of the one that it is about. */
 export const likeThat = (envelope: Envelope.Envelope, about: About | null): Envelope.Envelope =>
   about?.seq === undefined ? envelope : surely(envelope)
+
+/** What its sender knows the envelope by: of one that the hub was asked to send, the request's id. */
+export const idAtSender = ({
+  id,
+  metadata: { originalMessageId, via },
+}: Pick<Envelope.Envelope, "id" | "metadata">): string =>
+  via === HUB_ADDRESS && typeof originalMessageId === "string" ? originalMessageId : id
+
+const EXPIRED = "its ttl ran out before it was delivered"
 
 export class Outboxes {
   readonly #hub: HubState
@@ -84,8 +95,21 @@ export class Outboxes {
   /** What waited for the client is too late. */
   #expired(envelope: Envelope.Envelope, now: number): void {
     const ask = envelope.pattern === "ask" ? this.#askOf(envelope) : undefined
-    if (ask === undefined) return this.#hub.deadLetter(envelope, "expired", now)
-    failAsk(this.#hub, ask, "message_expired", envelope.to, now, "its ttl ran out before it was delivered")
+    if (ask !== undefined) return failAsk(this.#hub, ask, "message_expired", envelope.to, now, EXPIRED)
+    this.#hub.deadLetter(envelope, "expired", now)
+    if (envelope.pattern === "tell" && envelope.correlationId === null) this.#tellExpired(envelope, now)
+  }
+
+  /** Tells whoever sent it, here or elsewhere. */
+  #tellExpired(envelope: Envelope.Envelope, now: number): void {
+    const hub = this.#hub
+    const { from } = envelope
+    if (from === "" || from === HUB_ADDRESS) return
+    const about = surely({ ...envelope, id: idAtSender(envelope) })
+    const sender = hub.resolve(from, now)
+    if (sender !== undefined) return hub.refuse(sender, from, "message_expired", EXPIRED, about, now)
+    const told = errorEnvelope(null, from, "message_expired", EXPIRED, now, about.id)
+    hub.beyond(from)?.send(surely(told), now)
   }
 
   #askOf({ from, id }: Envelope.Envelope) {

@@ -240,6 +240,17 @@ describe("what comes to a gateway reliably", () => {
     expect(rows(system, BOB, "outbox")).toBe(0)
   })
 
+  it("that expires while it waits for its reader is told of at its sender's gateway", () => {
+    const { system, ada, bob } = two()
+    bob.drop(true)
+    const told = ada.tell(BOB, "note", 1, 5_000)
+    ada.tell(BOB, "note", 2)
+    system.advance(10_000)
+    bob.connect()
+    expect(payloads(bob.of("note"))).toEqual([2])
+    expect(failures(ada.of("hub:error"))).toEqual([["message_expired", told]])
+  })
+
   it("for a session that is over is refused typed", () => {
     const { system, ada, bob } = two()
     bob.drop(true)

@@ -439,6 +439,24 @@ describe("grace", () => {
     expect(a.takeOf("answer")).toHaveLength(1)
   })
 
+  it("a tell that expires before it is transmitted is told of, by the id that its sender knows", () => {
+    const { hub, a, b } = pair()
+    b.drop()
+    const tell = a.surely({ to: B, type: "note", ttl: 1_000 })
+    const send = a.surely({ type: "hub:send", pattern: "ask", payload: { to: B, type: "note" }, ttl: 1_000 })
+    a.take()
+    hub.advance(1_500)
+    expect(takeSequenced(resume(hub, b))).toEqual([])
+    expect(a.takeOf("hub:error")).toMatchObject([
+      { correlationId: tell, seq: 1, payload: { code: "message_expired" } },
+      { correlationId: send, seq: 2, payload: { code: "message_expired" } },
+    ])
+    const late = a.surely({ to: B, type: "note", ttl: 0 })
+    expect(a.takeOf("hub:error")).toMatchObject([{ correlationId: late, seq: 3 }])
+    a.send({ to: B, type: "volatile", ttl: 0 })
+    expect(a.takeOf("hub:error")).toEqual([])
+  })
+
   it("an ask that expires before it is transmitted ends typed", () => {
     const { hub, a, b } = pair()
     b.drop()
