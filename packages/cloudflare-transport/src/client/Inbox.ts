@@ -74,16 +74,13 @@ export class Inbox {
       return true
     }
     for (const value of values) {
+      const seq = Envelope.seqOf(value)
+      if (seq !== undefined && seq > acks.through + 1) return false
+      if (seq !== undefined && seq <= acks.through) continue
       const envelope = Envelope.check(value)
-      if (envelope instanceof Envelope.Malformed) continue
-      const { seq } = envelope
-      if (seq === undefined) this.#dispatch(envelope)
-      else if (seq > acks.through + 1) return false
-      else if (seq > acks.through) {
-        this.#dispatch(envelope)
-        // Not before: what is acknowledged is done.
-        acks.through = seq
-      }
+      if (!(envelope instanceof Envelope.Malformed)) this.#dispatch(envelope)
+      // Not before: what is acknowledged is done. What is no envelope uses its number up: it would come for ever.
+      if (seq !== undefined) acks.through = seq
     }
     return true
   }

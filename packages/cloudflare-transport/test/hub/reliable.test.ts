@@ -81,6 +81,40 @@ describe("numbers", () => {
   })
 })
 
+describe("what can't be delivered", () => {
+  it("is refused where no receiver would take it: a copy has room for what the hub adds", () => {
+    const { hub, a, b } = pair()
+    const metadata = { note: "x".repeat(4_070) }
+    const sends = ["hub:send", "hub:publish", "hub:broadcast"].map((type) =>
+      a.surely({ type, payload: { to: B, topic: "news", type: "note", data: 1 }, metadata }),
+    )
+    expect(takeSequenced(a).map(({ payload, correlationId }) => [payload.code, correlationId])).toEqual(
+      sends.map((id) => ["invalid_message", id]),
+    )
+    a.surely({ to: B, type: "as it is", metadata })
+    expect(numbers(takeSequenced(b))).toEqual([["as it is", 1]])
+    expect(numbers(takeSequenced(resume(hub, b)))).toEqual([["as it is", 1]])
+  })
+
+  it("its sender is told of, be it sent by hub:send", () => {
+    const { a } = pair()
+    const id = a.surely({ type: "hub:send", payload: { to: "@(nobody/x)", type: "note", data: 1 } })
+    expect(takeSequenced(a)).toMatchObject([{ type: "hub:unknown_actor", correlationId: id, seq: 1 }])
+  })
+
+  it("its sender is told of where the receiver is found to be gone", () => {
+    const hub = new TestHub()
+    const a = hub.connect(A, V1)
+    const b = hub.connect(B, { ...V1, sessionExpirySeconds: 0 })
+    b.socket.isOpen = false
+    expect(hub.evict()).toBe(true)
+    const id = a.surely({ to: B, type: "note" })
+    expect(takeSequenced(a)).toMatchObject([
+      { type: "hub:error", payload: { code: "actor_terminated" }, correlationId: id, seq: 1 },
+    ])
+  })
+})
+
 describe("receipts", () => {
   it("leave at once where the last is long ago, else once an interval, or for so many envelopes", () => {
     const { hub, a, b } = pair()
@@ -535,6 +569,33 @@ describe("takeover by another process", () => {
     expect(numbers(takeSequenced(winner))).toEqual([
       ["1", 1],
       ["2", 2],
+    ])
+  })
+
+  it("brings an ask, and with it that it was given up", () => {
+    const { hub, a, b } = pair()
+    const old = a.surely({ to: B, type: "old question", pattern: "ask" })
+    acknowledge(b, 1)
+    a.surely({ to: B, type: "actor:cancel", correlationId: old })
+    const id = a.surely({ to: B, type: "question", pattern: "ask" })
+    a.surely({ to: B, type: "actor:cancel", correlationId: id })
+    const winner = hub.connect(B, V1)
+    expect(takeSequenced(winner).map(({ type, correlationId }) => [type, correlationId])).toEqual([
+      ["question", null],
+      ["actor:cancel", id],
+    ])
+  })
+
+  it("is answered before the winner hears what it led to", () => {
+    const hub = new TestHub()
+    const loser = hub.connect(A, { ...V1, sessionExpirySeconds: 0 })
+    loser.register("@(node/other)")
+    loser.watch("@(node/other)")
+    const winner = hub.open()
+    winner.send({ type: "hub:connect", pattern: "ask", metadata: { ...V1, actorIdentity: A } })
+    expect(winner.take()).toMatchObject([
+      { type: "hub:connected", payload: { session: { outNext: 1 } } },
+      { type: "hub:terminated", payload: { actorAddress: "@(node/other)" }, seq: 1 },
     ])
   })
 
