@@ -80,7 +80,7 @@ export class HubCore {
   /** Tells the client, surely, that its reliable envelope was refused. */
   refuse(connection: Connection, refusal: Envelope.Envelope): void {
     const session = this.state.sessions.of(connection)
-    if (session !== undefined) this.state.deliver(session, surely(refusal), this.#host.now())
+    if (session !== undefined) this.#intake.refuse(connection, session, surely(refusal))
   }
 
   /** An event is over: what is to be stored before anything of it leaves, is stored now. */

@@ -300,6 +300,29 @@ describe("resume", () => {
     expect(numbers(takeSequenced(b))).toEqual([["again", 1]])
   })
 
+  it("fault 42: what is refused behind something slow is told with that, or comes again and is judged anew", () => {
+    const hub = new TestHub({ maxParked: 1 }).requireTokens()
+    const [a, b] = [hub.enter({ actorId: A }, V1), hub.enter({ actorId: B }, V1)]
+    const slowly = (client: TestClient, ...types: ReadonlyArray<string>) => {
+      hub.holdsTokens = true
+      client.send({ type: "hub:refresh_token", payload: { token: JSON.stringify({ actorId: A }) } })
+      for (const type of types) client.surely({ to: B, type })
+      hub.holdsTokens = false
+    }
+    slowly(a, "1", "2")
+    expect(takeSequenced(a)).toEqual([])
+    const again = hub.enter({ actorId: A }, { ...V1, resume: a.resume(0) })
+    expect(again.session.inSeq).toBe(0)
+    slowly(again, "1", "2")
+    hub.verify()
+    expect(takeSequenced(again)).toMatchObject([
+      { type: "hub:token_refreshed" },
+      { type: "hub:error", payload: { code: "queue_full" }, seq: 1 },
+    ])
+    again.surely({ to: B, type: "3" })
+    expect(takeSequenced(b).map(({ type }) => type)).toEqual(["1", "3"])
+  })
+
   it("fault 42: what waited behind something slow is taken in the turn of its effects, and not again", () => {
     const hub = new TestHub().requireTokens()
     const [a, b] = [hub.enter({ actorId: A }, V1), hub.enter({ actorId: B }, V1)]
