@@ -24,6 +24,8 @@ export interface InboxPort {
   readonly resumed: () => void
   /** The hub has all reliable messages through this number. */
   readonly acknowledged: (through: number) => void
+  /** All through this number was taken. Told at once: what the next one leads to may take the receipt along. */
+  readonly taken: (seq: number) => void
 }
 
 export class Inbox {
@@ -79,8 +81,10 @@ export class Inbox {
       if (seq !== undefined && seq <= acks.through) continue
       const envelope = Envelope.check(value)
       if (!(envelope instanceof Envelope.Malformed)) this.#dispatch(envelope)
+      if (seq === undefined) continue
       // Not before: what is acknowledged is done. What is no envelope uses its number up: it would come for ever.
-      if (seq !== undefined) acks.through = seq
+      acks.through = seq
+      this.#port.taken(seq)
     }
     return true
   }
