@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest"
+import { HUB_ADDRESS } from "../../src/protocol/HubMessage.ts"
 import { DEFAULT_LIMITS } from "../../src/protocol/Limits.ts"
 import type { Received, TestClient } from "../support/TestClient.ts"
 import { TestHub } from "../support/TestHub.ts"
@@ -298,6 +299,27 @@ describe("resume", () => {
     expect(again.take()[0]).toMatchObject({ payload: { session: { resumed: true, inSeq: 0 } } })
     again.surely({ to: B, type: "again" })
     expect(numbers(takeSequenced(b))).toEqual([["again", 1]])
+  })
+
+  it("fault 42: what comes along with hub:connect is judged by its number too", () => {
+    const { hub, a, b } = pair()
+    a.surely({ to: B, type: "1" })
+    const along = (resume: object | undefined, ...numbers: ReadonlyArray<number>) => {
+      const client = hub.open()
+      const hello = { type: "hub:connect", pattern: "ask", metadata: { ...V1, actorIdentity: A, resume } }
+      const plain = { to: HUB_ADDRESS, pattern: "tell", timestamp: 0 }
+      const rest = numbers.map((seq) =>
+        Object.assign({ id: `${seq}`, type: `${seq}`, seq }, plain, { to: B }),
+      )
+      hub.receive(client.socket, { id: "hello", ...plain, ...hello }, ...rest)
+      return client
+    }
+    const again = along(a.resume(0), 1, 2)
+    expect(again.takeOf("hub:ack").at(-1)).toMatchObject({ payload: { through: 2 } })
+    again.send({ to: B, type: "3", seq: 3 })
+    expect(takeSequenced(b).map(({ type }) => type)).toEqual(["1", "2", "3"])
+    expect(along(undefined, 2).socket.close?.code).toBe(4412)
+    expect(takeSequenced(b)).toEqual([])
   })
 
   it("fault 42: what is refused behind something slow is told with that, or comes again and is judged anew", () => {
