@@ -14,7 +14,9 @@ export default defineConfig({
           name: "node",
           // Properties take their time on a busy machine.
           testTimeout: 60_000,
-          include: ["test/{auth,client,protocol,session,hub,gateway,bridge,storage,worker}/**/*.test.ts"],
+          include: [
+            "test/{auth,client,durable,protocol,session,hub,gateway,bridge,storage,worker}/**/*.test.ts",
+          ],
         },
       },
       {

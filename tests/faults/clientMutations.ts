@@ -93,14 +93,14 @@ export const CLIENT_MUTATIONS: ReadonlyArray<Mutation> = [
     fault: 42,
     breaks: "what the hub says again is taken again",
     file: client("Inbox"),
-    edits: [["else if (seq > acks.through) {", "else {"]],
+    edits: [["if (seq !== undefined && seq <= acks.through) continue", ""]],
     test: RELIABLE,
   },
   {
     fault: 42,
     breaks: "a gap is passed over",
     file: client("Inbox"),
-    edits: [["else if (seq > acks.through + 1) return false", ""]],
+    edits: [["if (seq !== undefined && seq > acks.through + 1) return false", ""]],
     test: RELIABLE,
   },
   {

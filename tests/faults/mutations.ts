@@ -608,7 +608,7 @@ const ROWS: ReadonlyArray<Mutation> = [
     fault: 35,
     breaks: "a copy of a broadcast drops the sender's metadata",
     file: hub("DeliveryRequests"),
-    edits: [["...unmarked(envelope.metadata), broadcast: true", "broadcast: true"]],
+    edits: [["marked(envelope.metadata, { broadcast", "marked({}, { broadcast"]],
     test: DELIVERY,
   },
   {
@@ -622,7 +622,7 @@ const ROWS: ReadonlyArray<Mutation> = [
     fault: 35,
     breaks: "a copy of a publication drops the sender's metadata",
     file: hub("TopicRequests"),
-    edits: [["...unmarked(envelope.metadata), topic", "topic"]],
+    edits: [["marked(envelope.metadata, { topic", "marked({}, { topic"]],
     test: TOPICS,
   },
   {

@@ -82,6 +82,7 @@ export class Channel {
     this.inbox = new Inbox(frames.codec, this.pending, this.wanted, this.acks, {
       resumed: () => this.sender.drain(),
       acknowledged: (through) => this.sender.unacknowledged.acknowledge(through),
+      taken: (seq) => journal?.taken(seq),
     })
     this.sender = new Sender(options, this.pending, this.inbox.paused, () => this.#rider())
     this.session = new Resume(this.sender.unacknowledged, this.acks, this.pending, journal)
@@ -95,9 +96,7 @@ export class Channel {
 
   /** Takes a data frame, and acknowledges it where it is due: after what it led to was sent. */
   receive(data: unknown): boolean {
-    const { through } = this.acks
     const whole = this.inbox.receive(data)
-    if (this.acks.through > through) this.journal?.taken(this.acks.through)
     this.acks.received()
     return whole
   }

@@ -24,6 +24,8 @@ export interface InboxPort {
   readonly resumed: () => void
   /** The hub has all reliable messages through this number. */
   readonly acknowledged: (through: number) => void
+  /** All through this number was taken. Told at once: what the next one leads to may take the receipt along. */
+  readonly taken: (seq: number) => void
 }
 
 export class Inbox {
@@ -74,16 +76,15 @@ export class Inbox {
       return true
     }
     for (const value of values) {
+      const seq = Envelope.seqOf(value)
+      if (seq !== undefined && seq > acks.through + 1) return false
+      if (seq !== undefined && seq <= acks.through) continue
       const envelope = Envelope.check(value)
-      if (envelope instanceof Envelope.Malformed) continue
-      const { seq } = envelope
-      if (seq === undefined) this.#dispatch(envelope)
-      else if (seq > acks.through + 1) return false
-      else if (seq > acks.through) {
-        this.#dispatch(envelope)
-        // Not before: what is acknowledged is done.
-        acks.through = seq
-      }
+      if (!(envelope instanceof Envelope.Malformed)) this.#dispatch(envelope)
+      if (seq === undefined) continue
+      // Not before: what is acknowledged is done. What is no envelope uses its number up: it would come for ever.
+      acks.through = seq
+      this.#port.taken(seq)
     }
     return true
   }

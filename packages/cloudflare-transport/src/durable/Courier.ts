@@ -25,6 +25,12 @@ interface Row {
   readonly due_at: number
 }
 
+/** What the row holds: its time runs by this clock, as that of who made the envelope may be another. */
+interface Stored extends Delivery {
+  /** When it was put there, epoch milliseconds. */
+  readonly at: number
+}
+
 export interface CourierOptions {
   readonly sql: Sql
   readonly alarm: DurableAlarm
@@ -49,11 +55,12 @@ export class Courier {
   /** Stores what is to be sent. Part of a step; `kick` sends it. */
   put(target: Address.Address, delivery: Delivery): void {
     const { alarm, now, sql } = this.#options
-    const dueAt = now() + FIRST_RETRY
+    const stored: Stored = { ...delivery, at: now() }
+    const dueAt = stored.at + FIRST_RETRY
     sql.run(
       "INSERT INTO outbox (target, delivery, due_at) VALUES (?, ?, ?)",
       target,
-      JSON.stringify(delivery),
+      JSON.stringify(stored),
       dueAt,
     )
     alarm.atLatest(dueAt)
@@ -95,7 +102,7 @@ export class Courier {
     const { now } = this.#options
     const rows = this.#waiting(target)
     if (rows.length === 0) return false
-    const deliveries = rows.map(({ delivery, n }) => aged(JSON.parse(delivery) as Delivery, n, now()))
+    const deliveries = rows.map(({ delivery, n }) => aged(JSON.parse(delivery) as Stored, n, now()))
     let outcomes: ReadonlyArray<Outcome>
     try {
       outcomes = await this.carry(target, deliveries, `${this.#lineId()} ${target}`)
@@ -205,8 +212,8 @@ const nobody = (address: Address.Address): Outcome => ({
 })
 
 /** With what is left of its time; what is reliable, under the number of its row. */
-const aged = ({ ask, envelope }: Delivery, n: number, now: number): Delivery => {
-  const age = Math.max(0, now - envelope.timestamp)
+const aged = ({ ask, at, envelope }: Stored, n: number, now: number): Delivery => {
+  const age = Math.max(0, now - at)
   const left = envelope.ttl === null ? null : Math.max(0, envelope.ttl - age)
   return {
     envelope: { ...envelope, ttl: left, ...(envelope.seq !== undefined && { seq: n }) },

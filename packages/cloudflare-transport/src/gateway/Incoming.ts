@@ -4,6 +4,7 @@
  */
 import { type Address, AnswerStream, type Envelope } from "@signal-hub/actor-core/vocabulary"
 import { type Admission, admission, deliverCopy, readsSlower } from "../hub/Backpressure.ts"
+import { isAboutAsk } from "../hub/Asks.ts"
 import { isElsewhere } from "../hub/Elsewhere.ts"
 import type { HubState } from "../hub/HubState.ts"
 import { senderElsewhere } from "../hub/Pauses.ts"
@@ -59,8 +60,6 @@ const LATE: Outcome = { status: "refused", code: "message_expired", message: "it
 /** Whether it is the last that comes to who asked. */
 const isEnd = (envelope: Envelope.Envelope): boolean =>
   envelope.correlationId !== null && !isAboutAsk(envelope.type) && !AnswerStream.isMoreToCome(envelope)
-
-const isAboutAsk = (type: string): boolean => type === "actor:cancel" || type === "actor:demand"
 
 const takeOne = (
   hub: HubState,

@@ -55,6 +55,8 @@ export class Watermarks {
   note(line: string, seq: number, outcome: Outcome): void {
     let mark = this.#get(line)
     if (mark === undefined) this.#known.set(line, (mark = { last: 0, refused: [] }))
+    // Judged anew, it is what it is now.
+    if (mark.refused.length > 0) mark.refused = mark.refused.filter(([refused]) => refused !== seq)
     if (outcome.status !== "taken" && outcome.status !== "answered") mark.refused.push([seq, outcome])
     if (isOnward(outcome)) return
     mark.last = seq

@@ -185,9 +185,10 @@ const accept = (
     watches: 0,
   }
   hub.atomically(() => {
+    // First, as what the claim leads to may be told to the session too.
+    hub.announce(() => greet(hub, connection, session, envelope.id, false, reason, now))
     if (claim.identity === undefined) hub.sessions.save(session)
     else claimIdentity(hub, session, claim.identity, now, claim.cleanStart)
-    hub.announce(() => greet(hub, connection, session, envelope.id, false, reason, now))
     // Of an identity that was claimed before, some things may have passed to the session.
     if (session.epoch > 1) endWhatIsForbidden(hub, session, now)
   })

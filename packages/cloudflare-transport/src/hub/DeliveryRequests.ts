@@ -4,7 +4,7 @@ import { mayBroadcast, maySend } from "../auth/Authorization.ts"
 import { messageId } from "../protocol/MessageId.ts"
 import { type BroadcastAck, type DeliveryAck, HUB_ADDRESS } from "../protocol/HubMessage.ts"
 import { admits, deliverCopy } from "./Backpressure.ts"
-import { unmarked } from "./Marks.ts"
+import { marked } from "./Marks.ts"
 import * as Fields from "./Fields.ts"
 import { likeThat } from "./Outboxes.ts"
 import { literalPrefix, type Registration } from "./Registry.ts"
@@ -40,17 +40,20 @@ export const send = (request: Request): Answer | undefined => {
   const { to } = copy
   const target = hub.resolve(to, now)
   if (target === undefined) {
-    if (envelope.pattern === "ask") unknownActor(hub, session, from, envelope, now, to)
-    else hub.deadLetter(copy, "unknown_actor", now)
+    if (isSilent(envelope)) hub.deadLetter(copy, "unknown_actor", now)
+    else unknownActor(hub, session, from, envelope, now, to)
     return undefined
   }
   if (!admits(hub, target, to, session, from, envelope, now)) return undefined
   if (!hub.deliver(target, likeThat(copy, envelope), now)) {
-    if (envelope.pattern === "tell") return undefined
+    if (isSilent(envelope)) return undefined
     throw new Refusal("actor_terminated", `${to} has lost its connection`)
   }
   return sent(request, now, target.connectionId === null ? "queued" : "delivered")
 }
+
+/** Whether its sender does not hear that it was not delivered. */
+const isSilent = ({ pattern, seq }: Envelope.Envelope): boolean => pattern === "tell" && seq === undefined
 
 export const sent = (
   { envelope }: Request,
@@ -70,12 +73,8 @@ export const readSend = (request: Request): Envelope.Envelope => {
   if (to === HUB_ADDRESS) throw malformed('"to" must be the address of an actor, not of the hub')
   if (!maySend(session.claims, to))
     throw new Refusal("forbidden", `the token does not allow to send to ${to}`)
-  const metadata = {
-    ...unmarked(envelope.metadata),
-    forwarded: true,
-    via: HUB_ADDRESS,
-    originalMessageId: envelope.id,
-  }
+  const marks = { forwarded: true, via: HUB_ADDRESS, originalMessageId: envelope.id }
+  const metadata = marked(envelope.metadata, marks)
   return copyFor(to, request, type, fields.data ?? null, metadata)
 }
 
@@ -135,7 +134,7 @@ export const readBroadcast = ({ session, envelope }: Request): Broadcast => {
     targetPattern === undefined || targetPattern === null
       ? undefined
       : Fields.pattern(targetPattern, "metadata.targetPattern")
-  const metadata = { ...unmarked(envelope.metadata), broadcast: true, via: HUB_ADDRESS }
+  const metadata = marked(envelope.metadata, { broadcast: true, via: HUB_ADDRESS })
   const payload = fields.data ?? null
   return { type, payload, metadata, excludeSelf, capability, pattern }
 }

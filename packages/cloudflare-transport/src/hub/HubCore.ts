@@ -80,7 +80,7 @@ export class HubCore {
   /** Tells the client, surely, that its reliable envelope was refused. */
   refuse(connection: Connection, refusal: Envelope.Envelope): void {
     const session = this.state.sessions.of(connection)
-    if (session !== undefined) this.state.deliver(session, surely(refusal), this.#host.now())
+    if (session !== undefined) this.#intake.refuse(connection, session, surely(refusal))
   }
 
   /** An event is over: what is to be stored before anything of it leaves, is stored now. */
@@ -196,6 +196,13 @@ export class HubCore {
     if (envelope.seq !== undefined) {
       if (session.major === 0) envelope = unnumbered(envelope)
       else {
+        const { arrived, done } = session.incoming
+        // It came along with `hub:connect`, and waited for that: now there is somebody to judge its number.
+        if (envelope.seq > arrived || envelope.seq <= done) {
+          const order = state.sequences.order(session, envelope.seq)
+          if (order === "gap") return this.violated(connection, CloseCode.SequenceGap, "sequence_gap")
+          if (order === "repeat") return
+        }
         session.incoming.done = envelope.seq
         // In this turn, with what it leads to: it may have come in an earlier one, and waited.
         state.sequences.moved(session)

@@ -171,6 +171,8 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
     try {
       task()
     } catch (error) {
+      // What others had of it before is stored by the core that gave it, or would leave without that.
+      this.bridge.flush()
       this.failed(error, null)
     }
     this.bridge.flush()

@@ -6,7 +6,9 @@ import type { Envelope } from "@signal-hub/actor-core"
 import { errorEnvelope } from "../protocol/HubEnvelope.ts"
 import { provisionalAddress } from "../protocol/HubMessage.ts"
 import type { Connection } from "../session/Connection.ts"
+import type { Session } from "../session/Session.ts"
 import type { HubState } from "./HubState.ts"
+import { surely } from "./Outboxes.ts"
 
 /** Who has less than this part of its burst left writes rows together with others. */
 const BUSY = 0.9
@@ -68,14 +70,33 @@ export class Intake {
     connection.parked = null
     const now = this.#hub.host.now()
     for (let i = 0; i < parked.length; i++) {
-      const { envelope, receivedAt } = parked[i]!
-      this.#handle(connection, envelope, receivedAt, now)
+      const next = parked[i]!
+      if ("refusal" in next) this.#refuseNow(connection, next.refusal, next.seq, now)
+      else this.#handle(connection, next.envelope, next.receivedAt, now)
       // Parked anew by what was just handled: the rest goes on waiting, before what comes later.
       if (isParked(connection)) {
         connection.parked!.push(...parked.slice(i + 1))
         return
       }
     }
+  }
+
+  /**
+   * The reliable envelope that came last is refused. Behind others it is told with them: should they be lost
+   * with the connection, all of it comes again, and its sender must not have heard of it.
+   */
+  refuse(connection: Connection, session: Session, refusal: Envelope.Envelope): void {
+    const { arrived, done } = session.incoming
+    if (connection.parked !== null && arrived > done) connection.parked.push({ refusal, seq: arrived })
+    else this.#hub.deliver(session, refusal, this.#hub.host.now())
+  }
+
+  #refuseNow(connection: Connection, refusal: Envelope.Envelope, seq: number, now: number): void {
+    const session = this.#hub.sessions.of(connection)
+    if (session === undefined) return
+    session.incoming.done = seq
+    this.#hub.sequences.moved(session)
+    this.#hub.deliver(session, refusal, now)
   }
 
   /** What came in together is written together: a commit costs more than all else that a request does. */
@@ -120,7 +141,13 @@ export class Intake {
       const to = provisionalAddress(connection.id)
       return connection.send(errorEnvelope(null, to, "queue_full", message, now, envelope.id))
     }
-    hub.refuse(session, hub.enforceFrom(session, envelope.from, now), "queue_full", message, envelope, now)
+    const to = hub.enforceFrom(session, envelope.from, now)
+    if (envelope.seq === undefined || session.major === 0) {
+      return hub.refuse(session, to, "queue_full", message, envelope, now)
+    }
+    hub.metrics.errors++
+    const refusal = errorEnvelope(session.major, to, "queue_full", message, now, envelope.id)
+    this.refuse(connection, session, surely(refusal))
   }
 }
 

@@ -9,6 +9,7 @@ import type { Session } from "../session/Session.ts"
 import { errorEnvelope } from "../protocol/HubEnvelope.ts"
 import { HUB_ADDRESS } from "../protocol/HubMessage.ts"
 import { failAsk } from "./AskEnds.ts"
+import { isAboutAsk } from "./Asks.ts"
 import type { HubState } from "./HubState.ts"
 
 /** The envelope that something is about. */
@@ -77,12 +78,16 @@ export class Outboxes {
 
   /**
    * Another process speaks for the identity now: it gets what the loser's does not have, but for answers,
-   * which are for who asked. Asks among them are its own to answer. Part of a step.
+   * which are for who asked. Asks among them are its own to answer, and what is about them goes along. Part of
+   * a step.
    */
   pass(loser: Session, winner: Session, isHeld: (envelope: Envelope.Envelope) => boolean, now: number): void {
     const kept = loser.major === 0 ? [] : this.of(loser).drain()
+    const ids = new Set(kept.map(({ envelope: { from, id } }) => `${from} ${id}`))
+    const isAskedFor = ({ correlationId, from, type }: Envelope.Envelope): boolean =>
+      isAboutAsk(type) && ids.has(`${from} ${correlationId}`)
     const isForWinner = ({ envelope }: Kept): boolean =>
-      winner.major !== 0 && envelope.correlationId === null && isHeld(envelope)
+      winner.major !== 0 && isHeld(envelope) && (envelope.correlationId === null || isAskedFor(envelope))
     const passing = kept.filter(isForWinner)
     if (passing.length > 0) this.of(winner).adopt(passing)
     for (const one of kept) if (!isForWinner(one)) this.#hub.deadLetter(one.envelope, "disconnected", now)

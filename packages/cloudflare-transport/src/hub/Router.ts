@@ -9,7 +9,7 @@ import { HUB_ADDRESS } from "../protocol/HubMessage.ts"
 import { type Elsewhere, isElsewhere, notFound } from "./Elsewhere.ts"
 import type { Session } from "../session/Session.ts"
 import { failAsk } from "./AskEnds.ts"
-import type { Ask } from "./Asks.ts"
+import { type Ask, isAboutAsk } from "./Asks.ts"
 import { admits } from "./Backpressure.ts"
 import { unmarked } from "./Marks.ts"
 import type { HubState } from "./HubState.ts"
@@ -47,7 +47,9 @@ export const route = (
       // Who sends reliably hears what becomes of it.
       else unknownActor(hub, sender, from, envelope, now)
     } else if (admits(hub, target, envelope.to, sender, from, envelope, now)) {
-      hub.deliver(target, withFrom(envelope, from), now)
+      const isOnItsWay = hub.deliver(target, withFrom(envelope, from), now)
+      // Its session turned out to be over, or knows no numbers.
+      if (!isOnItsWay && envelope.seq !== undefined) gone(hub, sender, from, envelope, now)
     }
   }
 }
@@ -109,11 +111,23 @@ const ask = (
   } else if (!admits(hub, target, to, sender, from, envelope, now)) {
     return
   } else if (!hub.deliver(target, withFrom(envelope, from), now)) {
-    return hub.refuse(sender, from, "actor_terminated", `${to} has lost its connection`, envelope, now)
+    return gone(hub, sender, from, envelope, now)
   }
   const reliable = envelope.seq !== undefined
   const opened = hub.asks.open(sender.id, from, id, to, target?.id ?? to, timeout, reliable, now)
   hub.askTimer.watch(opened)
+}
+
+/** Who it was for is found to have lost its connection. */
+const gone = (
+  hub: HubState,
+  sender: Session,
+  from: Address.Address,
+  envelope: Envelope.Envelope,
+  now: number,
+): void => {
+  const message = `${envelope.to} has lost its connection`
+  hub.refuse(sender, from, "actor_terminated", message, envelope, now)
 }
 
 /** Whether what the session sends may leave: where nobody finds back to it, it is refused. */
@@ -191,7 +205,7 @@ const correlated = (
   askId: string,
   now: number,
 ): void => {
-  if (envelope.type === "actor:cancel" || envelope.type === "actor:demand") {
+  if (isAboutAsk(envelope.type)) {
     const open = hub.asks.get(from, askId)
     if (open === undefined) return hub.deadLetter(envelope, "no_such_ask", now)
     const target = hub.sessionOf(open.targetSession)

@@ -6,7 +6,7 @@ import { HUB_ADDRESS, type PresenceMember, type PresenceState } from "../protoco
 import { Multicast } from "../session/Multicast.ts"
 import { addressOf, type Session } from "../session/Session.ts"
 import { deliverCopy } from "./Backpressure.ts"
-import { unmarked } from "./Marks.ts"
+import { marked } from "./Marks.ts"
 import * as Fields from "./Fields.ts"
 import type { HubState } from "./HubState.ts"
 import { malformed, Refusal } from "./Refusal.ts"
@@ -70,7 +70,7 @@ export const readPublication = ({ session: publisher, from, envelope }: Request)
   const topic = Fields.topic(fields.topic)
   const type = Fields.innerType(fields.type)
   if (!mayPublish(publisher.claims, topic)) throw forbidden(`publish on "${topic}"`)
-  const metadata = { ...unmarked(envelope.metadata), topic, publication: true, via: HUB_ADDRESS }
+  const metadata = marked(envelope.metadata, { topic, publication: true, via: HUB_ADDRESS })
   const publication: Envelope.Envelope = {
     id: messageId(),
     from,

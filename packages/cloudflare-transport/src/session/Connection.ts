@@ -10,6 +10,11 @@ import type { Multicast } from "./Multicast.ts"
 import type { RateBucket } from "./RateBucket.ts"
 import type { Session } from "./Session.ts"
 
+/** What waits for an earlier envelope: an envelope, or that the one of this number is refused. */
+export type Parked =
+  | { readonly envelope: Envelope.Envelope; readonly receivedAt: number }
+  | { readonly refusal: Envelope.Envelope; readonly seq: number }
+
 export interface Connection {
   readonly id: string
   readonly codec: Codec
@@ -41,7 +46,7 @@ export interface Connection {
   /** Bytes of the data frames that came on it, as far as they were counted. */
   received: number
   /** What came in while an earlier envelope of this connection is still worked on; `null`: nothing is. */
-  parked: Array<{ readonly envelope: Envelope.Envelope; readonly receivedAt: number }> | null
+  parked: Array<Parked> | null
   /** When the runtime last answered a ping for it, epoch milliseconds; 0 where never. */
   readonly pingedAt: () => number
   /** Puts an envelope in line for the next flush. It may be one of many copies. */

@@ -6,7 +6,14 @@ import * as Exit from "effect/Exit"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { Channel } from "../../src/client/Channel.ts"
+import { loadFrameCodec } from "../../src/client/FrameCodec.ts"
 import { HubClient, type SessionEvent } from "../../src/client/index.ts"
+import { Journal } from "../../src/client/Journal.ts"
+import { message } from "../../src/client/Message.ts"
+import type { SocketLike } from "../../src/client/Socket.ts"
+import { makeTimers } from "../../src/client/Timers.ts"
+import type { Connected } from "../../src/protocol/HubMessage.ts"
 import { FakeNetwork } from "./support/FakeNetwork.ts"
 import { MemoryStore } from "./support/MemoryStore.ts"
 import { ReliableHub } from "./support/ReliableHub.ts"
@@ -93,6 +100,36 @@ describe("a stored session", () => {
       yield* second.client.tell(ADA, "n", 4, RELIABLE)
       yield* settle
       expect(hub.taken.map(({ payload, seq }) => [payload, seq])).toEqual([1, 2, 3, 4].map((n) => [n, n]))
+    }),
+  )
+
+  it.effect("fault 42: nor by what is sent at once on hearing of it", () =>
+    Effect.gen(function* () {
+      const frames = yield* loadFrameCodec("json")
+      const timers = yield* makeTimers
+      const store = new MemoryStore()
+      const journal = new Journal(store, frames)
+      const channel = new Channel({ timers, frames, queueLimit: 100, requestTimeout: 1_000, journal })
+      yield* Effect.promise(() => journal.open(channel))
+      /** What was acknowledged, and what was stored as taken by then. */
+      const acks: Array<readonly [through: number, taken: unknown]> = []
+      const send = (frame: string) => {
+        for (const { type, payload } of [JSON.parse(frame)].flat())
+          if (type === "hub:ack") acks.push([payload.through, store.entries.get("taken")])
+      }
+      channel.attach({ readyState: 1, bufferedAmount: 0, send } as unknown as SocketLike)
+      const session = { epoch: 1, resumeToken: "t", resumed: false, inSeq: 0 }
+      channel.establish({ sessionId: "s", maxMessageSize: 2_000, session } as unknown as Connected)
+      yield* settle
+      // More than a frame holds: some of it leaves before the rest is heard.
+      channel.inbox.messages.on(() => {
+        for (let i = 0; i < 3; i++) channel.send(message("tell", ADA, "n", "x".repeat(1_000), 0))
+      })
+      const heard = message("tell", ADA, "n", 1, 0)
+      channel.receive(JSON.stringify([1, 2].map((seq) => Object.assign({}, heard, { seq }))))
+      yield* settle
+      expect(acks.map(([through]) => through)).toEqual([1, 2])
+      for (const [through, taken] of acks) expect(taken).toBeGreaterThanOrEqual(through)
     }),
   )
 

@@ -276,6 +276,23 @@ describe("receiving", () => {
     }),
   )
 
+  it.effect("what is no envelope uses its number up: nothing after it is a gap", () =>
+    Effect.gen(function* () {
+      const { client, hub, network } = yield* startReliable()
+      const heard = yield* listen(client)
+      const socket = network.last
+      // This one comes as what no client takes.
+      socket.readyState = 0
+      const first = hub.deliver("n", 1)
+      socket.readyState = 1
+      socket.emit("message", { data: JSON.stringify({ ...first, to: "nobody" }) })
+      hub.deliver("n", 2)
+      yield* settle
+      expect(socket.closeCode).toBeUndefined()
+      expect(payloads(heard)).toEqual([2])
+    }),
+  )
+
   it.effect("fault 42: a gap closes 4412, and what was missing comes with the resume", () =>
     Effect.gen(function* () {
       const { client, hub, network } = yield* startReliable()

@@ -1,9 +1,11 @@
 import type { Envelope } from "@signal-hub/actor-core"
 import { describe, expect, it } from "vitest"
 import { CallFailed, type Outcome, TAKEN } from "../../src/gateway/Rpc.ts"
+import { Watermarks } from "../../src/gateway/Watermarks.ts"
 import { HUB_ADDRESS } from "../../src/protocol/HubMessage.ts"
 import { Peer } from "../support/Peer.ts"
 import type { Received } from "../support/TestClient.ts"
+import { TestHub } from "../support/TestHub.ts"
 import { backend, type Fate, TestSystem } from "../support/TestSystem.ts"
 
 const ADA = "@(user/ada)"
@@ -308,6 +310,13 @@ describe("what comes to a gateway reliably", () => {
     expect(deliver(1, 2)).toEqual(["unknown_actor", "message_expired"])
     expect(deliver(1)).toEqual(["unknown_actor"])
     expect(deliver(1, 2)).toEqual(["unknown_actor", "message_expired"])
+  })
+
+  it("is taken once it is for somebody, and stays so when it comes again", () => {
+    const marks = new Watermarks(new TestHub().sql, () => 0)
+    marks.note("a line", 1, { status: "elsewhere" })
+    marks.note("a line", 1, TAKEN)
+    expect(marks.outcome("a line", 1)).toEqual(TAKEN)
   })
 
   it("is known by its line: another address of the same session has its own", () => {

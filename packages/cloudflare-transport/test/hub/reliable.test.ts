@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest"
+import { HUB_ADDRESS } from "../../src/protocol/HubMessage.ts"
 import { DEFAULT_LIMITS } from "../../src/protocol/Limits.ts"
 import type { Received, TestClient } from "../support/TestClient.ts"
 import { TestHub } from "../support/TestHub.ts"
@@ -78,6 +79,40 @@ describe("numbers", () => {
     const again = hub.enter({ actorId: A }, { ...V1, resume: a.resume(0) })
     expect(again.session).toMatchObject({ resumed: true, inSeq: 2, outFirst: 1, outNext: 3 })
     expect(numbers(takeSequenced(again)).map(([type]) => type)).toEqual(["hub:error", "hub:unknown_actor"])
+  })
+})
+
+describe("what can't be delivered", () => {
+  it("is refused where no receiver would take it: a copy has room for what the hub adds", () => {
+    const { hub, a, b } = pair()
+    const metadata = { note: "x".repeat(4_070) }
+    const sends = ["hub:send", "hub:publish", "hub:broadcast"].map((type) =>
+      a.surely({ type, payload: { to: B, topic: "news", type: "note", data: 1 }, metadata }),
+    )
+    expect(takeSequenced(a).map(({ payload, correlationId }) => [payload.code, correlationId])).toEqual(
+      sends.map((id) => ["invalid_message", id]),
+    )
+    a.surely({ to: B, type: "as it is", metadata })
+    expect(numbers(takeSequenced(b))).toEqual([["as it is", 1]])
+    expect(numbers(takeSequenced(resume(hub, b)))).toEqual([["as it is", 1]])
+  })
+
+  it("its sender is told of, be it sent by hub:send", () => {
+    const { a } = pair()
+    const id = a.surely({ type: "hub:send", payload: { to: "@(nobody/x)", type: "note", data: 1 } })
+    expect(takeSequenced(a)).toMatchObject([{ type: "hub:unknown_actor", correlationId: id, seq: 1 }])
+  })
+
+  it("its sender is told of where the receiver is found to be gone", () => {
+    const hub = new TestHub()
+    const a = hub.connect(A, V1)
+    const b = hub.connect(B, { ...V1, sessionExpirySeconds: 0 })
+    b.socket.isOpen = false
+    expect(hub.evict()).toBe(true)
+    const id = a.surely({ to: B, type: "note" })
+    expect(takeSequenced(a)).toMatchObject([
+      { type: "hub:error", payload: { code: "actor_terminated" }, correlationId: id, seq: 1 },
+    ])
   })
 })
 
@@ -264,6 +299,50 @@ describe("resume", () => {
     expect(again.take()[0]).toMatchObject({ payload: { session: { resumed: true, inSeq: 0 } } })
     again.surely({ to: B, type: "again" })
     expect(numbers(takeSequenced(b))).toEqual([["again", 1]])
+  })
+
+  it("fault 42: what comes along with hub:connect is judged by its number too", () => {
+    const { hub, a, b } = pair()
+    a.surely({ to: B, type: "1" })
+    const along = (resume: object | undefined, ...numbers: ReadonlyArray<number>) => {
+      const client = hub.open()
+      const hello = { type: "hub:connect", pattern: "ask", metadata: { ...V1, actorIdentity: A, resume } }
+      const plain = { to: HUB_ADDRESS, pattern: "tell", timestamp: 0 }
+      const rest = numbers.map((seq) =>
+        Object.assign({ id: `${seq}`, type: `${seq}`, seq }, plain, { to: B }),
+      )
+      hub.receive(client.socket, { id: "hello", ...plain, ...hello }, ...rest)
+      return client
+    }
+    const again = along(a.resume(0), 1, 2)
+    expect(again.takeOf("hub:ack").at(-1)).toMatchObject({ payload: { through: 2 } })
+    again.send({ to: B, type: "3", seq: 3 })
+    expect(takeSequenced(b).map(({ type }) => type)).toEqual(["1", "2", "3"])
+    expect(along(undefined, 2).socket.close?.code).toBe(4412)
+    expect(takeSequenced(b)).toEqual([])
+  })
+
+  it("fault 42: what is refused behind something slow is told with that, or comes again and is judged anew", () => {
+    const hub = new TestHub({ maxParked: 1 }).requireTokens()
+    const [a, b] = [hub.enter({ actorId: A }, V1), hub.enter({ actorId: B }, V1)]
+    const slowly = (client: TestClient, ...types: ReadonlyArray<string>) => {
+      hub.holdsTokens = true
+      client.send({ type: "hub:refresh_token", payload: { token: JSON.stringify({ actorId: A }) } })
+      for (const type of types) client.surely({ to: B, type })
+      hub.holdsTokens = false
+    }
+    slowly(a, "1", "2")
+    expect(takeSequenced(a)).toEqual([])
+    const again = hub.enter({ actorId: A }, { ...V1, resume: a.resume(0) })
+    expect(again.session.inSeq).toBe(0)
+    slowly(again, "1", "2")
+    hub.verify()
+    expect(takeSequenced(again)).toMatchObject([
+      { type: "hub:token_refreshed" },
+      { type: "hub:error", payload: { code: "queue_full" }, seq: 1 },
+    ])
+    again.surely({ to: B, type: "3" })
+    expect(takeSequenced(b).map(({ type }) => type)).toEqual(["1", "3"])
   })
 
   it("fault 42: what waited behind something slow is taken in the turn of its effects, and not again", () => {
@@ -553,6 +632,33 @@ describe("takeover by another process", () => {
     expect(numbers(takeSequenced(winner))).toEqual([
       ["1", 1],
       ["2", 2],
+    ])
+  })
+
+  it("brings an ask, and with it that it was given up", () => {
+    const { hub, a, b } = pair()
+    const old = a.surely({ to: B, type: "old question", pattern: "ask" })
+    acknowledge(b, 1)
+    a.surely({ to: B, type: "actor:cancel", correlationId: old })
+    const id = a.surely({ to: B, type: "question", pattern: "ask" })
+    a.surely({ to: B, type: "actor:cancel", correlationId: id })
+    const winner = hub.connect(B, V1)
+    expect(takeSequenced(winner).map(({ type, correlationId }) => [type, correlationId])).toEqual([
+      ["question", null],
+      ["actor:cancel", id],
+    ])
+  })
+
+  it("is answered before the winner hears what it led to", () => {
+    const hub = new TestHub()
+    const loser = hub.connect(A, { ...V1, sessionExpirySeconds: 0 })
+    loser.register("@(node/other)")
+    loser.watch("@(node/other)")
+    const winner = hub.open()
+    winner.send({ type: "hub:connect", pattern: "ask", metadata: { ...V1, actorIdentity: A } })
+    expect(winner.take()).toMatchObject([
+      { type: "hub:connected", payload: { session: { outNext: 1 } } },
+      { type: "hub:terminated", payload: { actorAddress: "@(node/other)" }, seq: 1 },
     ])
   })
 

@@ -57,6 +57,39 @@ describe("reliable envelopes", () => {
     expect(answer.payload.session).toMatchObject({ resumed: true, inSeq: 0 })
     expect(await rows(revived, "outbox")).toBe(0)
   })
+
+  it("what was worked on before another's request failed, in the same turn, leaves stored", async () => {
+    const hub = newHub()
+    const metadata = { protocolVersion: "1.0.0" }
+    const a = await SocketClient.open(hub)
+    const { payload } = await a.connect("@(node/a)", metadata)
+    const b = await connected(hub, "@(node/b)", metadata)
+    await SocketClient.open(hub)
+    await runInDurableObject(hub, (instance, state) => {
+      const { sql } = state.storage
+      const sockets = state.getWebSockets()
+      const exec = sql.exec.bind(sql)
+      sql.exec = (query: string, ...bindings: Array<unknown>) => {
+        if (query.startsWith("INSERT INTO identity")) throw new Error("the disk is full")
+        return exec(query, ...bindings)
+      }
+      const socketOf = (sessionId: unknown) =>
+        sockets.find((socket) => socket.deserializeAttachment().sessionId === sessionId)!
+      const plain = { to: "@(cloudflare/signal-hub)", pattern: "tell", timestamp: 0 }
+      const frame = (...all: ReadonlyArray<object>) =>
+        JSON.stringify(all.map((fields, i) => Object.assign({ id: `${i}` }, plain, fields)))
+      const events = socketsOf(instance)
+      // Busy, so that what it writes waits for what others write.
+      const noise = Array.from({ length: 60 }, () => ({ type: "noise", to: "@(nobody/x)" }))
+      const subscribe = { type: "hub:subscribe", payload: { topic: "news" } }
+      const tell = { type: "note", to: "@(node/b)", seq: 1 }
+      const hello = { type: "hub:connect", metadata: { ...metadata, actorIdentity: "@(node/c)" } }
+      events.webSocketMessage(socketOf(payload.sessionId), frame(...noise, subscribe, tell))
+      events.webSocketMessage(socketOf(null), frame(hello))
+    })
+    expect(await b.came()).toMatchObject({ type: "note", seq: 1 })
+    expect(await rows(hub, "outbox")).toBe(1)
+  })
 })
 
 describe("hibernation", () => {
