@@ -2,13 +2,11 @@
  * The rows of what is on its way to other objects: one for all that leaves for one target in one turn. The
  * envelopes in it have their numbers.
  */
-import { type Address, Envelope } from "@signal-hub/actor-core"
+import type { Address } from "@signal-hub/actor-core"
 import { MsgPackCodec } from "@signal-hub/actor-core/codec/msgpack"
+import { asRow, isRow, readRow, type StoredFrame } from "../session/StoredFrame.ts"
 import type { Sql } from "../storage/Sql.ts"
 import type { Caller, Delivery } from "./Rpc.ts"
-
-/** Bytes of one row, so that none is larger than a database takes. */
-const MOST_ROW_BYTES = 1_048_576
 
 /** What is the same for all that a row holds. */
 export interface Sender {
@@ -41,7 +39,7 @@ interface Row extends RowHead {
   readonly at: Address.Address | null
   readonly taken_at: number
   readonly asks: string | null
-  readonly envelopes: ArrayBuffer | Uint8Array<ArrayBuffer>
+  readonly envelopes: StoredFrame
 }
 
 /** What a row holds. */
@@ -69,7 +67,7 @@ export class SendingRows {
     takenAt: number,
   ): ReadonlyArray<RowHead> {
     const envelopes = encode(deliveries)
-    if (envelopes.length > MOST_ROW_BYTES && deliveries.length > 1) {
+    if (deliveries.length > 1 && !isRow(envelopes)) {
       const half = deliveries.length >> 1
       return [
         ...this.insert(lane, sender, deliveries.slice(0, half), takenAt),
@@ -140,11 +138,9 @@ export class SendingRows {
     const [row] = this.#sql.all<Row>("SELECT * FROM sending WHERE lane = ? AND position = ?", lane, position)
     const { at, claims, sender, session, taken_at: takenAt } = row!
     const asks = row!.asks === null ? [] : (JSON.parse(row!.asks) as ReadonlyArray<StoredAsk>)
-    const deliveries = MsgPackCodec.decode(new Uint8Array(row!.envelopes)).flatMap((value, i) => {
-      const envelope = Envelope.check(value)
-      if (envelope instanceof Envelope.Malformed) return []
+    const deliveries = readRow(row!.envelopes).map((envelope, i) => {
       const ask = asks[i] ?? null
-      return [ask === null ? { envelope } : { envelope, ask: { home: ask[0], timeout: ask[1] } }]
+      return ask === null ? { envelope } : { envelope, ask: { home: ask[0], timeout: ask[1] } }
     })
     return {
       sender,
@@ -157,8 +153,11 @@ export class SendingRows {
   }
 }
 
-const encode = (deliveries: ReadonlyArray<Delivery>): string | Uint8Array =>
-  MsgPackCodec.encode(deliveries.map(({ envelope }) => envelope))
+const encode = (deliveries: ReadonlyArray<Delivery>): string | Uint8Array => {
+  const envelopes = deliveries.map(({ envelope }) => envelope)
+  const frame = MsgPackCodec.encode(envelopes)
+  return envelopes.length === 1 ? asRow(envelopes, frame) : frame
+}
 
 const asksOf = (deliveries: ReadonlyArray<Delivery>): string | null => {
   if (deliveries.every(({ ask }) => ask === undefined)) return null

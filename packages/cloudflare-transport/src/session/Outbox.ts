@@ -6,18 +6,16 @@
  *
  * Numbers and rows: architecture as in MQTT 5 (session state, section 4.1), numbers as in TCP.
  */
-import { type Codec, Envelope, JsonCodec } from "@signal-hub/actor-core"
+import type { Envelope } from "@signal-hub/actor-core"
 import { MsgPackCodec } from "@signal-hub/actor-core/codec/msgpack"
 import type { Limits } from "../protocol/Limits.ts"
 import type { Sql } from "../storage/Sql.ts"
 import type { Connection } from "./Connection.ts"
 import type { Session } from "./Session.ts"
+import { asRow, isRow, readRow, type StoredFrame } from "./StoredFrame.ts"
 
 /** The `seq` of a reliable envelope on its way to an outbox, which gives it its number. */
 export const UNNUMBERED = 0
-
-/** Bytes of one row, so that none is larger than a database takes. */
-const MOST_ROW_BYTES = 1_048_576
 
 export type OutboxLimits = Pick<
   Limits,
@@ -256,7 +254,7 @@ export class Outbox {
       id,
       chunk.position,
     )
-    const envelopes = decode(row!)
+    const envelopes = readRow(row!.frame)
     if (chunk.first !== null) {
       this.#cursor++
       this.#inFlight += chunk.bytes
@@ -286,7 +284,7 @@ export class Outbox {
       chunk.first,
       chunk.count,
       chunk.bytes,
-      frame,
+      asRow(numbered, frame),
       id,
       chunk.position,
     )
@@ -304,7 +302,7 @@ export class Outbox {
     connection: Connection | undefined,
   ): string | Uint8Array | undefined {
     const frame = (connection?.codec ?? MsgPackCodec).encode(batch)
-    if (frame.length > MOST_ROW_BYTES && batch.length > 1) {
+    if (batch.length > 1 && !isRow(frame)) {
       const half = batch.length >> 1
       this.#insert(batch.slice(0, half), receivedAt, connection)
       this.#insert(batch.slice(half), receivedAt, connection)
@@ -326,7 +324,7 @@ export class Outbox {
       chunk.count,
       chunk.bytes,
       receivedAt,
-      frame,
+      asRow(batch, frame),
     )
     this.#chunks.push(chunk)
     this.#bytes += chunk.bytes
@@ -353,7 +351,7 @@ export class Outbox {
       this.#session.id,
     )
     return rows.flatMap((row) =>
-      decode(row)
+      readRow(row.frame)
         .filter(({ seq }) => seq === undefined || seq > this.#session.outAcked)
         .map((envelope) => ({ envelope, receivedAt: row.received_at })),
     )
@@ -367,7 +365,7 @@ export class Outbox {
 
 interface Stored {
   readonly received_at: number
-  readonly frame: string | ArrayBuffer | Uint8Array<ArrayBuffer>
+  readonly frame: StoredFrame
 }
 
 const lastOf = ({ first, count }: Chunk): number => first! + count - 1
@@ -376,12 +374,4 @@ const lastOf = ({ first, count }: Chunk): number => first! + count - 1
 export const unnumbered = (envelope: Envelope.Envelope): Envelope.Envelope => {
   const { seq, ...rest } = envelope
   return seq === undefined ? envelope : rest
-}
-
-const decode = ({ frame }: Stored): ReadonlyArray<Envelope.Envelope> => {
-  const codec: Codec = typeof frame === "string" ? JsonCodec : MsgPackCodec
-  return codec
-    .decode(typeof frame === "string" ? frame : new Uint8Array(frame))
-    .map(Envelope.check)
-    .filter((envelope): envelope is Envelope.Envelope => !(envelope instanceof Envelope.Malformed))
 }

@@ -570,6 +570,29 @@ describe("grace", () => {
     expect(client.socket.close).toBe(undefined)
   })
 
+  it("is rows that a database takes, whatever form the reader's codec gives them", () => {
+    const { hub, a, b } = pair()
+    const payload = Array.from({ length: 250_000 }, () => 1.5)
+    const wide = "漢".repeat(200_000)
+    b.drop()
+    a.surely({ to: B, type: "numbers", payload })
+    a.surelyAll([1, 2, 3].map((n) => ({ to: B, type: "wide", payload: wide + n })))
+    const longest = () =>
+      hub.sql.all<{ bytes: number }>("SELECT max(length(CAST(frame AS BLOB))) AS bytes FROM outbox")[0]!.bytes
+    expect(longest()).toBeLessThan(1_100_000)
+    const again = resume(hub, b)
+    for (const through of [1, 2, 3]) acknowledge(again, through)
+    const came = takeSequenced(again)
+    expect(came.map(({ type, seq }) => [type, seq])).toEqual([
+      ["numbers", 1],
+      ["wide", 2],
+      ["wide", 3],
+      ["wide", 4],
+    ])
+    expect(came[0]!.payload).toEqual(payload)
+    expect(longest()).toBeLessThan(1_100_000)
+  })
+
   it("a full outbox refuses what is reliable, and drops nothing", () => {
     const { hub, a, b } = pair({ maxOutboxEnvelopes: 2 })
     b.drop()
