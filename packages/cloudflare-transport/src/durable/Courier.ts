@@ -92,25 +92,32 @@ export class Courier {
   async #run(target: Address.Address): Promise<void> {
     try {
       while (await this.#callOnce(target)) continue
-    } finally {
+    } catch (error) {
       this.#calling.delete(target)
+      throw error
     }
+  }
+
+  /** Nothing waits: in the same turn, or what is put there meanwhile would wait for the alarm. */
+  #rests(target: Address.Address): false {
+    this.#calling.delete(target)
+    return false
   }
 
   /** Sends what waits. Whether there may be more to send now. */
   async #callOnce(target: Address.Address): Promise<boolean> {
     const { now } = this.#options
     const rows = this.#waiting(target)
-    if (rows.length === 0) return false
+    if (rows.length === 0) return this.#rests(target)
     const deliveries = rows.map(({ delivery, n }) => aged(JSON.parse(delivery) as Stored, n, now()))
     let outcomes: ReadonlyArray<Outcome>
     try {
       outcomes = await this.carry(target, deliveries, `${this.#lineId()} ${target}`)
     } catch {
       this.#later(rows, deliveries)
-      return false
+      return this.#rests(target)
     }
-    return this.#settle(rows, deliveries, outcomes) && this.#waiting(target).length > 0
+    return this.#settle(rows, deliveries, outcomes) || this.#rests(target)
   }
 
   #waiting(target: Address.Address): ReadonlyArray<Row> {

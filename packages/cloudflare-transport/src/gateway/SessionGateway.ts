@@ -38,21 +38,6 @@ export class SessionGateway<Env extends GatewayEnv = GatewayEnv>
     return new GatewayCore({ ...this.neighbors, identity: this.#identity }, armedAt)
   }
 
-  override webSocketClose(socket: WebSocket, code: number, reason: string): void {
-    super.webSocketClose(socket, code, reason)
-    this.#tidy()
-  }
-
-  override webSocketError(socket: WebSocket): void {
-    super.webSocketError(socket)
-    this.#tidy()
-  }
-
-  override alarm(): void {
-    super.alarm()
-    this.#tidy()
-  }
-
   protected override run(task: () => void): void {
     super.run(task)
     this.#tidy()

@@ -140,16 +140,15 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
   }
 
   override webSocketClose(socket: WebSocket, code: number, reason: string): void {
-    this.bridge.webSocketClose(socket, code, reason)
+    this.run(() => this.bridge.webSocketClose(socket, code, reason))
   }
 
   override webSocketError(socket: WebSocket): void {
-    this.bridge.webSocketError(socket)
+    this.run(() => this.bridge.webSocketError(socket))
   }
 
   override alarm(): void {
-    this.#hub.alarm()
-    this.bridge.flush()
+    this.run(() => this.#hub.alarm())
   }
 
   /**

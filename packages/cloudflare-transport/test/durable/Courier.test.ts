@@ -9,11 +9,10 @@ import { NodeSql } from "../support/NodeSql.ts"
 const ROOM = "@(room/1)" as Address.Address
 const BOB = "@(user/bob)" as Address.Address
 
-it("fault 31: what is handed on has the time that it had here, whatever its asker's clock says", async () => {
+const start = (now: () => number = () => 1_700_000_000_000) => {
   const sql = new NodeSql()
   createTables(sql)
   const came: Array<Delivery> = []
-  let now = 1_700_000_000_000
   const courier = new Courier({
     sql,
     alarm: new DurableAlarm(sql, null, () => {}),
@@ -24,26 +23,53 @@ it("fault 31: what is handed on has the time that it had here, whatever its aske
         return deliveries.map(() => ({ status: "taken" }) as const)
       },
     }),
-    now: () => now,
+    now,
     settled: () => {},
     transaction: (writes) => writes(),
   })
-  const envelope: Envelope.Envelope = {
-    id: "1",
-    from: "@(user/ada)" as Address.Address,
-    to: BOB,
-    type: "question",
-    payload: null,
-    pattern: "ask",
-    correlationId: null,
-    timestamp: now - 3_600_000,
-    metadata: {},
-    ttl: 30_000,
-    signature: null,
-    seq: 1,
-  }
-  courier.put(BOB, { envelope, ask: { home: ROOM, timeout: 30_000 } })
+  return { came, courier, sql }
+}
+
+const question = (timestamp: number): Envelope.Envelope => ({
+  id: "1",
+  from: "@(user/ada)" as Address.Address,
+  to: BOB,
+  type: "question",
+  payload: null,
+  pattern: "ask",
+  correlationId: null,
+  timestamp,
+  metadata: {},
+  ttl: 30_000,
+  signature: null,
+  seq: 1,
+})
+
+it("fault 31: what is handed on has the time that it had here, whatever its asker's clock says", async () => {
+  let now = 1_700_000_000_000
+  const { came, courier } = start(() => now)
+  courier.put(BOB, { envelope: question(now - 3_600_000), ask: { home: ROOM, timeout: 30_000 } })
   now += 1_000
   courier.kick(BOB)
   await expect.poll(() => came).toMatchObject([{ envelope: { ttl: 29_000 }, ask: { timeout: 29_000 } }])
+})
+
+it("what is put there as the last of the line has left does not wait for the alarm", async () => {
+  const { came, courier, sql } = start()
+  const all = sql.all.bind(sql)
+  let isPut = false
+  const put = () => {
+    courier.put(BOB, { envelope: question(0) })
+    courier.kick(BOB)
+  }
+  sql.all = (query, ...values) => {
+    const rows = all(query, ...values)
+    if (!isPut && rows.length === 0 && came.length > 0) {
+      isPut = true
+      queueMicrotask(put)
+    }
+    return rows as never
+  }
+  put()
+  await expect.poll(() => came).toHaveLength(2)
 })

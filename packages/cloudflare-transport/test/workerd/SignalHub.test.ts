@@ -58,6 +58,30 @@ describe("reliable envelopes", () => {
     expect(await rows(revived, "outbox")).toBe(0)
   })
 
+  it("an alarm or a close that fails leaves a hub that goes on from its rows", async () => {
+    const hub = newHub()
+    await connected(hub, "@(node/a)")
+    await runInDurableObject(hub, async (instance, state) => {
+      const { sql } = state.storage
+      const exec = sql.exec.bind(sql)
+      let failures = 0
+      const failOnce = () => {
+        sql.exec = () => {
+          sql.exec = exec
+          failures++
+          throw new Error("the disk is full")
+        }
+      }
+      failOnce()
+      await instance.alarm?.()
+      failOnce()
+      for (const socket of state.getWebSockets()) socketsOf(instance).webSocketClose(socket, 1006, "")
+      expect(failures).toBe(2)
+    })
+    const b = await connected(hub, "@(node/b)")
+    expect((await b.request("hub:heartbeat", { timestamp: 1 })).type).toBe("hub:heartbeat_ack")
+  })
+
   it("what was worked on before another's request failed, in the same turn, leaves stored", async () => {
     const hub = newHub()
     const metadata = { protocolVersion: "1.0.0" }
