@@ -37,8 +37,8 @@ export const SEQUENCES: ReadonlyArray<Mutant> = [
     file: session("Outbox"),
     edits: [
       [
-        "chunk.first,\n      chunk.count,\n      chunk.bytes,\n      frame,\n      id,",
-        "null,\n      chunk.count,\n      chunk.bytes,\n      frame,\n      id,",
+        "chunk.first,\n      chunk.count,\n      chunk.bytes,\n      asRow(",
+        "null,\n      chunk.count,\n      chunk.bytes,\n      asRow(",
       ],
     ],
   },
