@@ -18,8 +18,8 @@ interface Rule {
 const NO_OWNER = (owner: string): string =>
   `NOT EXISTS (SELECT 1 FROM session WHERE identity = ${owner} OR '@(session/' || id || ')' = ${owner})`
 
-/** Envelopes: those that an outbox takes, as many refusals and ends of asks, and the last frame. */
-const MOST_OUTBOX = 2 * TIGHT_LIMITS.maxOutboxEnvelopes + 100
+/** Envelopes: those that an outbox takes, as many refusals and ends of asks, and what a burst of 400 leads to. */
+const MOST_OUTBOX = 2 * TIGHT_LIMITS.maxOutboxEnvelopes + 400
 
 const RULES: ReadonlyArray<Rule> = [
   {

@@ -109,13 +109,13 @@ export class Inbox {
 
   #onHub({ type, payload, correlationId }: Envelope.Envelope): void {
     const { actorAddress, through } = (payload ?? {}) as { readonly actorAddress?: string } & Partial<Ack>
-    if (type === "hub:terminated") this.#wanted.drop("hub:watch", String(actorAddress))
+    if (type === "hub:terminated" && !this.#wanted.drop("hub:watch", String(actorAddress))) return
     if (type === "hub:pause") this.paused.add(String(actorAddress))
     if (type === "hub:resume" && this.paused.delete(String(actorAddress))) this.#port.resumed()
     if (type === "hub:ack") return this.#port.acknowledged(through ?? 0)
     // With a correlation id it is the late answer to an unregister of ours.
     if (type === "hub:unregistered" && correlationId === null) {
-      this.#wanted.drop("hub:register", String(actorAddress))
+      if (!this.#wanted.drop("hub:register", String(actorAddress))) return
     }
     this.events.emit({ type, payload, correlationId } as HubEvent)
   }

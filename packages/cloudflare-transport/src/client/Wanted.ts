@@ -114,9 +114,16 @@ export class Wanted {
     }
   }
 
-  /** The hub ended it: it is wanted no more, and nothing needs undoing. */
-  drop(type: WantedType, name: string): void {
-    this.#entries.delete(`${type} ${name}`)
+  /**
+   * The hub ended it: it is wanted no more, and nothing needs undoing. `false`: the hub has never said that there
+   * is one. Then what has ended is one whose answer was lost, it is asked for again, and that answer counts.
+   */
+  drop(type: WantedType, name: string): boolean {
+    const key = `${type} ${name}`
+    const entry = this.#entries.get(key)
+    if (entry !== undefined && entry.answer === undefined) return false
+    this.#entries.delete(key)
+    return true
   }
 
   /** The client ended: who waits for an answer hears why, and whoever wants something later. */

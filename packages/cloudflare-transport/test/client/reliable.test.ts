@@ -6,6 +6,7 @@ import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { connect, type HubClientService } from "../../src/client/index.ts"
+import { HUB_ADDRESS } from "../../src/protocol/HubMessage.ts"
 import { FakeNetwork } from "./support/FakeNetwork.ts"
 import { ReliableHub } from "./support/ReliableHub.ts"
 import { outcome, pass, run, settle, start, startReliable } from "./support/harness.ts"
@@ -542,6 +543,30 @@ describe("a session that is not resumed", () => {
       yield* reconnect()
       expect(hub.resumes.at(-1)).toMatchObject({ sessionId: "s-2" })
       expect(network.last.types).toContain("hub:register")
+    }),
+  )
+
+  it.effect("a watch whose answer was lost ends once, though what it watched had ended meanwhile", () =>
+    Effect.gen(function* () {
+      const { client, hub, network, reconnect } = yield* startReliable()
+      const ends: Array<unknown> = []
+      yield* run(
+        Stream.runForEach(client.events, ({ type, payload }) =>
+          Effect.sync(() => type === "hub:terminated" && ends.push(payload)),
+        ),
+      )
+      hub.cut()
+      const watching = yield* run(client.watch(ADA))
+      yield* settle
+      const ended = () => hub.deliver("hub:terminated", { actorAddress: ADA }, { from: HUB_ADDRESS })
+      ended()
+      yield* reconnect()
+      expect(outcome(watching)).not.toBe("waiting")
+      expect(ends).toEqual([])
+      expect(network.last.types).toContain("hub:watch")
+      ended()
+      yield* settle
+      expect(ends).toEqual([{ actorAddress: ADA }])
     }),
   )
 
