@@ -4,7 +4,6 @@
  */
 import { Address } from "@signal-hub/actor-core"
 import { connect, type Hub } from "@signal-hub/cloudflare-transport/client"
-import { gatewayUrl } from "../gatewayUrl.ts"
 import { PRESENT, READINGS, Sensor } from "./protocols.ts"
 
 /** Seconds that a sensor whose connection is lost is waited for. */
@@ -13,7 +12,7 @@ const GRACE = 2
 const PERIOD = 500
 
 const start = async (host: string, identity: Address.Address): Promise<Hub> => {
-  const hub = await connect(gatewayUrl(host, identity), {
+  const hub = await connect(`ws://${host}/gateway`, {
     identity,
     sessionExpirySeconds: GRACE,
     // It is patient, from the first attempt on.

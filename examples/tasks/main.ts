@@ -7,7 +7,6 @@ import { join } from "node:path"
 import { connect } from "@signal-hub/cloudflare-transport/client"
 import { createTestHarness } from "wrangler"
 import { Cast } from "../Cast.ts"
-import { gatewayUrl } from "../gatewayUrl.ts"
 import { Coordinator, Customer, type Task } from "./protocols.ts"
 
 // Wrangler would ask the internet where it is; nobody here wants to know.
@@ -36,7 +35,7 @@ await tab("grace")
 const linus = await start("linus")
 await start("margaret")
 
-const hub = await connect(gatewayUrl(host, CUSTOMER), { identity: CUSTOMER })
+const hub = await connect(`ws://${host}/gateway`, { identity: CUSTOMER })
 cast.atEnd(() => hub.close())
 await hub.serve(Customer, {
   returned: ({ task, worker }) => cast.say("customer", `hears that ${worker} left ${task.from}`),

@@ -1,7 +1,6 @@
 /** A worker, the same in Node and in a browser: registers, does what it is assigned, says what it does. */
 import { Address } from "@signal-hub/actor-core"
 import { connect, type Hub } from "@signal-hub/cloudflare-transport/client"
-import { gatewayUrl } from "../gatewayUrl.ts"
 import { primesIn } from "./primes.ts"
 import { Coordinator, Worker } from "./protocols.ts"
 
@@ -16,7 +15,7 @@ export const work = async (
   say: (line: string) => void,
 ): Promise<Hub> => {
   const identity = Address.make("worker", name)
-  const hub = await connect(gatewayUrl(host, identity), {
+  const hub = await connect(`ws://${host}/gateway`, {
     identity,
     sessionExpirySeconds: GRACE,
     // It is patient, from the first attempt on.

@@ -1,6 +1,5 @@
 /** The dashboard's page: connects as the dashboard, draws what it sees, and reports it to whoever opened it. */
 import { connect } from "@signal-hub/cloudflare-transport/client"
-import { gatewayUrl } from "../../gatewayUrl.ts"
 import { Sensor } from "../protocols.ts"
 import { Fleet } from "./Fleet.ts"
 import "./style.css"
@@ -8,9 +7,8 @@ import { view } from "./view.ts"
 
 declare const report: (line: string) => Promise<void>
 
-const DASHBOARD = "@(dashboard/main)"
 const host = new URL(import.meta.url).searchParams.get("host")!
-const hub = await connect(gatewayUrl(host, DASHBOARD), { identity: DASHBOARD, waitOnFirstConnect: true })
+const hub = await connect(`ws://${host}/gateway`, { identity: "@(dashboard/main)", waitOnFirstConnect: true })
 
 let reported = ""
 let drawing = false

@@ -9,10 +9,7 @@ const hub = useHub({ own: true })
 const connect = useClients()
 
 const connectAs = (identity: ReturnType<typeof newAddress>, codec: "json" | "msgpack" = "json") =>
-  connect(`${hub.url().replace(/\/ws$/, "/gateway")}?identity=${encodeURIComponent(identity)}`, {
-    identity,
-    codec,
-  })
+  connect(hub.url().replace(/\/ws$/, "/gateway"), { identity, codec })
 
 test.each(["json", "msgpack"] as const)(
   "fault 33: by %s, actors of two gateways are asked and answer",

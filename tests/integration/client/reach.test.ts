@@ -12,8 +12,7 @@ const connect = useClients()
 
 const atGateway = async (codec: "json" | "msgpack" = "json") => {
   const identity: Address.Address = `@(member/${unique("m")})`
-  const url = `${hub.url().replace(/\/ws$/, "/gateway")}?identity=${encodeURIComponent(identity)}`
-  return { identity, client: await connect(url, { identity, codec }) }
+  return { identity, client: await connect(hub.url().replace(/\/ws$/, "/gateway"), { identity, codec }) }
 }
 const inHub = async () => {
   const identity: Address.Address = `@(lobby/${unique("l")})`

@@ -49,10 +49,7 @@ const Slow = Protocol.make("slow", {
 
 describe.each(["hub", "gateway"] as const)("at a %s", (topology) => {
   const dial = (identity: Address.Address, options: ConnectOptions = {}): Promise<Hub> => {
-    const url =
-      topology === "hub"
-        ? hub.url()
-        : `${hub.url().replace(/\/ws$/, "/gateway")}?identity=${encodeURIComponent(identity)}`
+    const url = topology === "hub" ? hub.url() : hub.url().replace(/\/ws$/, "/gateway")
     return connect(url, { identity, schedule: Schedule.spaced(50), ...options })
   }
   const evict = (identity: Address.Address, webSockets: "hibernate" | "close"): Promise<boolean> =>

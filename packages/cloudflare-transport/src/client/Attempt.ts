@@ -4,7 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import { CloseCode } from "../protocol/CloseCode.ts"
-import { openWebSocket, toWebSocketUrl, type SocketLike } from "./Socket.ts"
+import { openWebSocket, socketUrl, type SocketLike } from "./Socket.ts"
 import { SocketLife, type AttemptOptions, type Ended } from "./SocketLife.ts"
 import { presentToken } from "./Token.ts"
 
@@ -30,7 +30,9 @@ export const runAttempt = (
       try {
         const open = client.webSocket ?? openWebSocket
         const { protocols } = presentToken(fetched.token)
-        socket = open(toWebSocketUrl(client.url), [channel.subprotocol, ...protocols])
+        // A token says it itself.
+        const identity = fetched.token === undefined ? client.identity : undefined
+        socket = open(socketUrl(client.url, identity), [channel.subprotocol, ...protocols])
       } catch (error) {
         // What cannot even be opened, a URL or a protocol that is none, no retry mends.
         const ended = failed(`the socket could not be opened: ${textOf(error)}`)

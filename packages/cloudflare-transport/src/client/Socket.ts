@@ -40,13 +40,17 @@ export const openWebSocket: OpenSocket = (url, protocols) => {
   return new WebSocket(url, protocols)
 }
 
-/** The ws(s) form of an http(s) or ws(s) URL. Throws where it is neither. */
-export const toWebSocketUrl = (url: string): string => {
-  const ws = url.replace(/^http(s?):/i, "ws$1:")
-  if (!/^wss?:\/\//i.test(ws)) {
+/**
+ * The ws(s) form of an http(s) or ws(s) URL. A gateway of an open deployment must know before the first frame
+ * whose it is: the `identity` goes into the query. Throws where it is no such URL.
+ */
+export const socketUrl = (url: string, identity?: string): string => {
+  if (!/^(ws|http)s?:\/\//i.test(url)) {
     throw new TypeError(
       `${JSON.stringify(url)} is no URL of a hub: it begins with ws:, wss:, http: or https:`,
     )
   }
-  return ws
+  const socket = new URL(url.replace(/^http/i, "ws"))
+  if (identity !== undefined) socket.searchParams.set("identity", identity)
+  return socket.href
 }

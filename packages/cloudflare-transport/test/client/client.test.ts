@@ -46,6 +46,18 @@ describe("connecting", () => {
     }),
   )
 
+  it.effect("without a token, says in the URL whose gateway it means", () =>
+    Effect.gen(function* () {
+      const { network } = yield* start({ url: "http://hub.test/gateway?v=2", identity: "@(test/me)" })
+      const { pathname, protocol, searchParams } = new URL(network.last.url)
+      expect([protocol, pathname, Object.fromEntries(searchParams)]).toEqual([
+        "ws:",
+        "/gateway",
+        { v: "2", identity: "@(test/me)" },
+      ])
+    }),
+  )
+
   it.effect("a token that no subprotocol may carry goes into hub:connect", () =>
     Effect.gen(function* () {
       const { network } = yield* start({ token: "with space" })
