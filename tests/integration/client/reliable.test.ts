@@ -134,11 +134,16 @@ describe.each(["hub", "gateway"] as const)("at a %s", (topology) => {
     await expect.poll(() => stopped).toBe(1)
   })
 
-  test.runIf(topology === "hub")("a tell until acknowledged to nobody is rejected", async () => {
-    const writer = await dial(newAddress("from"))
-    await expect(writer.tell(newAddress("nobody"), "n", 1, { until: "acknowledged" })).rejects.toMatchObject({
-      _tag: "UnknownActor",
+  test("a tell until acknowledged to nobody is reported: a hub knows it at once, a gateway after it took it", async () => {
+    const [nobody, writer] = [newAddress("nobody"), await dial(newAddress("from"))]
+    const unknown: Array<unknown> = []
+    writer.onEvent((event) => {
+      if (event.type === "hub:unknown_actor") unknown.push(event.payload.actorAddress)
     })
+    const told = writer.tell(nobody, "n", 1, { until: "acknowledged" })
+    if (topology === "hub") return expect(told).rejects.toMatchObject({ _tag: "UnknownActor" })
+    await told
+    await expect.poll(() => unknown).toEqual([nobody])
   })
 
   test("fault 12: taken over by another process: what was for the loser is the winner's, in order", async () => {
