@@ -17,6 +17,11 @@ export interface TellOptions {
   readonly metadata?: Metadata
   /** Not delivered when it is older. */
   readonly ttl?: Duration.Input
+  /**
+   * Whether what carries it to another process sends it again until it is taken there, once and in order, as
+   * far as it can. Asks are by themselves, tells are not; inside a process it makes no difference.
+   */
+  readonly reliable?: boolean
 }
 
 export interface AskOptions {

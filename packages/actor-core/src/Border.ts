@@ -10,7 +10,7 @@ import type { Ended, Target } from "./Asking.ts"
 import { Asks } from "./Asks.ts"
 import type { Address } from "./Address.ts"
 import type { Reason } from "./DeadLetters.ts"
-import type { Envelope, Metadata } from "./Envelope.ts"
+import { type Envelope, type Metadata, reliably } from "./Envelope.ts"
 import { forward } from "./Forward.ts"
 import { receive } from "./Inbound.ts"
 import { type Answer, type Message, senderAddress } from "./Message.ts"
@@ -85,7 +85,7 @@ export class Border {
       runtime.deadMessage("invalid_payload", to, message)
       return "invalid_payload"
     }
-    const envelope = runtime.envelope({
+    const volatile = runtime.envelope({
       id: (message.id ??= runtime.nextId()),
       from: senderAddress(message.sender) ?? "",
       to,
@@ -95,6 +95,7 @@ export class Border {
       metadata,
       ttl: runtime.remaining(message.deadline),
     })
+    const envelope = message.reliable ? reliably(volatile) : volatile
     if (!(this.transmit(envelope) instanceof TransportError)) return undefined
     runtime.dead("undeliverable", envelope)
     return "undeliverable"

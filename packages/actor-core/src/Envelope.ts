@@ -45,6 +45,15 @@ export interface Envelope {
 /** The metadata of an envelope that has none. */
 export const NO_METADATA: Metadata = Object.freeze({})
 
+/**
+ * The `seq` of a reliable envelope that has no number yet: whatever carries it gives it one. As wide as any,
+ * so that what is encoded with it is as large as what is sent.
+ */
+export const UNNUMBERED = 0xffff_ffff
+
+/** The same, to be sent reliably. */
+export const reliably = (envelope: Envelope): Envelope => ({ ...envelope, seq: UNNUMBERED })
+
 /** Why a value is no envelope, and its `id` where one could be read. */
 export class Malformed {
   readonly id: string | null

@@ -113,7 +113,9 @@ const deliver = (from: Origin, cell: ActorCell, definition: Protocol.AnyMessage,
     }
     return cell.deliver(message)
   }
-  cell.deliver(new Message(envelope.type, payload, sender, envelope.metadata, deadline, null, envelope.id))
+  const told = new Message(envelope.type, payload, sender, envelope.metadata, deadline, null, envelope.id)
+  told.reliable = envelope.seq !== undefined
+  cell.deliver(told)
 }
 
 /** Only who asked can cancel: the key is made of the sender that the hub vouches for. */

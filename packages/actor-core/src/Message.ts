@@ -81,6 +81,8 @@ export class Message {
   state: "waiting" | "taken" | "cancelled" = "waiting"
   /** What it ends with: an actor's restart outdates what its timers and pipes sent before. */
   source: object | null = null
+  /** Whether a tell is reliable, should it go to another process. */
+  reliable = false
   /** Of an ask: the actor that has it now. */
   holder: ActorCell | null = null
   /** The one behind it in a mailbox. */

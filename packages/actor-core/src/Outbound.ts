@@ -52,7 +52,9 @@ const toldMessage = (
   const deadline = ttl === null ? Infinity : runtime.now() + ttl
   const given = options?.metadata ?? NO_METADATA
   const metadata = tracing === null ? given : tracing.carry(given, sender)
-  return new Message(name, payload, sender, metadata, deadline, null, null)
+  const message = new Message(name, payload, sender, metadata, deadline, null, null)
+  message.reliable = options?.reliable === true
+  return message
 }
 
 /** Why it did not leave, or `undefined`; then it is a dead letter already. */

@@ -6,6 +6,7 @@ import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/testing/TestClock"
 import * as ActorSystem from "../src/ActorSystem.ts"
 import { HUB_ADDRESS, type Address } from "../src/Address.ts"
+import * as Envelope from "../src/Envelope.ts"
 import { TransportError } from "../src/Transport.ts"
 import type { Handlers } from "../src/Handlers.ts"
 import { Greeter, greeter, GREETER, Rejected, settled, withLogs } from "./support/greeter.ts"
@@ -156,6 +157,24 @@ describe("an ask that arrives", () => {
       const { wire } = yield* makeSystem()
       wire.arrive({ id: "a1", type: "count", to: "@(node/gone)", pattern: "ask", payload: 1 })
       expect(wire.sent).toMatchObject([{ type: "actor:error", payload: { code: "unknown_actor" } }])
+    }),
+  )
+})
+
+describe("a tell that leaves", () => {
+  it.effect("says that it is reliable where its sender does", () =>
+    Effect.gen(function* () {
+      const { system, wire } = yield* makeSystem()
+      const peer = system.ref(Greeter, PEER)
+      peer.tell("note", { text: "lightly" })
+      peer.tell("note", { text: "surely" }, { reliable: true })
+      yield* peer.offer("note", { text: "surely, in time" }, { reliable: true, ttl: 500 })
+      expect(wire.sent).toMatchObject([
+        { payload: { text: "lightly" } },
+        { payload: { text: "surely" }, seq: Envelope.UNNUMBERED, ttl: null },
+        { payload: { text: "surely, in time" }, seq: Envelope.UNNUMBERED, ttl: 500 },
+      ])
+      expect(wire.sent[0]).not.toHaveProperty("seq")
     }),
   )
 })

@@ -7,6 +7,7 @@ import type { ActorContext } from "../src/ActorContext.ts"
 import * as ActorSystem from "../src/ActorSystem.ts"
 import type { Address } from "../src/Address.ts"
 import * as Behavior from "../src/Behavior.ts"
+import * as Envelope from "../src/Envelope.ts"
 import * as Protocol from "../src/Protocol.ts"
 import { settled } from "./support/greeter.ts"
 import { ScriptedTransport } from "./support/ScriptedTransport.ts"
@@ -138,6 +139,21 @@ describe("a message that is forwarded", () => {
       // It is the clerk's now: the desk's end is not the ask's.
       yield* system.stop(system.ref(Desk, "@(node/greeter)"))
       expect(wire.sent.length).toBe(1)
+    }),
+  )
+
+  it.effect("elsewhere as reliably as it came", () =>
+    Effect.gen(function* () {
+      const wire = new ScriptedTransport()
+      const system = yield* ActorSystem.make({ transport: wire })
+      yield* system.spawn(frontDesk, { address: "@(node/greeter)" })
+      wire.arrive({ type: "note", payload: "hi", seq: 7 })
+      wire.arrive({ type: "note", payload: "ho" })
+      yield* settled
+      expect(wire.sent.map(({ payload, seq }) => [payload, seq])).toEqual([
+        ["hi", Envelope.UNNUMBERED],
+        ["ho", undefined],
+      ])
     }),
   )
 

@@ -10,6 +10,7 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import { describe, expect, onTestFinished, test } from "vitest"
 import { WebSocket } from "ws"
+import { Greeter, greeter } from "../support/Greeter.ts"
 import { UNHURRIED, useHub } from "../support/hub.ts"
 import { unique } from "../support/names.ts"
 import { newAddress, reaches, useClients } from "../support/OwnClients.ts"
@@ -83,6 +84,24 @@ describe.each(["hub", "gateway"] as const)("at a %s", (topology) => {
       expect(new Set([...typesOf(read), ...typesOf(written)])).toEqual(new Set(["connected", "resumed"]))
     },
   )
+
+  test("an actor that is told reliably hears all, once and in order, whose socket ever is cut", async () => {
+    const [to, from] = [newAddress("greeter"), newAddress("teller")]
+    const [ours, theirs] = [cable(), cable()]
+    const server = await dial(to, { webSocket: theirs.webSocket })
+    const notes: Array<string> = []
+    await server.serve(Greeter, greeter(notes))
+    const teller = await dial(from, { webSocket: ours.webSocket })
+    const actor = teller.actor(Greeter, to)
+    const texts = [...Array(60).keys()].map(String)
+    for (const text of texts) {
+      await actor.tell("note", { text }, { reliable: true })
+      if (text === "20") ours.cut()
+      if (text === "40") theirs.cut()
+    }
+    await expect.poll(() => notes.length).toBe(texts.length)
+    expect(notes).toEqual(texts)
+  })
 
   test("fault 14: asks in flight survive both sides' sockets and the object's memory", async () => {
     const [to, from] = [newAddress("slow"), newAddress("asker")]

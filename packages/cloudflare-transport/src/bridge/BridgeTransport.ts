@@ -51,8 +51,10 @@ export class BridgeTransport implements Transport {
       const message = "the message holds what no codec can carry, or is nested too deep"
       return new TransportError({ reason: "refused", code: "invalid_message", message })
     }
+    // Without sessions nothing has a number.
+    const { seq: _, ...volatile } = envelope
     // It is encoded when the turn is over: what its sender changes until then must not show.
-    connection.send(isObject(payload) ? { ...envelope, payload: structuredClone(payload) } : envelope)
+    connection.send(isObject(payload) ? { ...volatile, payload: structuredClone(payload) } : volatile)
     this.#flushSoon()
     return undefined
   }

@@ -30,6 +30,8 @@ export interface ActorHandle<P extends Protocol.Any> {
       readonly metadata?: Envelope.Metadata
       /** Milliseconds after which it must not be delivered. */
       readonly ttl?: number
+      /** Whether it is sent again after a lost connection until the hub has it. `false` by default. */
+      readonly reliable?: boolean
     },
   ) => Promise<void>
   /** Asks; rejects with the message's typed error or an `AskError`. Aborting cancels it there too. */

@@ -12,7 +12,7 @@ export type Part = string | Uint8Array
 export interface FrameCodec {
   readonly codec: Codec
   readonly encode: (envelope: Envelope.Envelope) => Part
-  /** The part of an envelope whose `seq` is `UNNUMBERED`, with its number: perhaps the same, changed. */
+  /** The part of an envelope whose `seq` is `UNNUMBERED`, with its number in that place: perhaps the same, changed. */
   readonly number: (part: Part, seq: number) => Part
   /** No fewer bytes than the part takes in a frame; exact where it matters, `limit` being near. */
   readonly sizeOf: (part: Part, limit: number) => number
@@ -22,12 +22,6 @@ export interface FrameCodec {
 
 /** Bytes that a frame of several envelopes has beside them: brackets or the head of the array. */
 export const FRAME_OVERHEAD = 8
-
-/**
- * The `seq` of a reliable envelope that has no number yet. As wide as any, so that what is encoded with it
- * is as large as what is sent, and the number is put in its place at the very end.
- */
-export const UNNUMBERED = 0xffff_ffff
 
 const json: FrameCodec = {
   codec: JsonCodec,

@@ -7,7 +7,7 @@ import {
   AnswerStream,
   TransportError,
   type Address,
-  type Envelope,
+  Envelope,
   type Transport,
 } from "@signal-hub/actor-core/vocabulary"
 import * as Effect from "effect/Effect"
@@ -16,7 +16,7 @@ import { DEFAULT_ASK_TIMEOUT } from "../protocol/Limits.ts"
 import { watchActor } from "./ActorWatch.ts"
 import { SessionLost, type RequestError } from "./ClientError.ts"
 import type { Core } from "./Core.ts"
-import { message, reliably } from "./Message.ts"
+import { message } from "./Message.ts"
 
 /** The transport of a client. */
 export const makeHubTransport = (core: Core): Transport => {
@@ -51,7 +51,7 @@ export const makeHubTransport = (core: Core): Transport => {
     }
     // A stream may be quiet for longer than an ask.
     if (envelope.type === "actor:demand") isReliable = channel.pending.keep(envelope.correlationId)
-    const sent = isReliable ? reliably(envelope) : envelope
+    const sent = isReliable ? Envelope.reliably(envelope) : envelope
     // A forwarded ask is its asker's: who passes it on awaits no answer.
     if (!isAsk || envelope.metadata.forwardOf !== undefined) return channel.send(sent)
     return channel.ask(sent, envelope.ttl ?? DEFAULT_ASK_TIMEOUT, (outcome) => {

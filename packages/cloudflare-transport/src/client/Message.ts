@@ -1,6 +1,5 @@
 /** Envelopes as a client makes them. */
 import { Envelope, type Address } from "@signal-hub/actor-core/vocabulary"
-import { UNNUMBERED } from "./FrameCodec.ts"
 import { messageId } from "../protocol/MessageId.ts"
 
 /** What may be said of a message beside its type and payload. */
@@ -49,11 +48,8 @@ export const message = (
     ttl: options.ttl ?? null,
     signature: null,
   }
-  return options.reliable === true ? reliably(envelope) : envelope
+  return options.reliable === true ? Envelope.reliably(envelope) : envelope
 }
-
-/** The same, to be sent reliably. */
-export const reliably = (envelope: Envelope.Envelope): Envelope.Envelope => ({ ...envelope, seq: UNNUMBERED })
 
 /** The fields that are not `undefined`: a codec may have a form for it, and the protocol has none. */
 export const given = (fields: { readonly [name: string]: unknown }): Envelope.Metadata =>
