@@ -180,7 +180,7 @@ const correlated = (
   const admits = isBounded ? "free" : admitted(hub, asker, to, caller)
   // An ask is closed where it was asked of once it is answered there: its answer passes, as it is the last.
   if (admits === "full" && AnswerStream.isMoreToCome(envelope)) return full(to)
-  neighbors.outbound.answered(open, envelope, now)
+  neighbors.outbound.outcomes.answered(open, envelope, now)
   return admits === "pause" ? PAUSE : TAKEN
 }
 

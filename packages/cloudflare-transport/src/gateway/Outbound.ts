@@ -1,25 +1,18 @@
 /**
  * Envelopes that leave a hub or a gateway for other objects, a lane for each address and each who sends
  * there. Finds the object that serves an address: the one named by it, else the one that the directory says.
- * What is refused there is told to whoever sent it, typed.
+ * What becomes of them is in `Outcomes`.
  */
-import { type Address, AnswerStream, type Envelope } from "@signal-hub/actor-core/vocabulary"
+import type { Address, Envelope } from "@signal-hub/actor-core/vocabulary"
 import type { Claims } from "../auth/Claims.ts"
-import { failAsk } from "../hub/AskEnds.ts"
-import type { Ask } from "../hub/Asks.ts"
-import { isElsewhere } from "../hub/Elsewhere.ts"
 import { tellPause, tellResume } from "../hub/Backpressure.ts"
-import { idAtSender, likeThat, surely } from "../hub/Outboxes.ts"
-import { unknownActor } from "../hub/Router.ts"
 import type { HubState } from "../hub/HubState.ts"
-import { errorEnvelope, hubEnvelope } from "../protocol/HubEnvelope.ts"
-import type { HubErrorCode } from "../protocol/HubError.ts"
-import { messageId } from "../protocol/MessageId.ts"
 import { addressOf, type Session } from "../session/Session.ts"
 import type { NeighborsHost } from "./GatewayHost.ts"
 import { Lanes } from "./Lanes.ts"
+import { Outcomes, type Undelivered } from "./Outcomes.ts"
 import type { Place } from "./Place.ts"
-import { CallFailed, type Caller, type Delivery, isOnward, type Outcome, type RefusalCode } from "./Rpc.ts"
+import { CallFailed, type Caller, type Delivery, isOnward, type Outcome } from "./Rpc.ts"
 import { shardOf } from "./Shards.ts"
 import { aged, type Sending, SureLanes } from "./SureLanes.ts"
 
@@ -37,16 +30,12 @@ interface Item {
   readonly until: number
 }
 
-/** Why something was not delivered. */
-export interface Undelivered {
-  readonly code: RefusalCode
-  readonly message: string
-}
-
 export class Outbound {
   readonly #hub: HubState
   readonly #host: NeighborsHost
   readonly #place: Place
+  /** Told what became of what left. */
+  readonly outcomes: Outcomes
   readonly #lanes: Lanes<Item, Outcome | CallFailed>
   /** What is reliable. */
   readonly sure: SureLanes
@@ -61,6 +50,7 @@ export class Outbound {
     this.#hub = hub
     this.#host = host
     this.#place = place
+    this.outcomes = new Outcomes({ hub, place, now: host.now, send: (...sent) => this.send(...sent) })
     const { maxLane } = host.limits
     this.#lanes = new Lanes({
       call: (lane, items, done) => this.#call(lane, items, done),
@@ -93,10 +83,10 @@ export class Outbound {
     if (at !== undefined && at !== envelope.to) this.#hint(envelope.to, at)
     this.deliver({ envelope }, now, (failed) => {
       if (failed === undefined) return
-      this.#lost(envelope, failed, now)
+      this.outcomes.lost(envelope, failed, now)
       if (failed.code !== "queue_full") return
       const session = this.#sessionOf(envelope.from as Address.Address)
-      if (session !== undefined) this.#tellSender(session, envelope, failed)
+      if (session !== undefined) this.outcomes.tellSender(session, envelope, failed)
     })
   }
 
@@ -114,7 +104,7 @@ export class Outbound {
     const delivery: Delivery = { envelope, ask: { home, timeout } }
     if (envelope.seq !== undefined) return this.#sendSurely(delivery, now, sender)
     const done = (failed: Undelivered | undefined): void => {
-      if (failed !== undefined) this.#askFailed(envelope, home, failed)
+      if (failed !== undefined) this.outcomes.askFailed(envelope, home, failed)
     }
     this.deliver(delivery, now, done, sender)
   }
@@ -139,8 +129,7 @@ export class Outbound {
       if (outcome.status === "taken" && outcome.pause === true) this.#pause(sender, envelope.to, lane)
       done(undefined)
       if (outcome.status === "answered" && delivery.ask !== undefined) {
-        const { type, payload, metadata } = outcome.answer
-        this.#answer(envelope, delivery.ask.home, type, payload, metadata)
+        this.outcomes.returned(envelope, delivery.ask.home, outcome.answer)
       }
     })
   }
@@ -179,26 +168,12 @@ export class Outbound {
   }
 
   /** What became of a reliable delivery. */
-  #settled({ delivery: { ask, envelope }, sender, session }: Sending, outcome: Outcome): void {
-    if (outcome.status === "taken" && outcome.pause === true) {
-      this.#pause(sender, envelope.to, this.#laneOf(sender, envelope.to))
-    }
-    if (outcome.status === "answered" && ask !== undefined) {
-      const { type, payload, metadata } = outcome.answer
-      return this.#answer(envelope, ask.home, type, payload, metadata)
-    }
-    if (outcome.status !== "refused") return
-    if (ask !== undefined) return this.#askFailed(envelope, ask.home, outcome)
-    this.#lost(envelope, outcome, this.#host.now())
-    const teller = session === null ? undefined : this.#hub.sessions.byId(session)
-    // Who answers, is done with it.
-    if (teller === undefined || envelope.correlationId !== null) return
-    this.#tellSender(teller, { ...envelope, id: idAtSender(envelope) }, outcome)
-  }
-
-  #lost(envelope: Envelope.Envelope, { code }: Undelivered, now: number): void {
-    const reason = code === "unknown_actor" ? "unknown_actor" : "disconnected"
-    this.#hub.deadLetter(envelope, code === "message_expired" ? "expired" : reason, now)
+  #settled(sending: Sending, outcome: Outcome): void {
+    const { delivery, sender } = sending
+    const { to } = delivery.envelope
+    if (outcome.status === "taken" && outcome.pause === true)
+      this.#pause(sender, to, this.#laneOf(sender, to))
+    this.outcomes.settled(sending, outcome)
   }
 
   /** Who asks without an address gets one, until it has its answer. */
@@ -300,90 +275,7 @@ export class Outbound {
     if (session === undefined || this.#resumed.has(lane)) return
     tellPause(this.#hub, session, sender, to, this.#host.now())
   }
-
-  #askFailed(envelope: Envelope.Envelope, home: Address.Address, { code, message }: Undelivered): void {
-    if (code === "actor_failed") {
-      const payload = { code: "actor_failed", message, retryable: false }
-      return this.#answer(envelope, home, "actor:error", payload)
-    }
-    const now = this.#host.now()
-    const wire = code === "not_subscribed" ? "actor_terminated" : code
-    const ask = this.#openAsk(envelope, home)
-    if (ask === "elsewhere") {
-      const failure =
-        wire === "unknown_actor"
-          ? hubEnvelope(
-              "hub:unknown_actor",
-              envelope.from as Address.Address,
-              { actorAddress: envelope.to, message },
-              now,
-              envelope.id,
-            )
-          : errorEnvelope(null, envelope.from as Address.Address, wire, message, now, envelope.id)
-      this.send(likeThat(failure, envelope), now, home)
-    } else if (ask !== undefined) failAsk(this.#hub, ask, wire, envelope.to, now, message)
-  }
-
-  /** An answer that came back with the call. */
-  #answer(
-    asked: Envelope.Envelope,
-    home: Address.Address,
-    type: string,
-    payload: unknown,
-    metadata: Envelope.Metadata = {},
-  ): void {
-    const now = this.#host.now()
-    const given: Envelope.Envelope = {
-      id: messageId(),
-      from: asked.to,
-      to: asked.from as Address.Address,
-      type,
-      payload,
-      pattern: "tell",
-      correlationId: asked.id,
-      timestamp: now,
-      metadata,
-      ttl: null,
-      signature: null,
-    }
-    const envelope = likeThat(given, asked)
-    const ask = this.#openAsk(asked, home)
-    if (ask === "elsewhere") this.send(envelope, now, home)
-    else if (ask === undefined) this.#hub.deadLetter(envelope, "no_such_ask", now)
-    else this.answered(ask, envelope, now)
-  }
-
-  /** An answer to an ask that was asked here: by a session, or by a caller without an address. */
-  answered(ask: Ask, given: Envelope.Envelope, now: number): void {
-    const envelope = ask.reliable ? surely(given) : given
-    if (AnswerStream.isMoreToCome(envelope)) this.#hub.asks.extend(ask, now)
-    else this.#hub.asks.close(ask)
-    if (isElsewhere(ask.askerSession)) return this.send(envelope, now, ask.askerSession)
-    const session = this.#hub.sessions.byId(ask.askerSession)
-    if (session === undefined) this.#hub.deadLetter(envelope, "disconnected", now)
-    else this.#hub.deliver(session, envelope, now)
-  }
-
-  #openAsk({ from, id, to }: Envelope.Envelope, home: Address.Address): Ask | "elsewhere" | undefined {
-    if (!this.#place.isHome(home)) return "elsewhere"
-    const ask = this.#hub.asks.get(from as Address.Address, id)
-    return ask?.target === to ? ask : undefined
-  }
-
-  #tellSender(session: Session, envelope: Envelope.Envelope, { code, message }: Undelivered): void {
-    const to = envelope.from as Address.Address
-    const now = this.#host.now()
-    if (code === "unknown_actor") unknownActor(this.#hub, session, to, envelope, now)
-    else {
-      const details = code === "queue_full" ? { actorAddress: envelope.to } : {}
-      this.#hub.refuse(session, to, wireCode(code), message, envelope, now, details)
-    }
-  }
 }
-
-/** As a refusal of the request that it was. */
-const wireCode = (code: Exclude<RefusalCode, "unknown_actor">): HubErrorCode =>
-  code === "actor_failed" || code === "not_subscribed" ? "actor_terminated" : code
 
 const UNKNOWN: Outcome = { status: "refused", code: "unknown_actor", message: "there is no such actor" }
 const EXPIRED: Outcome = { status: "refused", code: "message_expired", message: "its ttl ran out" }
