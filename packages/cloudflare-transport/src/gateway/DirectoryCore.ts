@@ -12,6 +12,7 @@ import { hubEnvelope } from "../protocol/HubEnvelope.ts"
 import { type ActorEntry, HUB_ADDRESS, type TerminatedReason } from "../protocol/HubMessage.ts"
 import { messageId } from "../protocol/MessageId.ts"
 import type { Sql } from "../storage/Sql.ts"
+import { createEntries, Entries, entryOf, type EntryRow, isMeant } from "./Entries.ts"
 import { migrateNotices } from "./GatewaySchema.ts"
 import { Lanes } from "./Lanes.ts"
 import { MOST_CALLS, type NodeHost } from "./NodeHost.ts"
@@ -32,16 +33,6 @@ import {
 /** Rows that one page looks at: what is beyond comes with the next. */
 const ROWS_A_PAGE = 2_000
 
-interface EntryRow {
-  readonly address: Address.Address
-  readonly holder: Address.Address
-  readonly capabilities: string
-  readonly metadata: string
-  readonly registered_at: number
-  readonly expires_at: number
-  readonly version: number
-}
-
 export const migrateDirectory = (sql: Sql): void => {
   migrateNotices(sql)
   sql.run(`CREATE TABLE IF NOT EXISTS watch (
@@ -49,19 +40,12 @@ export const migrateDirectory = (sql: Sql): void => {
     watcher TEXT NOT NULL,
     PRIMARY KEY (target, watcher)
   ) WITHOUT ROWID`)
-  sql.run(`CREATE TABLE IF NOT EXISTS entry (
-    address TEXT PRIMARY KEY,
-    holder TEXT NOT NULL,
-    capabilities TEXT NOT NULL,
-    metadata TEXT NOT NULL,
-    registered_at INTEGER NOT NULL,
-    expires_at INTEGER NOT NULL,
-    version INTEGER NOT NULL
-  ) WITHOUT ROWID`)
+  createEntries(sql)
 }
 
 export class DirectoryCore {
   readonly #host: NodeHost
+  readonly #entries: Entries
   readonly #leases: Lanes<Address.Address, number | null>
   readonly #copies: Lanes<Delivery, Outcome>
   readonly #watches: Watches
@@ -71,6 +55,7 @@ export class DirectoryCore {
 
   constructor(host: NodeHost) {
     this.#host = host
+    this.#entries = new Entries(host.sql)
     this.#watches = new Watches(host.sql)
     const noticesHost = {
       ...host,
@@ -104,7 +89,7 @@ export class DirectoryCore {
     done: (claimed: Claimed | null | CallFailed) => void,
   ): void {
     const { address } = entry
-    if (this.#row(address)?.holder === holder) return done(this.#give(entry, holder))
+    if (this.#entries.find(address)?.holder === holder) return done(this.#give(entry, holder))
     const claim = { identified: false }
     this.#claims.set(address, claim)
     this.#host.call("address", address, "hasSession", [], true, (hasSession) => {
@@ -115,11 +100,11 @@ export class DirectoryCore {
   }
 
   holder(address: Address.Address): Address.Address | null {
-    return this.#row(address)?.holder ?? null
+    return this.#entries.find(address)?.holder ?? null
   }
 
   watch(target: Address.Address, watcher: Address.Address): boolean {
-    const row = this.#row(target)
+    const row = this.#entries.find(target)
     // An identity's own registration is watched at its gateway.
     if (row === undefined || row.holder === target) return false
     this.#watches.addWatcher(target, watcher)
@@ -154,7 +139,7 @@ export class DirectoryCore {
     const prefix = pattern.matchesAll ? "" : literalPrefix(pattern)
     const found: Array<EntryRow> = []
     const look = (after: string): void => {
-      const rows = this.#rows(prefix, after, ROWS_A_PAGE + 1)
+      const rows = this.#entries.after(prefix, after, ROWS_A_PAGE + 1)
       let last = after
       let isCut = rows.length > ROWS_A_PAGE
       for (const row of rows.slice(0, ROWS_A_PAGE)) {
@@ -177,7 +162,7 @@ export class DirectoryCore {
   }
 
   count(): number {
-    return this.#host.sql.all<{ n: number }>("SELECT count(*) AS n FROM entry")[0]!.n
+    return this.#entries.count()
   }
 
   slice(
@@ -186,12 +171,8 @@ export class DirectoryCore {
     claims: string | null,
     done: (entries: ReadonlyArray<ActorEntry>) => void,
   ): void {
-    const rows = this.#host.sql.all<EntryRow>(
-      "SELECT * FROM entry ORDER BY address LIMIT ? OFFSET ?",
-      limit,
-      offset,
-    )
     const bearer = readClaims(claims)
+    const rows = this.#entries.slice(offset, limit)
     this.#live(
       rows.filter(({ address }) => mayDiscover(bearer, address)),
       done,
@@ -206,7 +187,7 @@ export class DirectoryCore {
     const prefix = pattern === undefined || pattern.matchesAll ? "" : literalPrefix(pattern)
     const wanted = slice.capability === null ? [] : [slice.capability]
     const claims = readClaims(slice.claims)
-    const rows = this.#rows(prefix, after, broadcastSlice + 1)
+    const rows = this.#entries.after(prefix, after, broadcastSlice + 1)
     const looked = rows.slice(0, broadcastSlice)
     const meant = looked.filter(
       (row) => row.holder !== slice.except && isMeant(row, pattern, wanted) && maySend(claims, row.address),
@@ -258,63 +239,41 @@ export class DirectoryCore {
     // Who does not answer may be back: not shown, but kept.
     if (lease instanceof CallFailed) return null
     if (lease === null) this.#remove(address, holder, "expired")
-    else {
-      this.#host.sql.run(
-        "UPDATE entry SET expires_at = ? WHERE address = ? AND holder = ?",
-        lease,
-        address,
-        holder,
-      )
-    }
+    else this.#entries.renew(address, holder, lease)
     return lease
   }
 
   /** Gives the address to the holder; who had it is told. */
   #give(entry: ActorEntry, holder: Address.Address): Claimed {
-    const before = this.#row(entry.address)
+    const before = this.#entries.find(entry.address)
     const version = (before?.version ?? 0) + 1
     this.#host.sql.transaction(() => {
       if (before !== undefined && before.holder !== holder) this.#lost(before)
-      this.#write({ ...entry, version }, holder)
+      this.#entries.put({ ...entry, version }, holder)
     })
     return { version }
   }
 
   /** Identities are their gateways' to put; others only who was given them. */
   #put(entry: ActorEntry, holder: Address.Address): void {
-    const before = this.#row(entry.address)
+    const before = this.#entries.find(entry.address)
     if (before?.holder === holder ? before.version > entry.version : holder !== entry.address) return
     if (before !== undefined && before.holder !== holder) this.#lost(before)
-    this.#write(entry, holder)
-  }
-
-  #write(entry: ActorEntry, holder: Address.Address): void {
-    this.#host.sql.run(
-      `INSERT OR REPLACE INTO entry
-       (address, holder, capabilities, metadata, registered_at, expires_at, version)
-       VALUES (?, ?, ?, ?, ?, ?, ?)`,
-      entry.address,
-      holder,
-      JSON.stringify(entry.capabilities),
-      JSON.stringify(entry.metadata),
-      entry.registeredAt,
-      entry.expiresAt,
-      entry.version,
-    )
+    this.#entries.put(entry, holder)
   }
 
   #remove(address: Address.Address, holder: Address.Address, reason: TerminatedReason): void {
-    if (this.#row(address)?.holder !== holder) return
-    this.#host.sql.run("DELETE FROM entry WHERE address = ?", address)
+    if (this.#entries.find(address)?.holder !== holder) return
+    this.#entries.delete(address)
     this.#terminated(address, reason)
   }
 
   #identified(address: Address.Address): void {
     const claim = this.#claims.get(address)
     if (claim !== undefined) claim.identified = true
-    const row = this.#row(address)
+    const row = this.#entries.find(address)
     if (row === undefined || row.holder === address) return
-    this.#host.sql.run("DELETE FROM entry WHERE address = ?", address)
+    this.#entries.delete(address)
     this.#lost(row)
   }
 
@@ -348,41 +307,6 @@ export class DirectoryCore {
   #rearm(): void {
     this.#host.setAlarm(this.#notices.dueAt() ?? null)
   }
-
-  #row(address: Address.Address): EntryRow | undefined {
-    return this.#host.sql.all<EntryRow>("SELECT * FROM entry WHERE address = ?", address)[0]
-  }
-
-  #rows(prefix: string, after: string, limit: number): ReadonlyArray<EntryRow> {
-    return this.#host.sql.all<EntryRow>(
-      "SELECT * FROM entry WHERE address > ? AND address >= ? AND address < ? ORDER BY address LIMIT ?",
-      after,
-      prefix,
-      `${prefix}\x7f`,
-      limit,
-    )
-  }
 }
 
 const readClaims = (text: string | null): Claims | null => (text === null ? null : keptClaims(text))
-
-const isMeant = (
-  { address, capabilities }: EntryRow,
-  pattern: AddressPattern.AddressPattern | undefined,
-  wanted: ReadonlyArray<string>,
-): boolean => {
-  if (pattern !== undefined && !pattern.matches(address)) return false
-  if (wanted.length === 0) return true
-  const has = JSON.parse(capabilities) as ReadonlyArray<string>
-  return wanted.every((capability) => has.includes(capability))
-}
-
-const entryOf = (row: EntryRow, expiresAt: number): ActorEntry => ({
-  address: row.address,
-  actorAddress: row.address,
-  capabilities: JSON.parse(row.capabilities),
-  metadata: JSON.parse(row.metadata),
-  registeredAt: row.registered_at,
-  expiresAt,
-  version: row.version,
-})
