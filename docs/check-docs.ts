@@ -1,8 +1,8 @@
 /**
  * Checks what the documentation says against what is there: links and anchors resolve, scripts and tests exist,
  * programs compile against the built packages and print what the page says, example envelopes are envelopes,
- * the tables of the sizing model are what it reckons, and the lists of error codes, close codes and log events
- * are complete. Prints each problem, `file:line: what`, and exits 1.
+ * the tables of the sizing model are what it reckons, and the lists of error codes, close codes, log events and
+ * the packages' entry points are complete. Prints each problem, `file:line: what`, and exits 1.
  *
  * A block ```ts is a whole program. It may name itself in its first line, `// file: name.ts` or
  * `// name.ts`: blocks of one page can import one another by that name. It is run, unless it imports what is
@@ -17,6 +17,9 @@ import { DEFAULT_MODEL } from "./sizing/Model.ts"
 import { tablesOf } from "./sizing/tables.ts"
 
 const root = resolve(import.meta.dirname, "..")
+const require = createRequire(import.meta.url)
+/** The folders of the packages, each with a page of its own. */
+const PACKAGES = ["actor-core", "cloudflare-transport"]
 const cache = join(root, "node_modules/.cache/docs")
 const problems: Array<string> = []
 
@@ -246,6 +249,14 @@ const checkSizing = (pages: ReadonlyMap<string, Page>): void => {
   }
 }
 
+/** What may be imported of a package, each as a page writes it. */
+const entriesOf = (name: string): ReadonlyArray<string> => {
+  const { exports } = require(`../packages/${name}/package.json`) as {
+    readonly exports: { readonly [entry: string]: unknown }
+  }
+  return Object.keys(exports).map((entry) => `\`@signal-hub/${name}${entry.slice(1)}\``)
+}
+
 /** The lists that must name everything there is. */
 const checkLists = async (pages: ReadonlyMap<string, Page>): Promise<void> => {
   const { ANSWER_TYPE, CLOSE_CODES, DEFAULT_LIMITS, HUB_ERRORS } =
@@ -257,15 +268,16 @@ const checkLists = async (pages: ReadonlyMap<string, Page>): Promise<void> => {
     const calls = /(?:\b(?:log|makeLog\([^)]*\))\(\s*"\w+",|\blogSession\()\s*"(\w+)"/g
     for (const [, event = ""] of text.matchAll(calls)) events.add(event)
   }
-  const lists: ReadonlyArray<readonly [page: string, names: Iterable<string>]> = [
-    ["errors.md", Object.keys(HUB_ERRORS)],
-    ["errors.md", Object.keys(CLOSE_CODES)],
-    ["protocol.md", [...Object.keys(ANSWER_TYPE), ...Object.values(ANSWER_TYPE)]],
-    ["operations.md", events],
-    ["operations.md", Object.keys(DEFAULT_LIMITS)],
+  const design = "docs/actor-design"
+  const lists: ReadonlyArray<readonly [path: string, names: Iterable<string>]> = [
+    [`${design}/errors.md`, Object.keys(HUB_ERRORS)],
+    [`${design}/errors.md`, Object.keys(CLOSE_CODES)],
+    [`${design}/protocol.md`, [...Object.keys(ANSWER_TYPE), ...Object.values(ANSWER_TYPE)]],
+    [`${design}/operations.md`, events],
+    [`${design}/operations.md`, Object.keys(DEFAULT_LIMITS)],
+    ...PACKAGES.map((name) => [`packages/${name}/README.md`, entriesOf(name)] as const),
   ]
-  for (const [name, names] of lists) {
-    const path = `docs/actor-design/${name}`
+  for (const [path, names] of lists) {
     const text = pages.get(path)?.prose.join("\n") ?? ""
     for (const wanted of names) {
       if (!new RegExp(`(?<![\\w:])${wanted}(?!\\w)`).test(text)) report(path, 1, `does not mention ${wanted}`)
@@ -274,9 +286,11 @@ const checkLists = async (pages: ReadonlyMap<string, Page>): Promise<void> => {
 }
 
 const pages = new Map(
-  ["README.md", ...globSync("docs/**/*.md", { cwd: root }).toSorted()].map((path) => [path, readPage(path)]),
+  ["README.md", ...globSync(["packages/*/README.md", "docs/**/*.md"], { cwd: root }).toSorted()].map(
+    (path) => [path, readPage(path)],
+  ),
 )
-const { scripts } = createRequire(import.meta.url)("../package.json") as {
+const { scripts } = require("../package.json") as {
   readonly scripts: { readonly [name: string]: string }
 }
 for (const page of pages.values()) {

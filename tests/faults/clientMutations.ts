@@ -105,7 +105,7 @@ export const CLIENT_MUTATIONS: ReadonlyArray<Mutation> = [
   },
   {
     fault: 42,
-    breaks: "an acknowledgement is believed, whatever it is",
+    breaks: "an acknowledgment is believed, whatever it is",
     file: client("Unacknowledged"),
     edits: [["if (!Number.isInteger(through) || through < first || through >= this.#next) return", ""]],
     test: RELIABLE,

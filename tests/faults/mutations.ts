@@ -280,7 +280,7 @@ const ROWS: ReadonlyArray<Mutation> = [
   },
   {
     fault: 13,
-    breaks: "the client closes without waiting for the acknowledgement",
+    breaks: "the client closes without waiting for the acknowledgment",
     file: client("Connection"),
     edits: [
       ["return waitAtMost(timers, CLOSE_TIMEOUT, (done) => fiber.addObserver(done))", "return Effect.void"],

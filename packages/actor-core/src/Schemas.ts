@@ -33,11 +33,11 @@ export const encodePayload = (
     : encode(message.payload, payload)
 }
 
-type Judgement = Result.Result<unknown, { readonly message: string }>
+type Judgment = Result.Result<unknown, { readonly message: string }>
 
 interface Wire {
-  readonly encode: (value: unknown) => Judgement
-  readonly decode: (value: unknown) => Judgement
+  readonly encode: (value: unknown) => Judgment
+  readonly decode: (value: unknown) => Judgment
 }
 
 // Deriving the JSON form of a schema costs more than a message: once for each schema.
@@ -55,7 +55,7 @@ const codec = (schema: Exclude<Protocol.AnySchema, StandardSchemaV1>): Wire => {
 }
 
 const checker = (schema: StandardSchemaV1): Wire => {
-  const check = (value: unknown): Judgement => {
+  const check = (value: unknown): Judgment => {
     const result = schema["~standard"].validate(value)
     if ("then" in result) return Result.fail({ message: "the schema is asynchronous" })
     return result.issues === undefined
@@ -63,7 +63,7 @@ const checker = (schema: StandardSchemaV1): Wire => {
       : Result.fail({ message: result.issues.map(({ message }) => message).join("; ") })
   }
   // A sender's value is checked, and sent as it is: what a transformation makes of it is the receiver's.
-  const encode = (value: unknown): Judgement => Result.map(check(value), () => value ?? null)
+  const encode = (value: unknown): Judgment => Result.map(check(value), () => value ?? null)
   return { encode, decode: check }
 }
 
@@ -71,7 +71,7 @@ const checker = (schema: StandardSchemaV1): Wire => {
 const MAX_REASON = 300
 
 /** Never throws: a transformation that does, or that is asynchronous, must not stop who receives. */
-const judged = (evaluate: () => Judgement): Result.Result<unknown, InvalidValue> => {
+const judged = (evaluate: () => Judgment): Result.Result<unknown, InvalidValue> => {
   try {
     return Result.mapError(
       evaluate(),

@@ -88,8 +88,8 @@ describe("a protocol", () => {
         }),
         (value) => {
           const encoded = Result.getOrThrow(Schemas.encode(schema, value))
-          const travelled: unknown = JSON.parse(JSON.stringify(encoded))
-          expect(Result.getOrThrow(Schemas.decode(schema, travelled))).toEqual(value)
+          const traveled: unknown = JSON.parse(JSON.stringify(encoded))
+          expect(Result.getOrThrow(Schemas.decode(schema, traveled))).toEqual(value)
         },
       ),
     )

@@ -229,7 +229,6 @@ describe("direct envelopes", () => {
     const ask = await asked(ada, bob, { ttl: 1_500 })
     expectError(await ada.answerTo(ask.id, "the ask"), "timeout", "message_expired")
     expect(Date.now() - start).toBeGreaterThanOrEqual(1_400)
-    expect(Date.now() - start).toBeLessThan(6_000)
     await bob.send(answerTo(ask, ada.identity))
     await bob.rest()
     await expectQuiet(ada)

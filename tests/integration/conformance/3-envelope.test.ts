@@ -472,16 +472,14 @@ describe("patterns", () => {
         }),
       ),
     )
-    const start = performance.now()
     for (const pattern of [
       `@(${name}/${"a*".repeat(40)}b)`,
       `@(${name}/${"*a".repeat(40)}*b)`,
       `@(${"*".repeat(60)}x/${"*".repeat(100)}x)`,
       `@(${name}/${"*a".repeat(40)}*)`,
     ]) {
+      // An exponential matcher needs longer than this universe has lasted, and `ask` waits for seconds.
       expect((await client.ask("hub:discover", { pattern })).type).toBe("hub:discovered")
     }
-    // An exponential matcher needs longer than this universe has lasted.
-    expect(performance.now() - start).toBeLessThan(5_000)
   })
 })

@@ -82,10 +82,13 @@ describe("hub:error", () => {
 
   test("fault 38: an error in an ask is its answer, at once, with its id", async () => {
     const client = await hub.connect()
-    const start = performance.now()
     const ask = envelope({ type: "hub:publish", pattern: "ask", payload: { topic: topic("x") } })
-    expect((await client.request(ask)).correlationId).toBe(ask.id)
-    expect(performance.now() - start).toBeLessThan(5_000)
+    await client.send(ask)
+    // It is in before the answer to what is asked next.
+    const [answer, ...more] = await client.rest()
+    expectError(answer!, "invalid_message")
+    expect(answer!.correlationId).toBe(ask.id)
+    expect(more).toEqual([])
   })
 
   test("retryable is a verdict: true where the same request may succeed later", async () => {
@@ -113,8 +116,8 @@ describe("close codes", () => {
   })
 
   test("4408: no hub:connect within 5 s", async () => {
-    const client = await hub.open()
     const start = performance.now()
+    const client = await hub.open()
     expect(await client.closeFrame).toBe(4408)
     expect(performance.now() - start).toBeGreaterThan(4_000)
   })

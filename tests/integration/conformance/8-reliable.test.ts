@@ -166,7 +166,7 @@ describe("sequence", () => {
     expect((await ada.client.closed()).code).toBe(4400)
   })
 
-  test("an acknowledgement of more than was sent is refused, and loses nothing", async () => {
+  test("an acknowledgment of more than was sent is refused, and loses nothing", async () => {
     const [ada, bob] = [await begin(address("ada")), await begin(address("bob"))]
     await ada.surely({ to: bob.client.identity, type: "one" })
     await bob.client.expect("one")

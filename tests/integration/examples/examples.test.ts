@@ -3,12 +3,15 @@ import { execFile } from "node:child_process"
 import { join } from "node:path"
 import { promisify } from "node:util"
 import { expect, test } from "vitest"
+import { createTestHarness } from "wrangler"
 import { ROOT } from "../support/hub.ts"
+import { envelope, RawClient } from "../support/RawClient.ts"
+
+const file = (name: string): string => join(ROOT, "../../examples", name)
 
 /** The lines that the example prints. Rejects, with all that it said, where it does not exit with 0. */
 const run = async (name: string): Promise<ReadonlyArray<string>> => {
-  const main = join(ROOT, "../../examples", name, "main.ts")
-  const { stdout } = await promisify(execFile)(process.execPath, [main])
+  const { stdout } = await promisify(execFile)(process.execPath, [file(`${name}/main.ts`)])
   return stdout.split("\n").map((line) => line.trim().replace(/ {2,}/, ": "))
 }
 
@@ -76,4 +79,21 @@ test("the dashboard ends by itself; it sees who comes, who goes and why", async 
   // After its gateway and both topics were evicted.
   expect(lines).toContain("dashboard: sees 11 here, 1 unregistered, 8 disconnected")
   expect(count(lines, " °C of the east, sensor ")).toBe(4)
+})
+
+test("the bridge's room counts for whoever asks, tells all of the room, and forgets nothing asleep", async () => {
+  const server = createTestHarness({ workers: [{ configPath: file("bridge/wrangler.jsonc") }] })
+  try {
+    const { host } = await server.listen().then(({ url }) => url)
+    const [ada, bob] = [await RawClient.open(`ws://${host}/tea`), await RawClient.open(`ws://${host}/tea`)]
+    const add = (by: number) =>
+      ada.request(envelope({ to: "@(room/counter)", type: "add", pattern: "ask", payload: { by } }))
+    expect((await add(2)).payload).toBe(2)
+    expect((await bob.expect("counted")).payload).toEqual({ count: 2, clients: 2 })
+    await server.getWorker().evictDurableObject("Room", { name: "/tea", webSockets: "hibernate" })
+    expect((await add(3)).payload).toBe(5)
+    expect((await bob.expect("counted")).payload).toEqual({ count: 5, clients: 2 })
+  } finally {
+    await server.close()
+  }
 })

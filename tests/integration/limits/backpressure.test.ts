@@ -110,7 +110,7 @@ describe("a reader that acknowledges nothing", () => {
   })
 })
 
-test("acknowledgements are not answered; what is none is", async () => {
+test("acknowledgments are not answered; what is none is", async () => {
   const { reader } = await pair()
   await ack(reader)
   expect(await reader.rest()).toEqual([])

@@ -8,7 +8,7 @@ export const CLIENT: ReadonlyArray<Mutant> = [
     edits: [["this.#rest = Math.max(0, this.#has", "this.#rest = Math.max(this.#sent.length, this.#has"]],
   },
   {
-    breaks: "an acknowledgement is one of all that was sent",
+    breaks: "an acknowledgment is one of all that was sent",
     file: client("Unacknowledged"),
     edits: [["this.#sent.splice(0, through - first + 1)", "this.#sent.splice(0)"]],
   },

@@ -1,4 +1,4 @@
-/** Faults of numbers, acknowledgements and outboxes in the hub. */
+/** Faults of numbers, acknowledgments and outboxes in the hub. */
 import { hub, type Mutant, session } from "./Mutant.ts"
 
 export const SEQUENCES: ReadonlyArray<Mutant> = [
@@ -53,7 +53,7 @@ export const SEQUENCES: ReadonlyArray<Mutant> = [
     edits: [["this.#position = chunk.position\n", "\n"]],
   },
   {
-    breaks: "an acknowledgement deletes what comes after it, too",
+    breaks: "an acknowledgment deletes what comes after it, too",
     file: session("Outbox"),
     edits: [
       ["if (chunk.first === null || lastOf(chunk) > through) break", "if (chunk.first === null) break"],

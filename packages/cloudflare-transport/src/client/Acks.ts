@@ -5,7 +5,7 @@
 import type { Ack } from "../protocol/HubMessage.ts"
 import type { Timers } from "./Timers.ts"
 
-/** Milliseconds between acknowledgements that nothing else takes along. */
+/** Milliseconds between acknowledgments that nothing else takes along. */
 export const ACK_INTERVAL = 250
 /** Envelopes that are acknowledged at once. */
 export const ACK_EVERY = 64

@@ -175,7 +175,7 @@ export const makeConnection = (
     })
     const fiber = yield* Effect.forkScoped(loop, { startImmediately: true })
 
-    /** Until when acknowledgements are waited for. */
+    /** Until when acknowledgments are waited for. */
     let patience: number | undefined
     const goodbye: Effect.Effect<unknown> = Effect.suspend(() => {
       if (state.status !== "connected") return Effect.void

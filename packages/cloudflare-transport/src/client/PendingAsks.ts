@@ -1,5 +1,5 @@
 /**
- * Asks that have no answer yet, and tells whose sender waits for their acknowledgement. Each ends exactly
+ * Asks that have no answer yet, and tells whose sender waits for their acknowledgment. Each ends exactly
  * once: by an answer, by its deadline, with the connection that it went out on, or the session where it is
  * reliable, with the client, or as its asker gives up. One timer serves them all.
  */

@@ -35,7 +35,7 @@ export class Sender {
   readonly #options: SenderOptions
   readonly #pending: PendingAsks
   readonly #paused: ReadonlySet<string>
-  readonly #acknowledgement: () => Part | undefined
+  readonly #acknowledgment: () => Part | undefined
   readonly #queue: SendQueue
   readonly #pace = new Pace()
   #out: Outgoing | undefined
@@ -47,17 +47,17 @@ export class Sender {
   #disarm = (): void => {}
   #maxFrame = DEFAULT_MAX_MESSAGE_SIZE
 
-  /** `paused` are the addresses that nothing is sent to now; `acknowledgement` is what leaves along. */
+  /** `paused` are the addresses that nothing is sent to now; `acknowledgment` is what leaves along. */
   constructor(
     options: SenderOptions,
     pending: PendingAsks,
     paused: ReadonlySet<string>,
-    acknowledgement: () => Part | undefined,
+    acknowledgment: () => Part | undefined,
   ) {
     this.#options = options
     this.#pending = pending
     this.#paused = paused
-    this.#acknowledgement = acknowledgement
+    this.#acknowledgment = acknowledgment
     this.#queue = new SendQueue(options.queueLimit)
     this.unacknowledged = new Unacknowledged(options.frames, options.journal, (id) =>
       pending.acknowledged(id),
@@ -136,7 +136,7 @@ export class Sender {
   /** From now on this socket is the one. Nothing of what waits leaves yet. */
   attach(socket: SocketLike): void {
     const { frames, journal } = this.#options
-    this.#out = new Outgoing(socket, frames, this.#maxFrame, this.#acknowledgement, journal)
+    this.#out = new Outgoing(socket, frames, this.#maxFrame, this.#acknowledgment, journal)
   }
 
   /** Sends it now, past what waits. */

@@ -76,7 +76,7 @@ export interface Limits {
   readonly maxOutboxBytes: number
   /** Bytes of what waits that a new connection is sent before its client has acknowledged some. */
   readonly replayWindow: number
-  /** How long the acknowledgement of reliable envelopes may wait for more of them, in milliseconds. */
+  /** How long the acknowledgment of reliable envelopes may wait for more of them, in milliseconds. */
   readonly ackInterval: number
   /** Reliable envelopes that are acknowledged at once. */
   readonly ackEvery: number

@@ -73,29 +73,27 @@ describe("takeover", () => {
 })
 
 describe("disconnecting", () => {
-  it.effect(
-    "fault 13: close() waits for the acknowledgement and the close, and no longer than a second",
-    () =>
-      Effect.gen(function* () {
-        const { client, network, state } = yield* start()
-        network.last.closesOnGoodbye = false
-        const closing = yield* run(client.close)
-        expect(network.last.types.at(-1)).toBe("hub:disconnect")
-        expect(outcome(closing)).toBe("waiting")
-        expect(network.last.closedByClient).toBe(false)
-        network.last.drop(1000)
-        yield* settle
-        expect(outcome(closing)).toBeUndefined()
-        expect(state()).toMatchObject({ status: "disconnected", code: 1000 })
+  it.effect("fault 13: close() waits for the acknowledgment and the close, and no longer than a second", () =>
+    Effect.gen(function* () {
+      const { client, network, state } = yield* start()
+      network.last.closesOnGoodbye = false
+      const closing = yield* run(client.close)
+      expect(network.last.types.at(-1)).toBe("hub:disconnect")
+      expect(outcome(closing)).toBe("waiting")
+      expect(network.last.closedByClient).toBe(false)
+      network.last.drop(1000)
+      yield* settle
+      expect(outcome(closing)).toBeUndefined()
+      expect(state()).toMatchObject({ status: "disconnected", code: 1000 })
 
-        const other = yield* start()
-        other.network.last.closesOnGoodbye = false
-        other.network.last.closesOnGoodbye = false
-        const unanswered = yield* run(other.client.close)
-        yield* pass(1_000)
-        expect(outcome(unanswered)).toBeUndefined()
-        expect(other.network.last.closedByClient).toBe(true)
-      }),
+      const other = yield* start()
+      other.network.last.closesOnGoodbye = false
+      other.network.last.closesOnGoodbye = false
+      const unanswered = yield* run(other.client.close)
+      yield* pass(1_000)
+      expect(outcome(unanswered)).toBeUndefined()
+      expect(other.network.last.closedByClient).toBe(true)
+    }),
   )
 
   it.effect("fault 15: after close() no wake-up reconnects", () =>

@@ -49,7 +49,7 @@ const world = Effect.sync(() => {
     const socket = network.sockets[at] ?? network.last
     socket.open()
     yield* settle
-    // The end of a test waits for no acknowledgements, as no time passes by then.
+    // The end of a test waits for no acknowledgments, as no time passes by then.
     yield* Effect.addFinalizer(() => Scope.close(scope, Exit.void))
     yield* Effect.addFinalizer(() => Effect.sync(() => network.sockets.forEach((each) => each.drop())))
     return { client, events, heard, socket, state: () => Effect.runSync(client.state) }

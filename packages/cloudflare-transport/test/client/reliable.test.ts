@@ -1,4 +1,4 @@
-/** Reliable sessions, as a client has them: numbers, acknowledgements, resume and what becomes of the rest. */
+/** Reliable sessions, as a client has them: numbers, acknowledgments, resume and what becomes of the rest. */
 import { describe, expect, it } from "@effect/vitest"
 import { ActorSystem, Protocol, type Envelope } from "@signal-hub/actor-core"
 import * as Effect from "effect/Effect"
@@ -108,7 +108,7 @@ describe("sending", () => {
     }),
   )
 
-  it.effect("fault 42: an acknowledgement of what was never sent is of no effect", () =>
+  it.effect("fault 42: an acknowledgment of what was never sent is of no effect", () =>
     Effect.gen(function* () {
       const { client, hub, reconnect } = yield* startReliable()
       hub.cut()
@@ -338,7 +338,7 @@ describe("receiving", () => {
     }),
   )
 
-  it.effect("an acknowledgement rides with what leaves anyway", () =>
+  it.effect("an acknowledgment rides with what leaves anyway", () =>
     Effect.gen(function* () {
       const { client, hub, network } = yield* startReliable()
       hub.deliver("n", 1)
@@ -352,7 +352,7 @@ describe("receiving", () => {
     }),
   )
 
-  it.effect("volatile messages cause no acknowledgement", () =>
+  it.effect("volatile messages cause no acknowledgment", () =>
     Effect.gen(function* () {
       const { network } = yield* startReliable()
       for (let n = 0; n < 500; n++) network.last.say("n", n, { from: ADA })
@@ -652,7 +652,7 @@ describe("a session that is not resumed", () => {
 })
 
 describe("closing", () => {
-  it.effect("waits for acknowledgements a second at most, and reports what has none", () =>
+  it.effect("waits for acknowledgments a second at most, and reports what has none", () =>
     Effect.gen(function* () {
       const { client, events, hub, network } = yield* startReliable()
       hub.acknowledges = false

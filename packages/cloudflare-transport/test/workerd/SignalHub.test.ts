@@ -175,6 +175,28 @@ describe("hibernation", () => {
     expect(sizes[0]).toBeLessThan(512)
   })
 
+  it("fault 40: a connect, a takeover and a disconnect look at no other connection", async () => {
+    const hub = newHub()
+    await Promise.all(Array.from({ length: 10 }, (_, n) => connected(hub, `@(crowd/${n})`)))
+    const first = await connected(hub, "@(node/a)")
+    await first.request("hub:register", { actorAddress: "@(node/a)" })
+    // The connection that is taken over is not in memory.
+    await evictDurableObject(hub)
+    let looks = 0
+    await runInDurableObject(hub, (_, state) => {
+      const every = state.getWebSockets.bind(state)
+      state.getWebSockets = (tag) => {
+        if (tag === undefined) looks++
+        return every(tag)
+      }
+    })
+    const second = await connected(hub, "@(node/a)")
+    await first.closed
+    await second.request("hub:disconnect", {})
+    await second.closed
+    expect(looks).toBe(0)
+  })
+
   it("a socket has one tag, its connection's id", async () => {
     const hub = newHub()
     await connected(hub, "@(node/a)")

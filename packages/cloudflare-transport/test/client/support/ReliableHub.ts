@@ -34,7 +34,7 @@ export class ReliableHub {
   refuses: NotResumed | "forbidden" | undefined
   /** The resume requests that came. */
   readonly resumes: Array<ResumeRequest | undefined> = []
-  /** Acknowledgements that came. */
+  /** Acknowledgments that came. */
   readonly acks: Array<number> = []
   /** The numbers in the order they came, repeats and all, by socket. */
   readonly seqs: Array<Array<number>> = []

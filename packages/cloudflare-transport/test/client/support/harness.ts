@@ -75,7 +75,7 @@ export const startReliable = (options: Partial<ClientOptions> = {}) =>
       schedule: Schedule.spaced(250),
       ...options,
     })
-    // The end of a test waits for no acknowledgements, as no time passes by then.
+    // The end of a test waits for no acknowledgments, as no time passes by then.
     yield* Effect.addFinalizer(() => Effect.sync(() => network.last.drop()))
     const events: Array<SessionEvent> = []
     yield* Effect.forkScoped(
