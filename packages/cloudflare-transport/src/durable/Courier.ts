@@ -5,6 +5,7 @@
  */
 import type { Address } from "@signal-hub/actor-core"
 import type { Sql } from "../storage/Sql.ts"
+import { fromRow, type StoredValue, toRow } from "../storage/StoredValue.ts"
 import type { ActorRpc, Batch, Delivery, Outcome } from "./ActorRpc.ts"
 import type { DurableAlarm } from "./DurableAlarm.ts"
 
@@ -20,7 +21,7 @@ const MOST_ATTEMPTS = 32
 
 interface Row {
   readonly n: number
-  readonly delivery: string
+  readonly delivery: StoredValue
   readonly attempts: number
   readonly due_at: number
 }
@@ -57,12 +58,7 @@ export class Courier {
     const { alarm, now, sql } = this.#options
     const stored: Stored = { ...delivery, at: now() }
     const dueAt = stored.at + FIRST_RETRY
-    sql.run(
-      "INSERT INTO outbox (target, delivery, due_at) VALUES (?, ?, ?)",
-      target,
-      JSON.stringify(stored),
-      dueAt,
-    )
+    sql.run("INSERT INTO outbox (target, delivery, due_at) VALUES (?, ?, ?)", target, toRow(stored), dueAt)
     alarm.atLatest(dueAt)
   }
 
@@ -109,7 +105,7 @@ export class Courier {
     const { now } = this.#options
     const rows = this.#waiting(target)
     if (rows.length === 0) return this.#rests(target)
-    const deliveries = rows.map(({ delivery, n }) => aged(JSON.parse(delivery) as Stored, n, now()))
+    const deliveries = rows.map(({ delivery, n }) => aged(fromRow(delivery) as Stored, n, now()))
     let outcomes: ReadonlyArray<Outcome>
     try {
       outcomes = await this.carry(target, deliveries, `${this.#lineId()} ${target}`)
