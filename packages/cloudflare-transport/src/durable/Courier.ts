@@ -11,6 +11,13 @@ import type { DurableAlarm } from "./DurableAlarm.ts"
 
 /** Most envelopes of one call. */
 const MOST_ITEMS = 256
+/**
+ * Most bytes of them, as rows. The platform's calls take 32 MiB, and an empty list, one byte in a row, is five
+ * there.
+ */
+const MOST_BYTES = 4_194_304
+/** Rows that are read at once: they may be of 2 MB each. */
+const PAGE = 16
 /** Objects that are asked in turn for one address. */
 const MOST_HOPS = 3
 /** Milliseconds until a call that failed, or was never made, is made again: doubled each time. */
@@ -118,14 +125,22 @@ export class Courier {
 
   #waiting(target: Address.Address): ReadonlyArray<Row> {
     const { now, sql } = this.#options
-    const rows = sql.all<Row>(
-      "SELECT n, delivery, attempts, due_at FROM outbox WHERE target = ? ORDER BY n LIMIT ?",
-      target,
-      MOST_ITEMS,
-    )
-    const [first] = rows
-    // What failed before holds up what is behind it: order is kept.
-    return first !== undefined && first.attempts > 0 && first.due_at > now() ? [] : rows
+    const query =
+      "SELECT n, delivery, attempts, due_at FROM outbox WHERE target = ? AND n > ? ORDER BY n LIMIT ?"
+    const rows: Array<Row> = []
+    let bytes = 0
+    let page: ReadonlyArray<Row>
+    do {
+      page = sql.all<Row>(query, target, rows.at(-1)?.n ?? 0, PAGE)
+      for (const row of page) {
+        // What failed before holds up what is behind it: order is kept.
+        if (rows.length === 0 && row.attempts > 0 && row.due_at > now()) return []
+        bytes += sizeOf(row.delivery)
+        if (rows.length > 0 && bytes > MOST_BYTES) return rows
+        rows.push(row)
+      }
+    } while (page.length === PAGE && rows.length < MOST_ITEMS)
+    return rows
   }
 
   /**
@@ -205,6 +220,8 @@ export class Courier {
     })
   }
 }
+
+const sizeOf = (row: StoredValue): number => (typeof row === "string" ? row.length : row.byteLength)
 
 const GONE: Outcome = { status: "refused", code: "actor_terminated", message: "it can't be reached" }
 
