@@ -804,7 +804,7 @@ const ROWS: ReadonlyArray<Mutation> = [
     file: durable("Inbox"),
     edits: [
       ["ON CONFLICT DO NOTHING", "ON CONFLICT DO UPDATE SET answer = NULL"],
-      ["answer === null ? null : JSON.stringify(answer),\n    )", "null,\n    )"],
+      ["answer === null ? null : toRow(answer),\n    )", "null,\n    )"],
     ],
     test: DURABLE,
   },

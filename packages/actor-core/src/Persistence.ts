@@ -25,6 +25,8 @@ export class PersistenceError extends Data.TaggedError("PersistenceError")<{
   readonly operation: "load" | "save" | "delete"
   readonly message: string
   readonly cause?: unknown
+  /** Whether it is of no use to try again: what was to be stored is too large. Default: no. */
+  readonly permanent?: boolean
 }> {}
 
 /** Another has stored, or deleted, since this state was loaded: load again. */

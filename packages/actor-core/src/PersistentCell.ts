@@ -2,6 +2,7 @@
  * A persistent actor as it runs: its context, and the steps that it takes. A step's answers are held back
  * until its journal has it.
  */
+import * as Causes from "effect/Cause"
 import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -13,7 +14,7 @@ import type { ActorErrorPayload } from "./AskError.ts"
 import { CellContext, soon } from "./CellContext.ts"
 import * as Continuation from "./Continuation.ts"
 import type { Cause, Journal, JournaledActor } from "./Journal.ts"
-import { FAILED, senderAddress } from "./Message.ts"
+import { type Answer, FAILED, senderAddress } from "./Message.ts"
 import { asEffect, isPending } from "./Pending.ts"
 import { PersistenceError } from "./Persistence.ts"
 import type * as Protocol from "./Protocol.ts"
@@ -37,6 +38,11 @@ const NOT_STORED: ActorErrorPayload = {
   message: "the actor could not store what came of it",
   retryable: true,
 }
+
+const notStored = (error: unknown): ActorErrorPayload =>
+  error instanceof PersistenceError && error.permanent === true
+    ? { ...NOT_STORED, message: error.message, retryable: false }
+    : NOT_STORED
 
 export class PersistentCellContext extends CellContext implements JournaledActor {
   journal: Journal | null = null
@@ -78,9 +84,8 @@ export class PersistentCellContext extends CellContext implements JournaledActor
 
   /** The step is kept. */
   readonly release = (): void => {
-    const given = this.#given
-    this.#given = []
-    for (const { leave } of given) leave()
+    // Until the next step begins they are here: what lets them go may fail yet.
+    for (const { leave } of this.#given) leave()
     if (this.forgets) this.cell.forgotten()
   }
 
@@ -132,11 +137,25 @@ export class PersistentCellContext extends CellContext implements JournaledActor
     })
   }
 
+  override forward(to: { readonly address: Address }): void {
+    const { message } = this
+    const { answer } = message
+    super.forward(to)
+    // Over the border it goes with the step.
+    const isGone = answer !== null && answer.remote !== null && message.answer === null
+    if (isGone && this.journal?.duties !== undefined) this.#handOver(answer)
+  }
+
+  /** The answer is another's to give, or given later, once the step is kept. */
+  #handOver(answer: Answer | null): void {
+    this.#given.push({ leave: () => undefined, takeBack: (refusal) => answer?.refuse(refusal) })
+  }
+
   postpone(): string {
     const remote = this.message.answer?.remote
     const duties = this.journal?.duties
     if (remote != null && duties !== undefined) {
-      this.message.takeAnswer()
+      this.#handOver(this.message.takeAnswer())
       remote.letGo()
       return duties.postpone(remote.envelope)
     }
@@ -257,21 +276,21 @@ export class Steps<S = unknown> {
       this.#doubtful = forgets
       return this
     }
-    const lost = (): void => {
+    const lost = (error: unknown): void => {
       this.#doubtful = true
-      this.#context.abort(NOT_STORED)
+      this.#context.abort(notStored(error))
     }
     let keeping: ReturnType<Journal["commit"]>
     try {
       keeping = this.#journal.commit({ state, forget: forgets, stashed }, release)
     } catch (thrown) {
-      lost()
+      lost(thrown)
       throw thrown
     }
     if (keeping === undefined) return kept()
     // No typed error of the ask that it happens at: a failure of the actor.
     return keeping.pipe(
-      Effect.onError(() => Effect.sync(lost)),
+      Effect.onError((cause) => Effect.sync(() => lost(Causes.squash(cause)))),
       Effect.orDie,
       Effect.map(kept),
     )

@@ -74,6 +74,25 @@ describe("an answer", () => {
     ),
   )
 
+  it.effect("is a refusal for good, which says why, where the state never can be stored", () =>
+    silently(
+      Effect.gen(function* () {
+        const { actor, script } = yield* makeAccount()
+        const message = "the state is too large"
+        actor.tell("deposit", 5)
+        yield* settled
+        script.before = (operation) =>
+          operation === "save"
+            ? Effect.fail(
+                new Persistence.PersistenceError({ address: ADDRESS, operation, message, permanent: true }),
+              )
+            : Effect.void
+        const refused = yield* Effect.flip(actor.ask("withdraw", 2))
+        expect(refused).toMatchObject({ code: "not_stored", message, retryable: false })
+      }),
+    ),
+  )
+
   it.effect("is not given by who lost a race for the same address, who then sees what the other stored", () =>
     silently(
       Effect.gen(function* () {

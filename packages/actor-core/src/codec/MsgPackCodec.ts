@@ -13,6 +13,12 @@ import { UndecodableFrame, type Codec } from "./Codec.ts"
 
 const packr = new Packr({ useRecords: false, int64AsType: "number", structuredClone: false })
 
+/** Any plain value as frames hold it, with its bytes and dates. */
+export const pack = (value: unknown): Uint8Array => packr.pack(value)
+
+/** What `pack` was given. */
+export const unpack = (packed: Uint8Array): unknown => packr.unpack(packed)
+
 const toPositional = (e: Envelope): ReadonlyArray<unknown> => {
   let hasMetadata = false
   for (const _ in e.metadata) {

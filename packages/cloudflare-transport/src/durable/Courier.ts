@@ -5,11 +5,19 @@
  */
 import type { Address } from "@signal-hub/actor-core"
 import type { Sql } from "../storage/Sql.ts"
+import { fromRow, type StoredValue, toRow } from "../storage/StoredValue.ts"
 import type { ActorRpc, Batch, Delivery, Outcome } from "./ActorRpc.ts"
 import type { DurableAlarm } from "./DurableAlarm.ts"
 
 /** Most envelopes of one call. */
 const MOST_ITEMS = 256
+/**
+ * Most bytes of them, as rows. The platform's calls take 32 MiB, and an empty list, one byte in a row, is five
+ * there.
+ */
+const MOST_BYTES = 4_194_304
+/** Rows that are read at once: they may be of 2 MB each. */
+const PAGE = 16
 /** Objects that are asked in turn for one address. */
 const MOST_HOPS = 3
 /** Milliseconds until a call that failed, or was never made, is made again: doubled each time. */
@@ -20,7 +28,7 @@ const MOST_ATTEMPTS = 32
 
 interface Row {
   readonly n: number
-  readonly delivery: string
+  readonly delivery: StoredValue
   readonly attempts: number
   readonly due_at: number
 }
@@ -57,12 +65,7 @@ export class Courier {
     const { alarm, now, sql } = this.#options
     const stored: Stored = { ...delivery, at: now() }
     const dueAt = stored.at + FIRST_RETRY
-    sql.run(
-      "INSERT INTO outbox (target, delivery, due_at) VALUES (?, ?, ?)",
-      target,
-      JSON.stringify(stored),
-      dueAt,
-    )
+    sql.run("INSERT INTO outbox (target, delivery, due_at) VALUES (?, ?, ?)", target, toRow(stored), dueAt)
     alarm.atLatest(dueAt)
   }
 
@@ -109,7 +112,7 @@ export class Courier {
     const { now } = this.#options
     const rows = this.#waiting(target)
     if (rows.length === 0) return this.#rests(target)
-    const deliveries = rows.map(({ delivery, n }) => aged(JSON.parse(delivery) as Stored, n, now()))
+    const deliveries = rows.map(({ delivery, n }) => aged(fromRow(delivery) as Stored, n, now()))
     let outcomes: ReadonlyArray<Outcome>
     try {
       outcomes = await this.carry(target, deliveries, `${this.#lineId()} ${target}`)
@@ -122,14 +125,22 @@ export class Courier {
 
   #waiting(target: Address.Address): ReadonlyArray<Row> {
     const { now, sql } = this.#options
-    const rows = sql.all<Row>(
-      "SELECT n, delivery, attempts, due_at FROM outbox WHERE target = ? ORDER BY n LIMIT ?",
-      target,
-      MOST_ITEMS,
-    )
-    const [first] = rows
-    // What failed before holds up what is behind it: order is kept.
-    return first !== undefined && first.attempts > 0 && first.due_at > now() ? [] : rows
+    const query =
+      "SELECT n, delivery, attempts, due_at FROM outbox WHERE target = ? AND n > ? ORDER BY n LIMIT ?"
+    const rows: Array<Row> = []
+    let bytes = 0
+    let page: ReadonlyArray<Row>
+    do {
+      page = sql.all<Row>(query, target, rows.at(-1)?.n ?? 0, PAGE)
+      for (const row of page) {
+        // What failed before holds up what is behind it: order is kept.
+        if (rows.length === 0 && row.attempts > 0 && row.due_at > now()) return []
+        bytes += sizeOf(row.delivery)
+        if (rows.length > 0 && bytes > MOST_BYTES) return rows
+        rows.push(row)
+      }
+    } while (page.length === PAGE && rows.length < MOST_ITEMS)
+    return rows
   }
 
   /**
@@ -209,6 +220,8 @@ export class Courier {
     })
   }
 }
+
+const sizeOf = (row: StoredValue): number => (typeof row === "string" ? row.length : row.byteLength)
 
 const GONE: Outcome = { status: "refused", code: "actor_terminated", message: "it can't be reached" }
 

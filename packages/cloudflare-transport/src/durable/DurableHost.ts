@@ -19,7 +19,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import { snapshotsIn } from "../storage/SqlitePersistence.ts"
-import { durableObjectSql, type Sql } from "../storage/Sql.ts"
+import { durableObjectSql, isTooLarge, type Sql } from "../storage/Sql.ts"
 import { type ActorRpc, type Batch, type Delivery, type Outcome, TAKEN } from "./ActorRpc.ts"
 import { Callers } from "./Callers.ts"
 import { Courier } from "./Courier.ts"
@@ -257,9 +257,14 @@ export class DurableHost implements ActorRpc {
       outcome.status === "answered"
         ? { ...this.letters.answer(asker, envelope.id, outcome.answer), from: envelope.to }
         : this.letters.failure(asker, envelope, outcome)
-    if (asker === this.address) this.own.answered(envelope.id, answer)
+    if (asker === this.address) return this.own.answered(envelope.id, answer)
     // It was forwarded from here.
-    else this.put(ask.home, { envelope: answer })
+    try {
+      this.put(ask.home, { envelope: answer })
+    } catch (error) {
+      if (!isTooLarge(error)) throw error
+      this.put(ask.home, { envelope: this.letters.tooLarge(asker, envelope.id) })
+    }
   }
 
   #signaled(signal: symbol, event?: unknown): void {

@@ -24,6 +24,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Causes from "effect/Cause"
 import * as Result from "effect/Result"
+import { isTooLarge } from "../storage/Sql.ts"
 import type { DurableHost } from "./DurableHost.ts"
 import { DurableReceiveTimeout } from "./DurableReceiveTimeout.ts"
 import { DurableTimers } from "./DurableTimers.ts"
@@ -87,8 +88,11 @@ export class DurableJournal implements Journal, Duties {
     } catch (cause) {
       if (isStoreError(cause)) throw cause
       const { address } = this.#actor
-      const message = `the database did not take a step of ${address}: ${String(cause)}`
-      throw new Persistence.PersistenceError({ address, operation: "save", message, cause })
+      const permanent = isTooLarge(cause)
+      const message = permanent
+        ? `${address} sends, answers or sets a timer with more than a row of its database takes, 2 MB: do it in parts`
+        : `the database did not take a step of ${address}: ${String(cause)}`
+      throw new Persistence.PersistenceError({ address, operation: "save", message, cause, permanent })
     }
   }
 
@@ -211,8 +215,12 @@ export class DurableJournal implements Journal, Duties {
 }
 
 /** Whether something failed because it could not be stored, or read. */
-export const isStoreError = (error: unknown): boolean =>
+const isStoreError = (error: unknown): boolean =>
   error instanceof Persistence.PersistenceError || error instanceof Persistence.SnapshotConflict
+
+/** Whether it may be stored, or read, if it is tried again. */
+export const isPassing = (error: unknown): boolean =>
+  isStoreError(error) && !(error instanceof Persistence.PersistenceError && error.permanent === true)
 
 /** Why an answer that is owed never comes. */
 const GONE = { code: "actor_terminated", message: "the actor has ended", retryable: true }

@@ -1,4 +1,7 @@
-/** The tables of a durable actor. Rows are the truth; what memory holds is a cache that may be thrown away. */
+/**
+ * The tables of a durable actor. Rows are the truth; what memory holds is a cache that may be thrown away. Blobs
+ * are values as `StoredValue` has them.
+ */
 import type { Sql } from "../storage/Sql.ts"
 import { SNAPSHOTS } from "../storage/SqlitePersistence.ts"
 
@@ -10,7 +13,7 @@ const TABLES: ReadonlyArray<string> = [
     sender TEXT NOT NULL,
     id TEXT NOT NULL,
     at INTEGER NOT NULL,
-    answer TEXT,
+    answer BLOB,
     UNIQUE (sender, id)
   )`,
   // What was taken and is not done.
@@ -18,14 +21,14 @@ const TABLES: ReadonlyArray<string> = [
     n INTEGER PRIMARY KEY AUTOINCREMENT,
     sender TEXT NOT NULL,
     id TEXT NOT NULL,
-    delivery TEXT NOT NULL,
+    delivery BLOB NOT NULL,
     UNIQUE (sender, id)
   )`,
   // What is sent and was not taken.
   `CREATE TABLE outbox (
     n INTEGER PRIMARY KEY AUTOINCREMENT,
     target TEXT NOT NULL,
-    delivery TEXT NOT NULL,
+    delivery BLOB NOT NULL,
     attempts INTEGER NOT NULL DEFAULT 0,
     due_at INTEGER NOT NULL
   )`,
@@ -39,9 +42,9 @@ const TABLES: ReadonlyArray<string> = [
     id TEXT PRIMARY KEY,
     target TEXT NOT NULL,
     next TEXT NOT NULL,
-    about TEXT NOT NULL,
+    about BLOB NOT NULL,
     deadline INTEGER NOT NULL,
-    answer TEXT
+    answer BLOB
   ) WITHOUT ROWID`,
   `CREATE INDEX ask_deadline ON ask (deadline)`,
   // Answers that the actor owes.
@@ -66,7 +69,7 @@ const TABLES: ReadonlyArray<string> = [
     at INTEGER NOT NULL,
     every INTEGER,
     name TEXT NOT NULL,
-    payload TEXT NOT NULL
+    payload BLOB NOT NULL
   ) WITHOUT ROWID`,
   `CREATE INDEX timer_at ON timer (at)`,
   `CREATE TABLE receive_timeout (

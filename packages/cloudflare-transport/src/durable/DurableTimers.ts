@@ -5,6 +5,7 @@
 import type { Protocol, Timers } from "@signal-hub/actor-core"
 import * as Duration from "effect/Duration"
 import type { Sql } from "../storage/Sql.ts"
+import { toRow } from "../storage/StoredValue.ts"
 import type { DurableAlarm } from "./DurableAlarm.ts"
 import type { OwnTimers } from "./OwnMessages.ts"
 import { encodePayload, LONGEST } from "./Stored.ts"
@@ -99,7 +100,7 @@ export class DurableTimers implements Timers<Protocol.Any>, OwnTimers {
         at,
         every,
         name,
-        JSON.stringify(encoded),
+        toRow(encoded),
       )
       alarm.atLatest(at)
     })

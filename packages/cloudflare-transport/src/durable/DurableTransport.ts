@@ -89,13 +89,15 @@ export class DurableTransport implements Transport {
     const isLight = !this.#changes && taken.delivery.envelope.seq === undefined
     const write = isLight && taken.isWaitedFor ? step : transaction
     write(() => {
+      // First, as no row may take it: then it is not the answer.
+      if (!taken.isWaitedFor) {
+        const isSure = taken.delivery.envelope.seq !== undefined
+        put(taken.delivery.ask?.home ?? to, { envelope: isSure ? surely(envelope) : envelope })
+      }
       // That the runtime could not let the actor answer is no answer: the same may be tried again.
       if (isTheActors && isLight) inbox.closeLightly(taken, answer)
       else if (isTheActors) inbox.close(taken, answer)
       else inbox.discard(taken, { status: "answered", answer })
-      if (taken.isWaitedFor) return
-      const isSure = taken.delivery.envelope.seq !== undefined
-      put(taken.delivery.ask?.home ?? to, { envelope: isSure ? surely(envelope) : envelope })
     })
   }
 

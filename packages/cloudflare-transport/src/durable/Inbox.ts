@@ -5,7 +5,8 @@
  * its sender hears that it is taken.
  */
 import type { Envelope } from "@signal-hub/actor-core"
-import type { Sql } from "../storage/Sql.ts"
+import { isTooLarge, type Sql } from "../storage/Sql.ts"
+import { fromRow, type StoredValue, toRow } from "../storage/StoredValue.ts"
 import { type Answer, DEDUPE_WINDOW, type Delivery, type Outcome, TAKEN } from "./ActorRpc.ts"
 import type { DurableAlarm } from "./DurableAlarm.ts"
 
@@ -111,7 +112,7 @@ export class Inbox {
     const before = this.#handled(envelope.from, envelope.id)
     if (before !== undefined) {
       if (before.answer === null) return TAKEN
-      return { status: "answered", answer: JSON.parse(before.answer) as Answer }
+      return { status: "answered", answer: fromRow(before.answer) as Answer }
     }
     const taken = new Taken(delivery)
     this.#taken.set(key, taken)
@@ -120,7 +121,7 @@ export class Inbox {
   }
 
   /** The row of what was done before. */
-  #handled(sender: string, id: string): { readonly answer: string | null } | undefined {
+  #handled(sender: string, id: string): { readonly answer: StoredValue | null } | undefined {
     const { sql } = this.#options
     let remembers = this.#remembers.get(sender)
     if (remembers === undefined) {
@@ -130,7 +131,7 @@ export class Inbox {
     }
     if (!remembers) return undefined
     const query = "SELECT answer FROM handled WHERE sender = ? AND id = ?"
-    return sql.all<{ answer: string | null }>(query, sender, id)[0]
+    return sql.all<{ answer: StoredValue | null }>(query, sender, id)[0]
   }
 
   find(sender: string, id: string): Taken | undefined {
@@ -139,29 +140,37 @@ export class Inbox {
 
   /** Stores those that are not done: a crash does not lose them. */
   store(all: ReadonlyArray<Taken>): void {
-    const { alarm, now, sql, transaction } = this.#options
+    const { alarm, now, transaction } = this.#options
     const open = all.filter(({ isStored, outcome }) => outcome === null && !isStored)
     if (open.length === 0) return
     transaction(() => {
-      for (const taken of open) {
-        const { envelope } = taken.delivery
-        taken.isStored = true
-        sql.run(
-          "INSERT OR IGNORE INTO inbox (sender, id, delivery) VALUES (?, ?, ?)",
-          envelope.from,
-          envelope.id,
-          JSON.stringify(taken.delivery),
-        )
-      }
+      for (const taken of open) this.#store(taken)
       alarm.atLatest(now() + RECOVERY)
     })
   }
 
+  #store(taken: Taken): void {
+    const { follow, sql } = this.#options
+    const { envelope } = taken.delivery
+    try {
+      sql.run(
+        "INSERT OR IGNORE INTO inbox (sender, id, delivery) VALUES (?, ?, ?)",
+        envelope.from,
+        envelope.id,
+        toRow(taken.delivery),
+      )
+      follow(() => void (taken.isStored = true))
+    } catch (error) {
+      // Volatile, it may be lost with the memory. What is reliable is its sender's until it is done.
+      if (!isTooLarge(error) || envelope.seq !== undefined) throw error
+    }
+  }
+
   /** Takes again what is stored and not under way. */
   recover(): void {
-    const rows = this.#options.sql.all<{ delivery: string }>("SELECT delivery FROM inbox ORDER BY n")
+    const rows = this.#options.sql.all<{ delivery: StoredValue }>("SELECT delivery FROM inbox ORDER BY n")
     for (const row of rows) {
-      const delivery = JSON.parse(row.delivery) as Delivery
+      const delivery = fromRow(row.delivery) as Delivery
       const { envelope } = delivery
       if (this.find(envelope.from, envelope.id) !== undefined) continue
       const taken = new Taken(delivery)
@@ -181,7 +190,7 @@ export class Inbox {
       envelope.from,
       envelope.id,
       now(),
-      answer === null ? null : JSON.stringify(answer),
+      answer === null ? null : toRow(answer),
     )
     if (this.#closed++ % PURGE_EVERY === 0) {
       sql.run(

@@ -57,6 +57,12 @@ export class Letters {
     return errorEnvelope(null, to, "timeout", message, this.#now(), id)
   }
 
+  /** The answer to the ask of this id can't be handed on. */
+  tooLarge(to: Address.Address, id: string): Envelope.Envelope {
+    const message = "the answer is larger than a row of the database of who handed the ask on, 2 MB"
+    return errorEnvelope(null, to, "message_too_large", message, this.#now(), id)
+  }
+
   /** For the home of an ask: somebody else has it now. */
   forwarded(asked: Envelope.Envelope): Envelope.Envelope {
     const asker = asked.from as Address.Address

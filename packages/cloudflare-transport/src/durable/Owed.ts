@@ -4,6 +4,7 @@
  */
 import type { Address, Envelope } from "@signal-hub/actor-core"
 import type { Sql } from "../storage/Sql.ts"
+import { toRow } from "../storage/StoredValue.ts"
 import type { Answer, Delivery } from "./ActorRpc.ts"
 import type { DurableAlarm } from "./DurableAlarm.ts"
 import type { Inbox } from "./Inbox.ts"
@@ -92,8 +93,7 @@ export class Owed {
 
   #answer({ asker, home, id }: OwedRow, answer: Answer): void {
     const { letters, send, sql } = this.#options
-    const stored = JSON.stringify(answer)
-    sql.run("UPDATE handled SET answer = ? WHERE sender = ? AND id = ?", stored, asker, id)
+    sql.run("UPDATE handled SET answer = ? WHERE sender = ? AND id = ?", toRow(answer), asker, id)
     send(home, { envelope: letters.answer(asker, id, answer) })
   }
 }

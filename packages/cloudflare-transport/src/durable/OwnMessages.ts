@@ -4,7 +4,8 @@
  */
 import { type Address, AskError, type Envelope } from "@signal-hub/actor-core"
 import { Continuation } from "@signal-hub/actor-core/hosting"
-import type { Sql } from "../storage/Sql.ts"
+import { isTooLarge, type Sql } from "../storage/Sql.ts"
+import { fromRow, type StoredValue, toRow } from "../storage/StoredValue.ts"
 import type { DurableAlarm } from "./DurableAlarm.ts"
 
 /** What a message comes from. */
@@ -16,15 +17,15 @@ interface AskRow {
   readonly id: string
   readonly target: Address.Address
   readonly next: string
-  readonly about: string
-  readonly answer: string | null
+  readonly about: StoredValue
+  readonly answer: StoredValue | null
 }
 
 interface TimerRow {
   readonly key: string
   readonly at: number
   readonly name: string
-  readonly payload: string
+  readonly payload: StoredValue
 }
 
 /** The timers, as the journal of the actor has them. */
@@ -95,7 +96,7 @@ export class OwnMessages {
       id,
       target,
       next,
-      JSON.stringify(about),
+      toRow(about),
       deadline,
     )
     alarm.atLatest(deadline)
@@ -114,13 +115,22 @@ export class OwnMessages {
 
   /** The answer to an ask: a row first, then a message. */
   answered(id: string, envelope: Envelope.Envelope): void {
-    const { follow, sql, transaction } = this.#options
-    const answer = JSON.stringify(read(envelope))
+    const { follow, transaction } = this.#options
     transaction(() => {
-      // The first answer is the answer.
-      sql.run("UPDATE ask SET answer = ? WHERE id = ? AND answer IS NULL", answer, id)
+      try {
+        this.#keep(id, read(envelope))
+      } catch (error) {
+        if (!isTooLarge(error)) throw error
+        this.#keep(id, TOO_LARGE)
+      }
       follow(() => this.#continue(id))
     })
+  }
+
+  #keep(id: string, answer: unknown): void {
+    // The first answer is the answer.
+    const query = "UPDATE ask SET answer = ? WHERE id = ? AND answer IS NULL"
+    this.#options.sql.run(query, toRow(answer), id)
   }
 
   /** Goes on with the answers that are there. */
@@ -139,7 +149,7 @@ export class OwnMessages {
   fire(now: number): void {
     const query = "SELECT key, at, name, payload FROM timer WHERE at <= ? ORDER BY at"
     for (const { at, key, name, payload } of this.#options.sql.all<TimerRow>(query, now)) {
-      this.#tell(`timer~${at}~${key}`, { _tag: "Timer", key, at }, name, JSON.parse(payload))
+      this.#tell(`timer~${at}~${key}`, { _tag: "Timer", key, at }, name, fromRow(payload))
     }
   }
 
@@ -158,7 +168,7 @@ export class OwnMessages {
   #continue(id: string): void {
     const [ask] = this.#options.sql.all<AskRow>("SELECT * FROM ask WHERE id = ?", id)
     if (ask?.answer == null) return
-    const payload = { about: JSON.parse(ask.about), answer: JSON.parse(ask.answer) }
+    const payload = { about: fromRow(ask.about), answer: fromRow(ask.answer) }
     this.#tell(`answer~${id}`, { _tag: "Answer", ask: id }, ask.next, payload)
   }
 
@@ -175,4 +185,13 @@ const read = (envelope: Envelope.Envelope): unknown => {
   if (failure === undefined) return { _tag: "Success", value: envelope.payload }
   const isTyped = failure._tag === "ActorFailed" && failure.data !== undefined
   return isTyped ? { _tag: "Failure", error: failure.data } : Continuation.fromError(failure)
+}
+
+/** In the place of an answer that no row takes. */
+const TOO_LARGE = {
+  _tag: "Refused",
+  code: "message_too_large",
+  message:
+    "the answer, with what is remembered of the ask, is larger than a row of the asker's database, 2 MB",
+  retryable: false,
 }

@@ -8,7 +8,7 @@ import { HUB_ADDRESS } from "../protocol/HubMessage.ts"
 import { type Delivery, type Outcome, TAKEN } from "./ActorRpc.ts"
 import type { Callers } from "./Callers.ts"
 import type { DurableAlarm } from "./DurableAlarm.ts"
-import { isStoreError } from "./DurableJournal.ts"
+import { isPassing } from "./DurableJournal.ts"
 import type { Inbox, Taken } from "./Inbox.ts"
 import { isAboutAsk } from "./Letters.ts"
 import type { Owed } from "./Owed.ts"
@@ -86,8 +86,8 @@ export class Reception {
   died({ cause, envelope: { from, id, pattern }, reason }: DeadLetter): void {
     const { address, alarm, inbox, now, own, transaction } = this.#options
     if (pattern === "ask") return
-    // What could not begin, or be stored, is tried again.
-    const again = reason === "terminated" || (cause !== undefined && isStoreError(Cause.squash(cause)))
+    // What could not begin, or be stored, is tried again, unless it never could be.
+    const again = reason === "terminated" || (cause !== undefined && isPassing(Cause.squash(cause)))
     if (again) alarm.atLatest(now() + AGAIN)
     if (from === address && own.has(id)) {
       if (again) own.forget(id)

@@ -4,12 +4,13 @@
  */
 import { type Address, Persistence } from "@signal-hub/actor-core"
 import * as Effect from "effect/Effect"
-import type { Sql } from "./Sql.ts"
+import { isTooLarge, type Sql } from "./Sql.ts"
+import { fromRow, type StoredValue, toReadableRow } from "./StoredValue.ts"
 
 export const SNAPSHOTS = `CREATE TABLE IF NOT EXISTS snapshot (
   address TEXT PRIMARY KEY,
   version INTEGER NOT NULL,
-  state TEXT NOT NULL
+  state BLOB NOT NULL
 ) WITHOUT ROWID`
 
 /** Keeps snapshots in this database; makes its table where it is missing. */
@@ -27,24 +28,24 @@ export const snapshotsIn = (sql: Sql): Persistence.Persistence => {
   ): Effect.Effect<A, Persistence.PersistenceError> =>
     Effect.try({
       try: work,
-      catch: (cause) =>
-        new Persistence.PersistenceError({
-          address,
-          operation,
-          cause,
-          message: `the database did not ${operation} the snapshot of ${address}: ${String(cause)}`,
-        }),
+      catch: (cause) => {
+        const permanent = isTooLarge(cause)
+        const message = permanent
+          ? `the state of ${address} is larger than a row of its database, 2 MB: keep less, or in several actors`
+          : `the database did not ${operation} the snapshot of ${address}: ${String(cause)}`
+        return new Persistence.PersistenceError({ address, operation, cause, message, permanent })
+      },
     })
   const changed = (address: Address.Address, expected: number, rows: ReadonlyArray<unknown>) =>
     rows.length > 0 ? Effect.void : Effect.fail(Persistence.conflict(address, expected))
   return {
     load: (address) =>
       attempt(address, "load", () => {
-        const [row] = sql.all<{ version: number; state: string }>(
+        const [row] = sql.all<{ version: number; state: StoredValue }>(
           "SELECT version, state FROM snapshot WHERE address = ?",
           address,
         )
-        return row === undefined ? null : { version: row.version, state: JSON.parse(row.state) as unknown }
+        return row === undefined ? null : { version: row.version, state: fromRow(row.state) }
       }),
     save: (address, state, expected) =>
       attempt(address, "save", () =>
@@ -52,11 +53,11 @@ export const snapshotsIn = (sql: Sql): Persistence.Persistence => {
           ? sql.all(
               "INSERT INTO snapshot (address, version, state) VALUES (?, 1, ?) ON CONFLICT DO NOTHING RETURNING version",
               address,
-              JSON.stringify(state),
+              toReadableRow(state),
             )
           : sql.all(
               "UPDATE snapshot SET version = version + 1, state = ? WHERE address = ? AND version = ? RETURNING version",
-              JSON.stringify(state),
+              toReadableRow(state),
               address,
               expected,
             ),

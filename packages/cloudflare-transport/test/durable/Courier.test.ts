@@ -13,6 +13,7 @@ const start = (now: () => number = () => 1_700_000_000_000) => {
   const sql = new NodeSql()
   createTables(sql)
   const came: Array<Delivery> = []
+  const calls: Array<number> = []
   const courier = new Courier({
     sql,
     alarm: new DurableAlarm(sql, null, () => {}),
@@ -20,6 +21,7 @@ const start = (now: () => number = () => 1_700_000_000_000) => {
     reach: () => ({
       deliver: async ({ deliveries }) => {
         came.push(...deliveries)
+        calls.push(deliveries.length)
         return deliveries.map(() => ({ status: "taken" }) as const)
       },
     }),
@@ -27,7 +29,7 @@ const start = (now: () => number = () => 1_700_000_000_000) => {
     settled: () => {},
     transaction: (writes) => writes(),
   })
-  return { came, courier, sql }
+  return { calls, came, courier, sql }
 }
 
 const question = (timestamp: number): Envelope.Envelope => ({
@@ -72,4 +74,18 @@ it("what is put there as the last of the line has left does not wait for the ala
   }
   put()
   await expect.poll(() => came).toHaveLength(2)
+})
+
+it.each([
+  ["of a megabyte", 1_000_000, 40, 4],
+  ["of two bytes", 2, 600, 256],
+])("what waits %s leaves in order, in calls no larger than calls may be", async (_, size, count, most) => {
+  const { calls, came, courier, sql } = start()
+  for (let i = 0; i < count; i++) {
+    courier.put(BOB, { envelope: { ...question(0), id: `${i}`, payload: "\u0001".repeat(size) } })
+  }
+  courier.kick(BOB)
+  await expect.poll(() => sql.count("outbox")).toBe(0)
+  expect(came.map(({ envelope }) => envelope.id)).toEqual(Array.from({ length: count }, (_, i) => `${i}`))
+  expect(Math.max(...calls)).toBe(most)
 })

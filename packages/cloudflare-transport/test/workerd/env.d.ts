@@ -12,6 +12,7 @@ declare namespace Cloudflare {
     readonly ACCOUNT: DurableObjectNamespace<import("./worker.ts").AccountActor>
     readonly BUYER: DurableObjectNamespace<import("./worker.ts").BuyerActor>
     readonly CLOCK: DurableObjectNamespace<import("./worker.ts").ClockActor>
+    readonly SHELF: DurableObjectNamespace<import("./worker.ts").ShelfActor>
     readonly SESSION_GATEWAY: DurableObjectNamespace<
       import("../../src/gateway/SessionGateway.ts").SessionGateway
     >

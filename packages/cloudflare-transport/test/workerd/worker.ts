@@ -8,6 +8,7 @@ import { tickets } from "./tickets.ts"
 
 export { StewardActor } from "./Steward.ts"
 export { AccountActor, BuyerActor, ClockActor } from "./durable/actors.ts"
+export { ShelfActor } from "./durable/shelf.ts"
 export { Echo } from "./Echo.ts"
 export { Host } from "./Host.ts"
 
