@@ -3,7 +3,7 @@
  * there. Finds the object that serves an address: the one named by it, else the one that the directory says.
  * What is refused there is told to whoever sent it, typed.
  */
-import { type Address, AnswerStream, type Envelope } from "@signal-hub/actor-core/vocabulary"
+import { type Address, AnswerStream, Envelope } from "@signal-hub/actor-core/vocabulary"
 import type { Claims } from "../auth/Claims.ts"
 import { failAsk } from "../hub/AskEnds.ts"
 import type { Ask } from "../hub/Asks.ts"
@@ -324,7 +324,7 @@ export class Outbound {
     } else if (ask !== undefined) failAsk(this.#hub, ask, wire, envelope.to, now, message)
   }
 
-  /** An answer that came back with the call. */
+  /** An answer that came back with the call. One that no client could take is none. */
   #answer(
     asked: Envelope.Envelope,
     home: Address.Address,
@@ -345,6 +345,10 @@ export class Outbound {
       metadata,
       ttl: null,
       signature: null,
+    }
+    const checked = Envelope.check(given)
+    if (checked instanceof Envelope.Malformed) {
+      return this.#askFailed(asked, home, { code: "actor_failed", message: checked.reason })
     }
     const envelope = likeThat(given, asked)
     const ask = this.#openAsk(asked, home)
