@@ -8,6 +8,7 @@ const BACKPRESSURE = `${TRANSPORT}/test/gateway/backpressure.test.ts`
 const ROUTES = `${TRANSPORT}/test/gateway/RoutingTable.test.ts`
 const REACH = `${TRANSPORT}/test/workerd/reach.test.ts`
 const STREAMS = `${TRANSPORT}/test/workerd/streams.test.ts`
+const WATCHES = `${TRANSPORT}/test/gateway/watches.test.ts`
 const WORKERD_GATEWAY = `${TRANSPORT}/test/workerd/gateway.test.ts`
 
 const gateway = (file: string): string => `${TRANSPORT}/src/gateway/${file}.ts`
@@ -104,6 +105,13 @@ export const GATEWAY_MUTATIONS: ReadonlyArray<Mutation> = [
     file: gateway("SessionGateway"),
     edits: [["if (this.core.isEmpty) this.forget()", ""]],
     test: WORKERD_GATEWAY,
+  },
+  {
+    fault: 19,
+    breaks: "what has ended is known to a gateway's memory alone until answers before it are there",
+    file: hub("HubState"),
+    edits: [["isReliable ? this.outboxes.of(session).keepBack(envelope, now) : () => true", "() => true"]],
+    test: WATCHES,
   },
   {
     fault: 20,

@@ -50,7 +50,7 @@ export const SEQUENCES: ReadonlyArray<Mutant> = [
   {
     breaks: "after an eviction rows are written over those that wait",
     file: session("Outbox"),
-    edits: [["this.#position = chunk.position\n", "\n"]],
+    edits: [["this.#position = chunk.position\n      this.#bytes", "this.#bytes"]],
   },
   {
     breaks: "an acknowledgment deletes what comes after it, too",

@@ -45,6 +45,7 @@ export class SocketConnection implements Connection {
   readonly rate: RateBucket
   readonly flow: Flow
   parked: Connection["parked"] = null
+  replies: Connection["replies"] = null
   readonly #ctx: DurableObjectState
   readonly #markDirty: (connection: SocketConnection) => void
   readonly #limits: ConnectionLimits

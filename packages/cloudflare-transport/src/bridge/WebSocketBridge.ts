@@ -222,7 +222,8 @@ export class WebSocketBridge {
     for (const connection of this.#connections.values()) {
       connection.session = undefined
       // What waited is lost with the memory that held it: its sender must not wait for answers.
-      if (connection.parked !== null) connection.close(CloseCode.InternalError, "internal_error")
+      if (connection.parked !== null || connection.replies !== null)
+        connection.close(CloseCode.InternalError, "internal_error")
     }
   }
 
@@ -261,7 +262,6 @@ export class WebSocketBridge {
     } catch (error) {
       const order = envelope.seq === undefined ? undefined : "next"
       this.#refuse(connection, "internal_error", "the hub failed on this message", order, envelope.id, now)
-      this.flush()
       this.#handler.failed(error, connection)
     }
   }

@@ -2,7 +2,7 @@
  * The core of an object with clients that other objects call, sans I/O: that of a hub for what happens on
  * its sockets, and what others call it for.
  */
-import type { Address, Envelope } from "@signal-hub/actor-core"
+import { type Address, Envelope } from "@signal-hub/actor-core/vocabulary"
 import { failAsk } from "../hub/AskEnds.ts"
 import { HubCore } from "../hub/HubCore.ts"
 import type { HubState } from "../hub/HubState.ts"
@@ -38,7 +38,10 @@ export class ActorsCore {
     const { to } = asked
     const now = this.#host.now()
     const from = provisionalAddress(crypto.randomUUID())
-    const envelope: Envelope.Envelope = { ...asked, from, pattern: "ask", correlationId: null }
+    const envelope = Envelope.check({ ...asked, from, pattern: "ask", correlationId: null })
+    if (envelope instanceof Envelope.Malformed) {
+      return done(errorEnvelope(null, from, "invalid_message", envelope.reason, now, asked.id))
+    }
     const end = (answer: Envelope.Envelope): void => {
       detach()
       cancel()

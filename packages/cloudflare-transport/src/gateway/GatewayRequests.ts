@@ -5,6 +5,7 @@
 import type { Elsewhere } from "../hub/Elsewhere.ts"
 import { closeConnection, endSession } from "../hub/Lifecycle.ts"
 import { Refusal } from "../hub/Refusal.ts"
+import { inOrder } from "../hub/Replies.ts"
 import {
   putRegistration,
   readRegistration,
@@ -56,7 +57,7 @@ const gatewayDisconnect =
     const { hub, connection, session, from, envelope, now } = request
     Fields.optionalText(Fields.fieldsOf(envelope.payload).reason, "reason", 256)
     connection.parked = []
-    hub.replies.inOrder(connection, () => {
+    inOrder(connection, () => {
       const { caused } = outside.during(() => endSession(hub, session, now))
       whenAll(caused, () => {
         // Of a session that is over: known from the connection alone.

@@ -1,8 +1,9 @@
 /**
  * What other objects deliver to a hub or a gateway. Whoever calls is code of this deployment, and has enforced
- * `from`; what it says of asks, subscriptions and watches holds only where this object knows of them.
+ * `from`; what it says of asks, subscriptions and watches holds only where this object knows of them, and what
+ * no client could take is refused.
  */
-import { type Address, AnswerStream, type Envelope } from "@signal-hub/actor-core/vocabulary"
+import { type Address, AnswerStream, Envelope } from "@signal-hub/actor-core/vocabulary"
 import { type Admission, admission, deliverCopy, readsSlower } from "../hub/Backpressure.ts"
 import { isAboutAsk } from "../hub/Asks.ts"
 import { isElsewhere } from "../hub/Elsewhere.ts"
@@ -28,10 +29,17 @@ export const take = (
   now: number,
 ): ReadonlyArray<Outcome> => {
   const { line } = caller
-  if (line === undefined) return deliveries.map((delivery) => takeOne(hub, neighbors, delivery, caller, now))
   const first = deliveries.find(({ envelope }) => envelope.seq !== undefined)?.envelope.seq
-  if (first !== undefined) neighbors.watermarks.begin(line, first)
-  return deliveries.map((delivery) => takeOnce(hub, neighbors, line, delivery, caller, now))
+  if (line !== undefined && first !== undefined) neighbors.watermarks.begin(line, first)
+  return deliveries.map((delivery) => {
+    const checked = Envelope.check(delivery.envelope)
+    if (checked instanceof Envelope.Malformed) {
+      return { status: "refused", code: "actor_failed", message: checked.reason }
+    }
+    return line === undefined
+      ? takeOne(hub, neighbors, delivery, caller, now)
+      : takeOnce(hub, neighbors, line, delivery, caller, now)
+  })
 }
 
 /** Takes a reliable delivery, unless it came before: then what became of it is told again. */

@@ -67,12 +67,18 @@ const watchAnywhere =
     const watcher = addressOf(session)
     refuseUnfound(neighbors, watcher)
     addWatch(request, actorAddress)
+    const watched = watchedBy(watcher, actorAddress)
+    neighbors.watching.set(watched, request)
     return new Later((settle) => {
-      const watching = (registered: boolean | void | CallFailed): void => {
-        if (registered !== true) hub.watches.remove(actorAddress, session)
+      const watching = (found: boolean | void | CallFailed): void => {
+        // What was asked for since has its own answer.
+        const isLast = neighbors.watching.get(watched) === request
+        if (isLast) neighbors.watching.delete(watched)
+        // Whose watch is over already is told of the end next.
+        const hasEnded = isLast && found !== true && !hub.watches.remove(actorAddress, session)
         settle(() => {
-          if (registered instanceof CallFailed) throw refusalOf(registered)
-          return { payload: { actorAddress, registered: registered === true } }
+          if (found instanceof CallFailed && !hasEnded) throw refusalOf(found)
+          return { payload: { actorAddress, registered: found === true || hasEnded } }
         })
       }
       // The gateway of that name first, then the directory, as for all that is sent there.
@@ -86,9 +92,14 @@ const watchAnywhere =
 const unwatchAnywhere =
   (neighbors: Neighbors): Handler =>
   (request) => {
-    neighbors.unwatched(addressOf(request.session), [readUnwatch(request)])
+    const watcher = addressOf(request.session)
+    const target = readUnwatch(request)
+    neighbors.watching.delete(watchedBy(watcher, target))
+    neighbors.unwatched(watcher, [target])
     return unwatch(request)
   }
+
+const watchedBy = (watcher: Address.Address, target: Address.Address): string => `${watcher} ${target}`
 
 /** Who can't be found from elsewhere could not hear what becomes of it. */
 const refuseUnfound = (neighbors: Neighbors, from: Address.Address): void => {

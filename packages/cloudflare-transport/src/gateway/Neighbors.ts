@@ -8,6 +8,7 @@ import type { Ask } from "../hub/Asks.ts"
 import { type Elsewhere, isElsewhere } from "../hub/Elsewhere.ts"
 import type { HubState } from "../hub/HubState.ts"
 import type { Registration } from "../hub/Registry.ts"
+import type { Request } from "../hub/Requests.ts"
 import { hubEnvelope } from "../protocol/HubEnvelope.ts"
 import type { TerminatedReason } from "../protocol/HubMessage.ts"
 import { likeThat } from "../hub/Outboxes.ts"
@@ -36,6 +37,8 @@ export class Neighbors<Host extends NeighborsHost = NeighborsHost> implements El
   readonly place: Place
   readonly outbound: Outbound
   readonly watermarks: Watermarks
+  /** Of each watch that is asked for elsewhere: the last request for it. */
+  readonly watching = new Map<string, Request>()
   protected readonly hub: HubState
   protected readonly notices: Notices
   /** What lines of calls have in common. */

@@ -2,7 +2,7 @@
  * What becomes of what an object sent to others: the answer to an ask goes to who asked, and what was not
  * delivered its sender is told, typed. `Outbound` carries it.
  */
-import { type Address, AnswerStream, type Envelope } from "@signal-hub/actor-core/vocabulary"
+import { type Address, AnswerStream, Envelope } from "@signal-hub/actor-core/vocabulary"
 import { failAsk } from "../hub/AskEnds.ts"
 import type { Ask } from "../hub/Asks.ts"
 import { isElsewhere } from "../hub/Elsewhere.ts"
@@ -54,7 +54,7 @@ export class Outcomes {
     this.tellSender(teller, { ...envelope, id: idAtSender(envelope) }, outcome)
   }
 
-  /** An answer that came back with the call. */
+  /** An answer that came back with the call. One that no client could take is none. */
   returned(asked: Envelope.Envelope, home: Address.Address, { type, payload, metadata = {} }: Answer): void {
     const now = this.#options.now()
     const given: Envelope.Envelope = {
@@ -69,6 +69,10 @@ export class Outcomes {
       metadata,
       ttl: null,
       signature: null,
+    }
+    const checked = Envelope.check(given)
+    if (checked instanceof Envelope.Malformed) {
+      return this.askFailed(asked, home, { code: "actor_failed", message: checked.reason })
     }
     const envelope = likeThat(given, asked)
     const ask = this.#openAsk(asked, home)

@@ -1,5 +1,5 @@
 /** Deliveries to a function of the routing table: begun in order, each ask answered when its call ends. */
-import type { Address, Envelope } from "@signal-hub/actor-core"
+import { type Address, Envelope } from "@signal-hub/actor-core/vocabulary"
 import { messageId } from "../protocol/MessageId.ts"
 import type { RouteFunction } from "./RoutingTable.ts"
 import { type Batch, type Delivery, type Outcome, TAKEN } from "./Rpc.ts"
@@ -33,7 +33,9 @@ const answered = async <Env>(
   const message = { from: from as Address.Address, to, type, payload, isAsk: pattern === "ask", metadata }
   const reply = (kind: string, given: unknown): void => {
     if (ask === undefined) return
-    const deliveries = [{ envelope: answerTo(envelope, kind, given) }]
+    const checked = Envelope.check(answerTo(envelope, kind, given))
+    if (checked instanceof Envelope.Malformed) throw new TypeError(checked.reason)
+    const deliveries = [{ envelope: checked }]
     answer(ask.home, { caller: { home: to, claims: null }, deliveries })
   }
   // While it runs, a timer keeps the object from hibernating; after that nobody waits for it.

@@ -170,8 +170,6 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
     try {
       task()
     } catch (error) {
-      // What others had of it before is stored by the core that gave it, or would leave without that.
-      this.bridge.flush()
       this.failed(error, null)
     }
     this.bridge.flush()
@@ -180,6 +178,10 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
   /** What memory held is in doubt after a failure: begins again from the rows, as after an eviction. */
   protected failed(error: unknown, connectionId: string | null): void {
     this.host.log("error", "internal_error", { connectionId, error: String(error) })
+    // What others had of it before is stored by the core that gave it, or would leave without that.
+    this.bridge.flush()
+    // Receipts wait in memory: who sends nothing more would wait for them for ever.
+    this.#hub.state.sequences.tellOwed()
     this.bridge.forgetSessions()
     this.#core = this.start(null)
     this.#hub.state.alarm.rearm(this.host.now() + this.host.limits.sweepInterval)

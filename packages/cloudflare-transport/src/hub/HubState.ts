@@ -25,7 +25,7 @@ import { Pauses } from "./Pauses.ts"
 import { diffFor, Presence } from "./Presence.ts"
 import { Registry } from "./Registry.ts"
 import { type About, likeThat, Outboxes, surely } from "./Outboxes.ts"
-import { Replies } from "./Replies.ts"
+import { inOrder } from "./Replies.ts"
 import { Sequences } from "./Sequences.ts"
 import { Topics } from "./Topics.ts"
 import { Watches } from "./Watches.ts"
@@ -60,7 +60,6 @@ export class HubState {
   readonly deadLetters: DeadLetters
   readonly sequences: Sequences
   readonly outboxes: Outboxes
-  readonly replies = new Replies()
   readonly on: HubEvents
   /** `undefined`: the hub is all there is. */
   readonly elsewhere: Elsewhere | undefined
@@ -214,10 +213,17 @@ export class HubState {
     this.tell(session, surely(terminated))
   }
 
-  /** Tells the session of something, after the answers that it waits for. */
+  /** Tells the session of something, after the answers that it waits for. What is reliable is stored until then. */
   tell(session: Session, envelope: Envelope.Envelope): void {
-    this.replies.inOrder(this.sessions.connectionOf(session), () => {
-      this.deliver(session, envelope, this.host.now())
+    const now = this.host.now()
+    const connection = this.sessions.connectionOf(session)
+    if (connection === undefined || connection.replies === null) {
+      return void this.deliver(session, envelope, now)
+    }
+    const isReliable = envelope.seq !== undefined && session.major !== 0
+    const takeOut = isReliable ? this.outboxes.of(session).keepBack(envelope, now) : () => true
+    inOrder(connection, () => {
+      if (takeOut()) this.deliver(session, envelope, this.host.now())
     })
   }
 

@@ -2,50 +2,27 @@
  * The order of answers: those of one connection leave in the order of its requests, also where one needs
  * longer than the next. Costs nothing where none does.
  */
-import type { Connection } from "../session/Connection.ts"
+import type { Connection, Place } from "../session/Connection.ts"
 
-/** The place of an answer that is still to come. */
-export interface Slot {
-  /** The answer is there: `send` is called when it is its turn. */
-  readonly fill: (send: () => void) => void
+/** Sends now, or after the answers that the connection still waits for. */
+export const inOrder = ({ replies }: Connection, send: () => void): void => {
+  if (replies === null) send()
+  else replies.push({ send })
 }
 
-interface Place {
-  send: (() => void) | undefined
+/** Keeps a place for an answer that comes later. What is given back sends it when it is its turn. */
+export const holdPlace = (connection: Connection): ((send: () => void) => void) => {
+  const place: Place = { send: undefined }
+  connection.replies ??= []
+  connection.replies.push(place)
+  return (send) => {
+    place.send = send
+    flush(connection)
+  }
 }
 
-export class Replies {
-  /** Of each connection that waits for an answer: its places, the first of them not yet filled. */
-  readonly #places = new WeakMap<Connection, Array<Place>>()
-
-  /** Sends now, or after the answers that the connection still waits for. */
-  inOrder(connection: Connection | undefined, send: () => void): void {
-    const places = connection === undefined ? undefined : this.#places.get(connection)
-    if (places === undefined) send()
-    else places.push({ send })
-  }
-
-  /** Keeps a place for an answer that comes later. */
-  hold(connection: Connection): Slot {
-    const place: Place = { send: undefined }
-    const places = this.#places.get(connection)
-    if (places === undefined) this.#places.set(connection, [place])
-    else places.push(place)
-    return {
-      fill: (send) => {
-        place.send = send
-        this.#flush(connection)
-      },
-    }
-  }
-
-  #flush(connection: Connection): void {
-    const places = this.#places.get(connection)
-    if (places === undefined) return
-    while (places[0]?.send !== undefined) {
-      const { send } = places.shift()!
-      send!()
-    }
-    if (places.length === 0) this.#places.delete(connection)
-  }
+const flush = (connection: Connection): void => {
+  const replies = connection.replies ?? []
+  while (replies[0]?.send !== undefined) replies.shift()!.send!()
+  if (replies.length === 0) connection.replies = null
 }

@@ -10,6 +10,7 @@ import type { Session } from "../session/Session.ts"
 import { broadcast, send } from "./DeliveryRequests.ts"
 import type { HubState } from "./HubState.ts"
 import { Refusal } from "./Refusal.ts"
+import { holdPlace, inOrder } from "./Replies.ts"
 import { discover, listActors, register, renew, unregister } from "./RegistryRequests.ts"
 import { closeConnection, connectionLost } from "./Lifecycle.ts"
 import { ack, disconnectRequest, heartbeat, metrics, queueStats } from "./SessionRequests.ts"
@@ -89,7 +90,7 @@ export const handleRequest = (request: Request): void => {
     const message =
       known === "unknown_type" ? `the hub has no request "${type}"` : "the session is connected already"
     const refused = new Refusal(known, message)
-    return hub.replies.inOrder(request.connection, () => refuse(request, refused))
+    return inOrder(request.connection, () => refuse(request, refused))
   }
   respond(request, handler)
 }
@@ -99,9 +100,9 @@ export const respond = (request: Request, handler: Handler): void => {
   const { connection, hub } = request
   const outcome = tried(handler, request)
   if (!(outcome instanceof Later)) {
-    return hub.replies.inOrder(connection, () => conclude(request, outcome))
+    return inOrder(connection, () => conclude(request, outcome))
   }
-  const slot = hub.replies.hold(connection)
+  const fill = holdPlace(connection)
   if (outcome.parks) connection.parked = []
   outcome.begin((answer) => {
     const later = { ...request, now: hub.host.now() }
@@ -109,7 +110,7 @@ export const respond = (request: Request, handler: Handler): void => {
     if (settled instanceof Later) throw new Error("an answer may be put off once")
     // Superseded or closed meanwhile: nobody is there to answer.
     const isThere = hub.sessions.of(connection) === request.session
-    slot.fill(() => isThere && conclude(later, settled))
+    fill(() => isThere && conclude(later, settled))
     if (outcome.parks) hub.on.unpark(connection)
   })
 }

@@ -91,10 +91,11 @@ export class Sequences {
       return this.#tell(session, connection, now)
     }
     this.#owed.add(session)
-    if (this.#owed.size === 1) this.#host.later(ackInterval, () => this.#tellAll())
+    if (this.#owed.size === 1) this.#host.later(ackInterval, () => this.tellOwed())
   }
 
-  #tellAll(): void {
+  /** Those who wait for a receipt get it now. */
+  tellOwed(): void {
     const now = this.#host.now()
     const owed = [...this.#owed]
     this.#owed.clear()

@@ -31,7 +31,10 @@ export const ack = ({ hub, connection, session, envelope, now }: Request): undef
   const fields = Fields.fieldsOf(envelope.payload)
   const bytes = Fields.count(fields.bytes, "bytes")
   const through = Fields.optionalCount(fields.through, "through", 0, Number.MAX_SAFE_INTEGER) ?? 0
+  // Whoever is sent much has much to acknowledge, and is not to be refused for it.
+  const isNews = through > session.outAcked || connection.flow.isNews(bytes)
   if (through > session.outAcked) acknowledge(hub, session, through, now)
+  if (isNews) connection.rate.giveBack()
   if (connection.flow.acknowledge(bytes)) {
     connection.save()
     resumeSenders(hub, session, now)

@@ -39,9 +39,10 @@ export class Watches {
     return removed.length > 0
   }
 
-  remove(target: Address.Address, session: Session): void {
-    this.#sql.run("DELETE FROM watch WHERE target = ? AND watcher = ?", target, addressOf(session))
+  /** The session watches it no more; gives whether it did. */
+  remove(target: Address.Address, session: Session): boolean {
     session.watches = undefined
+    return this.removeWatcher(target, addressOf(session))
   }
 
   /** What a watcher watches. */

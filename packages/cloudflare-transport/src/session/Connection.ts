@@ -15,6 +15,11 @@ export type Parked =
   | { readonly envelope: Envelope.Envelope; readonly receivedAt: number }
   | { readonly refusal: Envelope.Envelope; readonly seq: number }
 
+/** The place of an answer among those of its connection: filled once it may be sent. */
+export interface Place {
+  send: (() => void) | undefined
+}
+
 export interface Connection {
   readonly id: string
   readonly codec: Codec
@@ -47,6 +52,8 @@ export interface Connection {
   received: number
   /** What came in while an earlier envelope of this connection is still worked on; `null`: nothing is. */
   parked: Array<Parked> | null
+  /** Answers that its client waits for, and what follows them; `null`: it waits for none. */
+  replies: Array<Place> | null
   /** When the runtime last answered a ping for it, epoch milliseconds; 0 where never. */
   readonly pingedAt: () => number
   /** Puts an envelope in line for the next flush. It may be one of many copies. */

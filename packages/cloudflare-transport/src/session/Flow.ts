@@ -16,12 +16,17 @@ export interface FlowState {
   readonly slow: boolean
 }
 
+/** Most frames that acknowledgements may be for, one each. */
+const MOST_FRAMES = 10_000
+
 export const NO_FLOW: FlowState = { sent: 0, acked: 0, slow: false }
 
 export class Flow {
   sent: number
   acked: number
   slow: boolean
+  /** Frames sent that no acknowledgement was for yet. In memory only: forgotten, a few acknowledgements count. */
+  #frames = 0
   readonly #limits: FlowLimits
 
   constructor(limits: FlowLimits, state: FlowState) {
@@ -43,9 +48,15 @@ export class Flow {
   /** This much was sent. Gives whether the reader is slow from now on. */
   count(bytes: number): boolean {
     this.sent += bytes
+    if (this.#frames < MOST_FRAMES) this.#frames++
     if (this.slow || this.unacknowledged <= this.#limits.pauseThreshold) return false
     this.slow = true
     return true
+  }
+
+  /** Whether to acknowledge this much says something new, as it may once for each frame. */
+  isNews(bytes: number): boolean {
+    return bytes > this.acked && this.#frames > 0
   }
 
   /**
@@ -53,6 +64,7 @@ export class Flow {
    * eviction. Gives whether it has caught up by that.
    */
   acknowledge(bytes: number): boolean {
+    if (this.isNews(bytes)) this.#frames = bytes < this.sent ? this.#frames - 1 : 0
     this.acked = Math.max(this.acked, bytes)
     this.sent = Math.max(this.sent, this.acked)
     if (!this.slow || this.unacknowledged >= this.#limits.resumeThreshold) return false

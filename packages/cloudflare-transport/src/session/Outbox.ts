@@ -17,6 +17,9 @@ import { asRow, isRow, readRow, type StoredFrame } from "./StoredFrame.ts"
 /** The `seq` of a reliable envelope on its way to an outbox, which gives it its number. */
 export const UNNUMBERED = 0
 
+/** How far behind all that comes meanwhile the rows are of what is kept back. */
+const BEHIND = 2 ** 32
+
 export type OutboxLimits = Pick<
   Limits,
   "maxOutboxEnvelopes" | "maxOutboxBytes" | "replayWindow" | "maxParked"
@@ -63,6 +66,8 @@ export class Outbox {
   /** What was given in this turn, all with numbers or all without: not yet a row. */
   #fresh: Array<Envelope.Envelope> = []
   #freshAt = 0
+  /** What is not to leave yet: behind the chunks, also for a memory that finds its rows. */
+  #keptBack: Array<Chunk> = []
   /** Volatile envelopes that came after what is still to be replayed: in memory only. */
   #held: Array<{ readonly after: number; readonly envelope: Envelope.Envelope }> = []
 
@@ -132,6 +137,27 @@ export class Outbox {
     }
   }
 
+  /**
+   * Stores an envelope that is not to leave yet. What is given back takes it out again, to be offered; `false`:
+   * another connection has it, or another session.
+   */
+  keepBack(envelope: Envelope.Envelope, now: number): () => boolean {
+    const position = Math.max(this.#position + BEHIND, this.#keptBack.at(-1)?.position ?? 0) + 1
+    const batch = [unnumbered(envelope)]
+    const chunk = this.#store(position, batch, MsgPackCodec.encode(batch), now)
+    this.#keptBack.push(chunk)
+    this.#waiting++
+    return () => {
+      const at = this.#keptBack.indexOf(chunk)
+      if (at < 0) return false
+      this.#keptBack.splice(at, 1)
+      this.#waiting--
+      this.#bytes -= chunk.bytes
+      this.#delete(chunk)
+      return true
+    }
+  }
+
   /** A volatile envelope waits until what came before it was replayed. `false`: too many wait. */
   hold(envelope: Envelope.Envelope): boolean {
     this.write()
@@ -182,6 +208,10 @@ export class Outbox {
   /** A new connection: whatever is there is transmitted on it, from the start. */
   rewind(): void {
     this.write()
+    for (const chunk of this.#keptBack.splice(0)) {
+      this.#chunks.push(chunk)
+      this.#position = chunk.position
+    }
     this.#session.replayed = this.#session.outAcked
     this.#cursor = 0
     this.#inFlight = 0
@@ -214,9 +244,11 @@ export class Outbox {
   drain(): ReadonlyArray<Kept> {
     this.write()
     this.forget()
-    const kept = this.#chunks.length === 0 ? [] : this.#all()
-    if (this.#chunks.length > 0) this.#sql.run("DELETE FROM outbox WHERE session = ?", this.#session.id)
+    const isEmpty = this.#chunks.length + this.#keptBack.length === 0
+    const kept = isEmpty ? [] : this.#all()
+    if (!isEmpty) this.#sql.run("DELETE FROM outbox WHERE session = ?", this.#session.id)
     this.#chunks.length = 0
+    this.#keptBack = []
     this.#cursor = 0
     this.#inFlight = 0
     this.#bytes = 0
@@ -271,7 +303,7 @@ export class Outbox {
     this.#waiting -= chunk.count
     this.#bytes -= chunk.bytes
     if (numbered.length === 0) {
-      this.#sql.run("DELETE FROM outbox WHERE session = ? AND position = ?", id, chunk.position)
+      this.#delete(chunk)
       this.#chunks.splice(this.#cursor, 1)
       return numbered
     }
@@ -308,10 +340,24 @@ export class Outbox {
       this.#insert(batch.slice(half), receivedAt, connection)
       return undefined
     }
-    const first = batch[0]!.seq ?? null
+    const chunk = this.#store(++this.#position, batch, frame, receivedAt)
+    this.#chunks.push(chunk)
+    if (chunk.first !== null) {
+      this.#cursor++
+      this.#inFlight += chunk.bytes
+    }
+    return frame
+  }
+
+  #store(
+    position: number,
+    batch: ReadonlyArray<Envelope.Envelope>,
+    frame: string | Uint8Array,
+    receivedAt: number,
+  ): Chunk {
     const chunk: Chunk = {
-      position: ++this.#position,
-      first,
+      position,
+      first: batch[0]!.seq ?? null,
       count: batch.length,
       bytes: frame.length,
     }
@@ -326,13 +372,12 @@ export class Outbox {
       receivedAt,
       asRow(batch, frame),
     )
-    this.#chunks.push(chunk)
     this.#bytes += chunk.bytes
-    if (first !== null) {
-      this.#cursor++
-      this.#inFlight += chunk.bytes
-    }
-    return frame
+    return chunk
+  }
+
+  #delete({ position }: Chunk): void {
+    this.#sql.run("DELETE FROM outbox WHERE session = ? AND position = ?", this.#session.id, position)
   }
 
   #release(connection: Connection, before: number): void {

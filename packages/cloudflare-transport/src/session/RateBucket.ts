@@ -57,6 +57,11 @@ export class RateBucket {
     return true
   }
 
+  /** The envelope that passed last does not count. */
+  giveBack(): void {
+    this.tokens = Math.min(this.#limits.envelopeBurst, this.tokens + 1)
+  }
+
   /**
    * One envelope was refused. Gives how long to wait, in milliseconds, and whether it was one too many:
    * then until the bucket is full again.

@@ -57,6 +57,7 @@ const connection = (fields: Partial<Connection> = {}): Connection => ({
   frame: undefined,
   received: 0,
   parked: null,
+  replies: null,
   pingedAt: () => 0,
   send: () => {},
   save: () => {},

@@ -59,6 +59,7 @@ export class TestSocket {
       session: undefined,
       outgoing: [],
       parked: null,
+      replies: null,
       pingedAt: () => this.pingedAt,
       send: (envelope) => {
         if (connection.outgoing.push(envelope) === 1) markDirty(() => this.#flush(connection))

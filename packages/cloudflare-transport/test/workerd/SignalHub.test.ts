@@ -82,6 +82,26 @@ describe("reliable envelopes", () => {
     expect((await b.request("hub:heartbeat", { timestamp: 1 })).type).toBe("hub:heartbeat_ack")
   })
 
+  it("what was taken before another's request failed is acknowledged to who sends nothing more", async () => {
+    const hub = newHub()
+    const a = await connected(hub, "@(node/a)", { protocolVersion: "1.0.0" })
+    const b = await connected(hub, "@(node/b)")
+    await runInDurableObject(hub, (_, { storage: { sql } }) => {
+      const exec = sql.exec.bind(sql)
+      sql.exec = (query: string, ...bindings: Array<unknown>) => {
+        if (query.includes("INTO registration")) throw new Error("the disk is full")
+        return exec(query, ...bindings)
+      }
+    })
+    a.send({ to: "@(node/b)", seq: 1 })
+    expect(await a.came()).toMatchObject({ type: "hub:ack", payload: { through: 1 } })
+    a.send({ to: "@(node/b)", seq: 2 })
+    expect([(await b.came()).type, (await b.came()).type]).toEqual(["note", "note"])
+    const failed = await b.request("hub:register", { actorAddress: "@(place/1)" })
+    expect(failed.payload).toMatchObject({ code: "internal_error" })
+    expect(await a.came()).toMatchObject({ type: "hub:ack", payload: { through: 2 } })
+  })
+
   it("what was worked on before another's request failed, in the same turn, leaves stored", async () => {
     const hub = newHub()
     const metadata = { protocolVersion: "1.0.0" }

@@ -4,6 +4,7 @@ import {
   runDurableObjectAlarm,
   runInDurableObject,
 } from "cloudflare:test"
+import type { Address, Envelope } from "@signal-hub/actor-core"
 import { env } from "cloudflare:workers"
 import { describe, expect, it, vi } from "vitest"
 import type { HubEnv } from "../../src/worker/HubEnv.ts"
@@ -294,6 +295,61 @@ describe("topics", () => {
       for (let n = 0; n < 6; n++) expect((await client.came()).payload).toBe(n)
     }
   }, 20_000)
+})
+
+describe("a failure inside", () => {
+  const V1 = { protocolVersion: "1.0.0" }
+
+  it("what a call brought before it failed is stored, or would leave without that", async () => {
+    const identity = newIdentity() as Address.Address
+    const ada = await connected(identity, V1)
+    const envelope = (id: string, pattern: "tell" | "ask", seq: number): Envelope.Envelope => ({
+      id,
+      from: "@(user/x)",
+      to: identity,
+      type: "note",
+      payload: null,
+      pattern,
+      correlationId: null,
+      timestamp: 0,
+      metadata: {},
+      ttl: null,
+      signature: null,
+      seq,
+    })
+    const outbox = await runInDurableObject(gatewayOf(identity), async (gateway, { storage: { sql } }) => {
+      const exec = sql.exec.bind(sql)
+      sql.exec = (query: string, ...bindings: Array<unknown>) => {
+        if (query.includes("INTO ask")) throw new Error("the disk is full")
+        return exec(query, ...bindings)
+      }
+      const caller = { home: "@(user/x)", claims: null, line: "x" } as const
+      const ask = { home: "@(user/x)", timeout: 1_000 } as const
+      const deliveries = [{ envelope: envelope("1", "tell", 1) }, { envelope: envelope("2", "ask", 2), ask }]
+      await expect(gateway.deliver({ caller, deliveries })).rejects.toThrow("the disk is full")
+      return exec("SELECT first_seq, count FROM outbox").toArray()
+    })
+    expect(outbox).toEqual([{ first_seq: 1, count: 2 }])
+    expect(await ada.came()).toMatchObject([{ seq: 1 }, { seq: 2 }])
+  })
+
+  it("who waits for an answer that was lost by it is closed, to come back", async () => {
+    const identity = newIdentity()
+    const ada = await connected(identity, V1)
+    ada.send({ type: "hub:send", pattern: "ask", payload: { to: "@(room/hanging)", type: "hang", data: 1 } })
+    await vi.waitFor(() =>
+      runInDurableObject(env.ROOM.getByName("hanging"), (room) => expect(room.came).toHaveLength(1)),
+    )
+    await runInDurableObject(gatewayOf(identity), (gateway, { storage: { sql } }) => {
+      const exec = sql.exec.bind(sql)
+      sql.exec = () => {
+        sql.exec = exec
+        throw new Error("the disk is full")
+      }
+      gateway.alarm()
+    })
+    expect((await ada.closed).code).toBe(1011)
+  })
 })
 
 describe("what is left of an identity that is gone", () => {

@@ -31,6 +31,53 @@ const attachments = (hub: HubStub) =>
   runInDurableObject(hub, (_, state) => state.getWebSockets().map((socket) => readAttachment(socket)!))
 
 describe("the rate", () => {
+  it.each(["volatile", "reliable"])("who acknowledges each %s message spends nothing by it", async (kind) => {
+    const hub = newHub()
+    const client = await connected(hub, "@(node/a)")
+    let bytes = 0
+    const takeSome = async (): Promise<number> => {
+      const frame = String(await client.frame())
+      bytes += frame.length
+      const came = [JSON.parse(frame)].flat() as ReadonlyArray<{
+        readonly type: string
+        readonly seq?: number
+      }>
+      for (const { seq: through = 0, type } of came) {
+        expect(type).toBe("note")
+        // Of numbers alone.
+        if (through > 0) client.send({ type: "hub:ack", payload: { through, bytes: 0 } })
+      }
+      if (kind === "volatile") client.send({ type: "hub:ack", payload: { through: 0, bytes } })
+      return came.length
+    }
+    // Three send more than one may.
+    for (const name of ["x", "y", "z"]) {
+      const sender = await connected(hub, `@(node/${name})`)
+      for (let seq = 1; seq < BURST; seq++) {
+        sender.send({ to: "@(node/a)", ...(kind === "reliable" && { seq }) })
+      }
+      for (let came = 0; came < BURST - 1;) came += await takeSome()
+      if (kind === "reliable") client.send({ type: "hub:ack", payload: { through: 0, bytes } })
+    }
+    for (let n = 1; n < BURST; n++) expect((await heartbeat(client)).type).toBe("hub:heartbeat_ack")
+    expect((await heartbeat(client)).type).toBe("hub:rate_limited")
+  })
+
+  it.each([
+    ["says nothing new", () => 0],
+    ["takes what one frame had in small pieces", (n: number) => n],
+    ["names what was never sent", (n: number) => 1_000_000 * n],
+  ])("who acknowledges, and %s, is refused as any other", async (_, bytesOf) => {
+    const hub = newHub()
+    const client = await connected(hub, "@(node/a)")
+    const acks = Array.from({ length: BURST + 10 }, (_, n) => ({
+      type: "hub:ack",
+      payload: { through: 0, bytes: bytesOf(n) },
+    }))
+    client.sendAll(acks)
+    expect((await client.closed).code).toBe(4429)
+  })
+
   it.each(["0.1.0", "1.0.0"])(
     "fault 38: the burst passes and the next is rate_limited, in the form of %s",
     async (version) => {
