@@ -20,7 +20,7 @@ export const BETWEEN_MUTATIONS: ReadonlyArray<Mutation> = [
     fault: 12,
     breaks: "that an ask has ended is told whoever has a connection just then",
     file: hub("AskEnds"),
-    edits: [["ask.reliable ? surely(envelope) : envelope", "envelope"]],
+    edits: [["ask.reliable ? Envelope.reliably(envelope) : envelope", "envelope"]],
     test: RELIABLE,
   },
   {

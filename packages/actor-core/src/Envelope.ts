@@ -54,6 +54,13 @@ export const UNNUMBERED = 0xffff_ffff
 /** The same, to be sent reliably. */
 export const reliably = (envelope: Envelope): Envelope => ({ ...envelope, seq: UNNUMBERED })
 
+/** The same, as a volatile one. */
+export const unnumbered = (envelope: Envelope): Envelope => {
+  if (envelope.seq === undefined) return envelope
+  const { seq: _, ...rest } = envelope
+  return rest
+}
+
 /** Why a value is no envelope, and its `id` where one could be read. */
 export class Malformed {
   readonly id: string | null

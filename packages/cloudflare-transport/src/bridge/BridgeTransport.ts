@@ -52,7 +52,7 @@ export class BridgeTransport implements Transport {
       return new TransportError({ reason: "refused", code: "invalid_message", message })
     }
     // Without sessions nothing has a number.
-    const { seq: _, ...volatile } = envelope
+    const volatile = Envelope.unnumbered(envelope)
     // It is encoded when the turn is over: what its sender changes until then must not show.
     connection.send(isObject(payload) ? { ...volatile, payload: structuredClone(payload) } : volatile)
     this.#flushSoon()

@@ -2,14 +2,7 @@
  * The journal of a durable actor: a step's new state, what it sends, its timers, watches and asks, and that
  * its message is done with, are rows written together or not at all. What a step sends leaves after that.
  */
-import {
-  type ActorRef,
-  type Address,
-  type Envelope,
-  Persistence,
-  Protocol,
-  Signal,
-} from "@signal-hub/actor-core"
+import { type ActorRef, type Address, Envelope, Persistence, Protocol, Signal } from "@signal-hub/actor-core"
 import {
   encodeAnswer,
   type Cause,
@@ -180,7 +173,7 @@ export class DurableJournal implements Journal, Duties {
       pattern: "ask",
       ttl: millis,
       // Reliable: it leaves under a number that it then has.
-      seq: 1,
+      seq: Envelope.UNNUMBERED,
     })
     this.stage(() => {
       host.own.asked(id, to.address, host.now() + millis, next, remembered)

@@ -3,7 +3,7 @@
  * step that sends it; what its handlers ask and wait for is a call. What comes in is checked before
  * (`DurableHost`); here it is only handed over.
  */
-import type { Address, Envelope, Transport } from "@signal-hub/actor-core"
+import { type Address, Envelope, type Transport } from "@signal-hub/actor-core"
 import { REPLY } from "@signal-hub/actor-core/hosting"
 import * as Effect from "effect/Effect"
 import type { Answer, Delivery } from "./ActorRpc.ts"
@@ -72,7 +72,7 @@ export class DurableTransport implements Transport {
       return
     }
     // Reliable: what a stored step has sent is not sent again as something else.
-    const write = (): void => put(envelope.to, { envelope: surely(envelope) })
+    const write = (): void => put(envelope.to, { envelope: Envelope.reliably(envelope) })
     if (envelope.from === home) stage(write)
     else transaction(write)
   }
@@ -92,7 +92,7 @@ export class DurableTransport implements Transport {
       // First, as no row may take it: then it is not the answer.
       if (!taken.isWaitedFor) {
         const isSure = taken.delivery.envelope.seq !== undefined
-        put(taken.delivery.ask?.home ?? to, { envelope: isSure ? surely(envelope) : envelope })
+        put(taken.delivery.ask?.home ?? to, { envelope: isSure ? Envelope.reliably(envelope) : envelope })
       }
       // That the runtime could not let the actor answer is no answer: the same may be tried again.
       if (isTheActors && isLight) inbox.closeLightly(taken, answer)
@@ -119,11 +119,8 @@ export class DurableTransport implements Transport {
     const ask = owed.homeOf(envelope)
     stage(() => {
       put(ask.home, { envelope: letters.forwarded(envelope) })
-      put(envelope.to, { envelope: surely(envelope), ask })
+      put(envelope.to, { envelope: Envelope.reliably(envelope), ask })
       owed.letGo(envelope)
     })
   }
 }
-
-/** The envelope as a reliable one, which gets its number as it leaves. */
-const surely = (envelope: Envelope.Envelope): Envelope.Envelope => ({ ...envelope, seq: 1 })

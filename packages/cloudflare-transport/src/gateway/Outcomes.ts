@@ -6,7 +6,7 @@ import { type Address, AnswerStream, Envelope } from "@signal-hub/actor-core/voc
 import { failAsk } from "../hub/AskEnds.ts"
 import type { Ask } from "../hub/Asks.ts"
 import { isElsewhere } from "../hub/Elsewhere.ts"
-import { idAtSender, likeThat, surely } from "../hub/Outboxes.ts"
+import { idAtSender, likeThat } from "../hub/Outboxes.ts"
 import { unknownActor } from "../hub/Router.ts"
 import type { HubState } from "../hub/HubState.ts"
 import { errorEnvelope, hubEnvelope } from "../protocol/HubEnvelope.ts"
@@ -83,7 +83,7 @@ export class Outcomes {
 
   /** An answer to an ask that was asked here: by a session, or by a caller without an address. */
   answered(ask: Ask, given: Envelope.Envelope, now: number): void {
-    const envelope = ask.reliable ? surely(given) : given
+    const envelope = ask.reliable ? Envelope.reliably(given) : given
     if (AnswerStream.isMoreToCome(envelope)) this.#hub.asks.extend(ask, now)
     else this.#hub.asks.close(ask)
     if (isElsewhere(ask.askerSession)) return this.#options.send(envelope, now, ask.askerSession)

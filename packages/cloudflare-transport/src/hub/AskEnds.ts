@@ -2,13 +2,12 @@
  * How an open ask ends without an answer: its target is gone, or its time is over. One timer for all asks
  * in memory, which makes rows of those that are old; the alarm is for the rows.
  */
-import type { Address } from "@signal-hub/actor-core"
+import { type Address, Envelope } from "@signal-hub/actor-core/vocabulary"
 import { errorEnvelope, hubEnvelope } from "../protocol/HubEnvelope.ts"
 import type { HubErrorCode } from "../protocol/HubError.ts"
 import type { Ask } from "./Asks.ts"
 import { isElsewhere } from "./Elsewhere.ts"
 import type { HubState } from "./HubState.ts"
-import { surely } from "./Outboxes.ts"
 
 /** The ask is over without an answer: its asker hears why. */
 export const failAsk = (
@@ -30,7 +29,7 @@ export const failAsk = (
     code === "unknown_actor"
       ? hubEnvelope("hub:unknown_actor", asker, { actorAddress: target, message }, now, id)
       : errorEnvelope(session?.major ?? null, asker, code, message, now, id)
-  const failure = ask.reliable ? surely(envelope) : envelope
+  const failure = ask.reliable ? Envelope.reliably(envelope) : envelope
   if (session !== undefined) hub.deliver(session, failure, now)
   else hub.elsewhere!.send(failure, now, askerSession as Address.Address)
 }

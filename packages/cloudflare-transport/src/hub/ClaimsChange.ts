@@ -1,9 +1,9 @@
 /** New claims hold from the moment that they are there, also for what was granted under the ones before. */
+import { Envelope } from "@signal-hub/actor-core/vocabulary"
 import { mayRegister, maySubscribe, mayWatch } from "../auth/Authorization.ts"
 import { hubEnvelope } from "../protocol/HubEnvelope.ts"
 import { addressOf, type Session } from "../session/Session.ts"
 import type { HubState } from "./HubState.ts"
-import { surely } from "./Outboxes.ts"
 import { endAddress } from "./Lifecycle.ts"
 import { leavePresence } from "./TopicRequests.ts"
 
@@ -16,7 +16,7 @@ export const endWhatIsForbidden = (hub: HubState, session: Session, now: number)
     if (mayRegister(claims, registration.address)) continue
     endAddress(hub, registration, "unregistered", now)
     const payload = { actorAddress: registration.address, reason: "forbidden" }
-    const unregistered = surely(hubEnvelope("hub:unregistered", owner, payload, now))
+    const unregistered = Envelope.reliably(hubEnvelope("hub:unregistered", owner, payload, now))
     hub.announce(() => void hub.deliver(session, unregistered, now))
   }
   const tell = (message: string, details: { readonly [field: string]: unknown }): void =>

@@ -3,7 +3,7 @@
  * closed, stored and armed goes out through its host. The same code runs in a Durable Object, in Node
  * and in a simulation.
  */
-import type { Address, Envelope } from "@signal-hub/actor-core"
+import { type Address, Envelope } from "@signal-hub/actor-core/vocabulary"
 import { CloseCode } from "../protocol/CloseCode.ts"
 import { errorEnvelope } from "../protocol/HubEnvelope.ts"
 import { provisionalAddress } from "../protocol/HubMessage.ts"
@@ -11,7 +11,6 @@ import type { Connection } from "../session/Connection.ts"
 import { isSilent } from "../session/Liveness.ts"
 import { addressOf, type Session, tokenUntil } from "../session/Session.ts"
 import type { Order } from "../session/InSequence.ts"
-import { unnumbered } from "../session/Outbox.ts"
 import { endOverdueAsks } from "./AskEnds.ts"
 import { connect } from "./ConnectRequest.ts"
 import type { Elsewhere } from "./Elsewhere.ts"
@@ -27,7 +26,6 @@ import {
   loseConnection,
 } from "./Lifecycle.ts"
 import { Intake } from "./Intake.ts"
-import { surely } from "./Outboxes.ts"
 import { handleRequest } from "./Requests.ts"
 import { isExpired, route } from "./Router.ts"
 import { authenticateConnect } from "./TokenRequests.ts"
@@ -80,7 +78,7 @@ export class HubCore {
   /** Tells the client, surely, that its reliable envelope was refused. */
   refuse(connection: Connection, refusal: Envelope.Envelope): void {
     const session = this.state.sessions.of(connection)
-    if (session !== undefined) this.#intake.refuse(connection, session, surely(refusal))
+    if (session !== undefined) this.#intake.refuse(connection, session, Envelope.reliably(refusal))
   }
 
   /** An event is over: what is to be stored before anything of it leaves, is stored now. */
@@ -194,7 +192,7 @@ export class HubCore {
     session.received++
     if (session.previousToken !== null) state.sessions.confirmToken(session)
     if (envelope.seq !== undefined) {
-      if (session.major === 0) envelope = unnumbered(envelope)
+      if (session.major === 0) envelope = Envelope.unnumbered(envelope)
       else {
         const { arrived, done } = session.incoming
         // It came along with `hub:connect`, and waited for that: now there is somebody to judge its number.

@@ -3,14 +3,13 @@
  * behind an address, delivering to it, arming what is due later. What may be done with them is in
  * `Lifecycle`, `Router` and the requests.
  */
-import type { Address, Envelope } from "@signal-hub/actor-core"
+import { type Address, Envelope } from "@signal-hub/actor-core/vocabulary"
 import { errorEnvelope, hubEnvelope } from "../protocol/HubEnvelope.ts"
 import type { HubErrorCode } from "../protocol/HubError.ts"
 import type { TerminatedReason } from "../protocol/HubMessage.ts"
 import type { Connection } from "../session/Connection.ts"
 import { canGo } from "../session/ConnectionState.ts"
 import type { Multicast } from "../session/Multicast.ts"
-import { unnumbered } from "../session/Outbox.ts"
 import { addressOf, type Session, tokenUntil } from "../session/Session.ts"
 import { Sessions } from "../session/Sessions.ts"
 import { SpentRates } from "../session/SpentRates.ts"
@@ -24,7 +23,7 @@ import { Metrics } from "./Metrics.ts"
 import { Pauses } from "./Pauses.ts"
 import { diffFor, Presence } from "./Presence.ts"
 import { Registry } from "./Registry.ts"
-import { type About, likeThat, Outboxes, surely } from "./Outboxes.ts"
+import { type About, likeThat, Outboxes } from "./Outboxes.ts"
 import { inOrder } from "./Replies.ts"
 import { Sequences } from "./Sequences.ts"
 import { Topics } from "./Topics.ts"
@@ -159,7 +158,7 @@ export class HubState {
       }
     } else if (connection !== undefined) {
       if (session.replayed === null) {
-        connection.send(envelope.seq === undefined ? envelope : unnumbered(envelope), copyOf)
+        connection.send(Envelope.unnumbered(envelope), copyOf)
         this.metrics.messagesSent++
         return true
       }
@@ -210,7 +209,7 @@ export class HubState {
   ): void {
     session.watches = undefined
     const terminated = hubEnvelope("hub:terminated", watcher, { actorAddress: address, reason }, now)
-    this.tell(session, surely(terminated))
+    this.tell(session, Envelope.reliably(terminated))
   }
 
   /** Tells the session of something, after the answers that it waits for. What is reliable is stored until then. */

@@ -2,7 +2,7 @@
  * How a session comes by its identity, and whom it takes it from: the takeover, carried out as
  * `Takeover` decides it. One synchronous step, or nothing.
  */
-import type { Address } from "@signal-hub/actor-core"
+import { type Address, Envelope } from "@signal-hub/actor-core/vocabulary"
 import { maySubscribe } from "../auth/Authorization.ts"
 import { CloseCode } from "../protocol/CloseCode.ts"
 import { hubEnvelope } from "../protocol/HubEnvelope.ts"
@@ -10,7 +10,6 @@ import type { Connection } from "../session/Connection.ts"
 import { addressOf, type Session } from "../session/Session.ts"
 import { countTakeover, planTakeover } from "../session/Takeover.ts"
 import type { HubState } from "./HubState.ts"
-import { surely } from "./Outboxes.ts"
 import { disconnect, endAddress, endAsks, endSession, logEnd, releaseConnection } from "./Lifecycle.ts"
 import { Refusal } from "./Refusal.ts"
 import type { Registration } from "./Registry.ts"
@@ -153,5 +152,5 @@ export const moveAway = (hub: HubState, registration: Registration, now: number)
   if (holder === undefined) return
   const payload = { actorAddress: address, reason: "superseded" }
   const unregistered = hubEnvelope("hub:unregistered", addressOf(holder), payload, now)
-  hub.announce(() => hub.tell(holder, surely(unregistered)))
+  hub.announce(() => hub.tell(holder, Envelope.reliably(unregistered)))
 }

@@ -2,13 +2,12 @@
  * The order of what comes in: an envelope is handled at once, or waits behind an earlier one of its
  * connection, which waits for another object, or for a commit together with others.
  */
-import type { Envelope } from "@signal-hub/actor-core"
+import { Envelope } from "@signal-hub/actor-core/vocabulary"
 import { errorEnvelope } from "../protocol/HubEnvelope.ts"
 import { provisionalAddress } from "../protocol/HubMessage.ts"
 import type { Connection } from "../session/Connection.ts"
 import type { Session } from "../session/Session.ts"
 import type { HubState } from "./HubState.ts"
-import { surely } from "./Outboxes.ts"
 
 /** Who has less than this part of its burst left writes rows together with others. */
 const BUSY = 0.9
@@ -147,7 +146,7 @@ export class Intake {
     }
     hub.metrics.errors++
     const refusal = errorEnvelope(session.major, to, "queue_full", message, now, envelope.id)
-    this.refuse(connection, session, surely(refusal))
+    this.refuse(connection, session, Envelope.reliably(refusal))
   }
 }
 

@@ -2,9 +2,9 @@
  * Reliable envelopes on their way to sessions: each session has an outbox, which is given them, gives them
  * numbers and keeps them. Here is what becomes of them as connections come and sessions go.
  */
-import type { Envelope } from "@signal-hub/actor-core"
+import { Envelope } from "@signal-hub/actor-core/vocabulary"
 import type { Connection } from "../session/Connection.ts"
-import { type Kept, Outbox, UNNUMBERED } from "../session/Outbox.ts"
+import { type Kept, Outbox } from "../session/Outbox.ts"
 import type { Session } from "../session/Session.ts"
 import { errorEnvelope } from "../protocol/HubEnvelope.ts"
 import { HUB_ADDRESS } from "../protocol/HubMessage.ts"
@@ -15,12 +15,9 @@ import type { HubState } from "./HubState.ts"
 /** The envelope that something is about. */
 export type About = Pick<Envelope.Envelope, "id" | "seq">
 
-/** The envelope as a reliable one, to be numbered. */
-export const surely = (envelope: Envelope.Envelope): Envelope.Envelope => ({ ...envelope, seq: UNNUMBERED })
-
 /** The envelope in the delivery class of the one that it is about. */
 export const likeThat = (envelope: Envelope.Envelope, about: About | null): Envelope.Envelope =>
-  about?.seq === undefined ? envelope : surely(envelope)
+  about?.seq === undefined ? envelope : Envelope.reliably(envelope)
 
 /** What its sender knows the envelope by: of one that the hub was asked to send, the request's id. */
 export const idAtSender = ({
@@ -110,11 +107,11 @@ export class Outboxes {
     const hub = this.#hub
     const { from } = envelope
     if (from === "" || from === HUB_ADDRESS) return
-    const about = surely({ ...envelope, id: idAtSender(envelope) })
+    const about = Envelope.reliably({ ...envelope, id: idAtSender(envelope) })
     const sender = hub.resolve(from, now)
     if (sender !== undefined) return hub.refuse(sender, from, "message_expired", EXPIRED, about, now)
     const told = errorEnvelope(null, from, "message_expired", EXPIRED, now, about.id)
-    hub.beyond(from)?.send(surely(told), now)
+    hub.beyond(from)?.send(Envelope.reliably(told), now)
   }
 
   #askOf({ from, id }: Envelope.Envelope) {

@@ -2,7 +2,7 @@
  * Routes direct envelopes: whatever is not `hub:*` goes to `to` as it is, with only `from` enforced.
  * Opens asks, lets each answer through once, and only from where it may come. The hot path of a hub.
  */
-import { type Address, AnswerStream, type Envelope } from "@signal-hub/actor-core/vocabulary"
+import { type Address, AnswerStream, Envelope } from "@signal-hub/actor-core/vocabulary"
 import { maySend } from "../auth/Authorization.ts"
 import { hubEnvelope } from "../protocol/HubEnvelope.ts"
 import { HUB_ADDRESS } from "../protocol/HubMessage.ts"
@@ -13,7 +13,7 @@ import { type Ask, isAboutAsk } from "./Asks.ts"
 import { admits } from "./Backpressure.ts"
 import { unmarked } from "./Marks.ts"
 import type { HubState } from "./HubState.ts"
-import { likeThat, surely } from "./Outboxes.ts"
+import { likeThat } from "./Outboxes.ts"
 
 /** Whether its time is over. `ttl` is what remained when it was received. */
 export const isExpired = (envelope: Envelope.Envelope, receivedAt: number, now: number): boolean =>
@@ -80,7 +80,7 @@ const withFrom = (
     ttl: envelope.ttl,
     signature: envelope.signature,
   }
-  return reliable ? surely(enforced) : enforced
+  return reliable ? Envelope.reliably(enforced) : enforced
 }
 
 const ask = (

@@ -6,16 +6,13 @@
  *
  * Numbers and rows: architecture as in MQTT 5 (session state, section 4.1), numbers as in TCP.
  */
-import type { Envelope } from "@signal-hub/actor-core"
+import { Envelope } from "@signal-hub/actor-core/vocabulary"
 import { MsgPackCodec } from "@signal-hub/actor-core/codec/msgpack"
 import type { Limits } from "../protocol/Limits.ts"
 import type { Sql } from "../storage/Sql.ts"
 import type { Connection } from "./Connection.ts"
 import type { Session } from "./Session.ts"
 import { asRow, isRow, readRow, type StoredFrame } from "./StoredFrame.ts"
-
-/** The `seq` of a reliable envelope on its way to an outbox, which gives it its number. */
-export const UNNUMBERED = 0
 
 /** How far behind all that comes meanwhile the rows are of what is kept back. */
 const BEHIND = 2 ** 32
@@ -132,7 +129,7 @@ export class Outbox {
       this.#fresh.push(numbered)
       connection.send(numbered)
     } else {
-      this.#fresh.push(unnumbered(envelope))
+      this.#fresh.push(Envelope.unnumbered(envelope))
       this.#waiting++
     }
   }
@@ -143,7 +140,7 @@ export class Outbox {
    */
   keepBack(envelope: Envelope.Envelope, now: number): () => boolean {
     const position = Math.max(this.#position + BEHIND, this.#keptBack.at(-1)?.position ?? 0) + 1
-    const batch = [unnumbered(envelope)]
+    const batch = [Envelope.unnumbered(envelope)]
     const chunk = this.#store(position, batch, MsgPackCodec.encode(batch), now)
     this.#keptBack.push(chunk)
     this.#waiting++
@@ -266,7 +263,7 @@ export class Outbox {
     for (const { envelope, receivedAt } of kept) {
       if (this.#freshAt !== receivedAt) this.write()
       this.#freshAt = receivedAt
-      this.#fresh.push(unnumbered(envelope))
+      this.#fresh.push(Envelope.unnumbered(envelope))
       this.#waiting++
     }
     this.write()
@@ -414,9 +411,3 @@ interface Stored {
 }
 
 const lastOf = ({ first, count }: Chunk): number => first! + count - 1
-
-/** The envelope as a volatile one. */
-export const unnumbered = (envelope: Envelope.Envelope): Envelope.Envelope => {
-  const { seq, ...rest } = envelope
-  return seq === undefined ? envelope : rest
-}
