@@ -5,7 +5,8 @@
  */
 import { writeFileSync } from "node:fs"
 import { parseArgs } from "node:util"
-import { MUTANTS, tryMutant } from "./mutants.ts"
+import { tryMutant } from "./mutants.ts"
+import { MUTANTS } from "./mutations.ts"
 import { runChaos } from "./runChaos.ts"
 
 const { values } = parseArgs({
@@ -33,7 +34,7 @@ if (values.mutants) {
     const noticed = await tryMutant(mutant, values.messages === undefined ? 3_000 : messages, seed)
     if (noticed === undefined) unnoticed++
     const [line] = noticed?.split("\n") ?? ["UNNOTICED"]
-    process.stdout.write(`${mutant.name}: ${line}\n`)
+    process.stdout.write(`${mutant.breaks}: ${line}\n`)
   }
   process.exit(unnoticed === 0 ? 0 : 1)
 }

@@ -2,12 +2,14 @@
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { MUTATIONS } from "./mutations.ts"
-import { MUTANTS } from "../simulation/mutations/index.ts"
+import { MUTANTS as CHAOS } from "../chaos/mutations.ts"
+import { MUTANTS as SIMULATION } from "../simulation/mutations/index.ts"
 
 const PACKAGES = join(import.meta.dirname, "../../packages")
 
+const all = [...MUTATIONS, ...SIMULATION, ...CHAOS]
 let amiss = 0
-for (const { breaks, edits, file } of [...MUTATIONS, ...MUTANTS]) {
+for (const { breaks, edits, file } of all) {
   let text = readFileSync(join(PACKAGES, file), "utf8")
   for (const [find, replace] of edits) {
     const parts = text.split(find)
@@ -20,5 +22,5 @@ for (const { breaks, edits, file } of [...MUTATIONS, ...MUTANTS]) {
     text = parts.join(replace)
   }
 }
-console.log(`${MUTATIONS.length + MUTANTS.length} deliberate faults, ${amiss} without their place`)
+console.log(`${all.length} deliberate faults, ${amiss} without their place`)
 process.exitCode = amiss === 0 ? 0 : 1

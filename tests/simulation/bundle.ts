@@ -48,7 +48,7 @@ const plugin = (change: Change | undefined): Plugin => ({
 })
 
 /** The file with the fault in it. */
-const edited = ({ edits, file }: Change): string => {
+export const edited = ({ edits, file }: Change): string => {
   let text = readFileSync(join(PACKAGES, file), "utf8")
   for (const [find, replace] of edits) {
     const parts = text.split(find)

@@ -37,8 +37,8 @@ export const SEQUENCES: ReadonlyArray<Mutant> = [
     file: session("Outbox"),
     edits: [
       [
-        "chunk.first,\n      chunk.count,\n      chunk.bytes,\n      asRow(",
-        "null,\n      chunk.count,\n      chunk.bytes,\n      asRow(",
+        "this.#rows.update(chunk, numbered, frame)",
+        "this.#rows.update({ ...chunk, first: null }, numbered, frame)",
       ],
     ],
   },
@@ -65,7 +65,7 @@ export const SEQUENCES: ReadonlyArray<Mutant> = [
     edits: [
       ["if (gone === 0) return\n", "if (gone >= 0) return\n"],
       ["return envelopes.filter(({ seq }) => seq! > session.outAcked)", "return envelopes"],
-      [".filter(({ seq }) => seq === undefined || seq > this.#session.outAcked)", ""],
+      [".filter(({ envelope: { seq } }) => seq === undefined || seq > this.#session.outAcked)", ""],
     ],
   },
   {

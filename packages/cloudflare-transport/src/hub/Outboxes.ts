@@ -4,7 +4,8 @@
  */
 import { Envelope } from "@signal-hub/actor-core/vocabulary"
 import type { Connection } from "../session/Connection.ts"
-import { type Kept, Outbox } from "../session/Outbox.ts"
+import { Outbox } from "../session/Outbox.ts"
+import type { Kept } from "../session/OutboxRows.ts"
 import type { Session } from "../session/Session.ts"
 import { errorEnvelope } from "../protocol/HubEnvelope.ts"
 import { HUB_ADDRESS } from "../protocol/HubMessage.ts"

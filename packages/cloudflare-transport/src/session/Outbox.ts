@@ -11,8 +11,9 @@ import { MsgPackCodec } from "@signal-hub/actor-core/codec/msgpack"
 import type { Limits } from "../protocol/Limits.ts"
 import type { Sql } from "../storage/Sql.ts"
 import type { Connection } from "./Connection.ts"
+import { type Chunk, type Kept, OutboxRows } from "./OutboxRows.ts"
 import type { Session } from "./Session.ts"
-import { asRow, isRow, readRow, type StoredFrame } from "./StoredFrame.ts"
+import { isRow } from "./StoredFrame.ts"
 
 /** How far behind all that comes meanwhile the rows are of what is kept back. */
 const BEHIND = 2 ** 32
@@ -22,31 +23,8 @@ export type OutboxLimits = Pick<
   "maxOutboxEnvelopes" | "maxOutboxBytes" | "replayWindow" | "maxParked"
 >
 
-/** A row without its frame: what was given out together. */
-interface Chunk {
-  readonly position: number
-  /** `null`: it waits to be transmitted for the first time. */
-  first: number | null
-  count: number
-  bytes: number
-}
-
-interface Row {
-  readonly position: number
-  readonly first_seq: number | null
-  readonly count: number
-  readonly bytes: number
-}
-
-/** What the outbox holds, as it was given. */
-export interface Kept {
-  readonly envelope: Envelope.Envelope
-  /** When it was received; epoch milliseconds. */
-  readonly receivedAt: number
-}
-
 export class Outbox {
-  readonly #sql: Sql
+  readonly #rows: OutboxRows
   readonly #session: Session
   readonly #limits: OutboxLimits
   readonly #chunks: Array<Chunk>
@@ -69,19 +47,10 @@ export class Outbox {
   #held: Array<{ readonly after: number; readonly envelope: Envelope.Envelope }> = []
 
   constructor(sql: Sql, session: Session, limits: OutboxLimits) {
-    this.#sql = sql
+    this.#rows = new OutboxRows(sql, session.id)
     this.#session = session
     this.#limits = limits
-    const rows = sql.all<Row>(
-      "SELECT position, first_seq, count, bytes FROM outbox WHERE session = ? ORDER BY position",
-      session.id,
-    )
-    this.#chunks = rows.map(({ position, first_seq, count, bytes }) => ({
-      position,
-      first: first_seq,
-      count,
-      bytes,
-    }))
+    this.#chunks = this.#rows.chunks()
     this.#last = session.outAcked
     this.#cursor = 0
     for (const chunk of this.#chunks) {
@@ -150,7 +119,7 @@ export class Outbox {
       this.#keptBack.splice(at, 1)
       this.#waiting--
       this.#bytes -= chunk.bytes
-      this.#delete(chunk)
+      this.#rows.delete(chunk)
       return true
     }
   }
@@ -198,7 +167,7 @@ export class Outbox {
   /** Deletes the rows of what was acknowledged. */
   forget(): void {
     if (this.#gone === 0) return
-    this.#sql.run("DELETE FROM outbox WHERE session = ? AND position <= ?", this.#session.id, this.#gone)
+    this.#rows.deleteThrough(this.#gone)
     this.#gone = 0
   }
 
@@ -242,8 +211,12 @@ export class Outbox {
     this.write()
     this.forget()
     const isEmpty = this.#chunks.length + this.#keptBack.length === 0
-    const kept = isEmpty ? [] : this.#all()
-    if (!isEmpty) this.#sql.run("DELETE FROM outbox WHERE session = ?", this.#session.id)
+    const kept = isEmpty
+      ? []
+      : this.#rows
+          .readAll()
+          .filter(({ envelope: { seq } }) => seq === undefined || seq > this.#session.outAcked)
+    if (!isEmpty) this.#rows.deleteAll()
     this.#chunks.length = 0
     this.#keptBack = []
     this.#cursor = 0
@@ -277,20 +250,14 @@ export class Outbox {
     late: Array<Envelope.Envelope>,
   ): ReadonlyArray<Envelope.Envelope> {
     const session = this.#session
-    const { id } = session
-    const [row] = this.#sql.all<Stored>(
-      "SELECT received_at, frame FROM outbox WHERE session = ? AND position = ?",
-      id,
-      chunk.position,
-    )
-    const envelopes = readRow(row!.frame)
+    const { envelopes, receivedAt } = this.#rows.read(chunk)
     if (chunk.first !== null) {
       this.#cursor++
       this.#inFlight += chunk.bytes
       session.replayed = lastOf(chunk)
       return envelopes.filter(({ seq }) => seq! > session.outAcked)
     }
-    const waited = Math.max(0, now - row!.received_at)
+    const waited = Math.max(0, now - receivedAt)
     const numbered: Array<Envelope.Envelope> = []
     for (const envelope of envelopes) {
       const ttl = envelope.ttl === null ? null : envelope.ttl - waited
@@ -300,7 +267,7 @@ export class Outbox {
     this.#waiting -= chunk.count
     this.#bytes -= chunk.bytes
     if (numbered.length === 0) {
-      this.#delete(chunk)
+      this.#rows.delete(chunk)
       this.#chunks.splice(this.#cursor, 1)
       return numbered
     }
@@ -308,15 +275,7 @@ export class Outbox {
     chunk.first = this.#last + 1
     chunk.count = numbered.length
     chunk.bytes = frame.length
-    this.#sql.run(
-      "UPDATE outbox SET first_seq = ?, count = ?, bytes = ?, frame = ? WHERE session = ? AND position = ?",
-      chunk.first,
-      chunk.count,
-      chunk.bytes,
-      asRow(numbered, frame),
-      id,
-      chunk.position,
-    )
+    this.#rows.update(chunk, numbered, frame)
     this.#last = lastOf(chunk)
     this.#bytes += chunk.bytes
     this.#cursor++
@@ -358,23 +317,9 @@ export class Outbox {
       count: batch.length,
       bytes: frame.length,
     }
-    this.#sql.run(
-      `INSERT INTO outbox (session, position, first_seq, count, bytes, received_at, frame)
-       VALUES (?, ?, ?, ?, ?, ?, ?)`,
-      this.#session.id,
-      chunk.position,
-      chunk.first,
-      chunk.count,
-      chunk.bytes,
-      receivedAt,
-      asRow(batch, frame),
-    )
+    this.#rows.insert(chunk, batch, frame, receivedAt)
     this.#bytes += chunk.bytes
     return chunk
-  }
-
-  #delete({ position }: Chunk): void {
-    this.#sql.run("DELETE FROM outbox WHERE session = ? AND position = ?", this.#session.id, position)
   }
 
   #release(connection: Connection, before: number): void {
@@ -387,27 +332,10 @@ export class Outbox {
     this.#held.splice(0, count)
   }
 
-  #all(): ReadonlyArray<Kept> {
-    const rows = this.#sql.all<Stored>(
-      "SELECT received_at, frame FROM outbox WHERE session = ? ORDER BY position",
-      this.#session.id,
-    )
-    return rows.flatMap((row) =>
-      readRow(row.frame)
-        .filter(({ seq }) => seq === undefined || seq > this.#session.outAcked)
-        .map((envelope) => ({ envelope, receivedAt: row.received_at })),
-    )
-  }
-
   #isTransmitted(chunk: Chunk): boolean {
     const { replayed } = this.#session
     return chunk.first !== null && (replayed === null || lastOf(chunk) <= replayed)
   }
-}
-
-interface Stored {
-  readonly received_at: number
-  readonly frame: StoredFrame
 }
 
 const lastOf = ({ first, count }: Chunk): number => first! + count - 1
