@@ -36,8 +36,12 @@ export class OutboxRows {
 
   /** All there are, in order. */
   chunks(): Array<Chunk> {
-    const query = `SELECT position, first_seq AS first, count, bytes FROM outbox WHERE session = ? ORDER BY position`
-    return this.#sql.all<Chunk>(query, this.#session).map((row) => ({ ...row }))
+    return [
+      ...this.#sql.all<Chunk>(
+        "SELECT position, first_seq AS first, count, bytes FROM outbox WHERE session = ? ORDER BY position",
+        this.#session,
+      ),
+    ]
   }
 
   /** Stores the envelopes of a chunk, which are the frame. */
