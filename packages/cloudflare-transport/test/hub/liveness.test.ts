@@ -96,7 +96,7 @@ describe("the alarm", () => {
     expect(hub.sql.count("session")).toBe(0)
   })
 
-  it("ends each session once, though the end of one shows that the next is gone too", () => {
+  it("fault 3: ends each session once, though the end of one shows that the next is gone too", () => {
     const hub = new TestHub()
     const metadata = { protocolVersion: "1.0.0", sessionExpirySeconds: 0 }
     const [a, b] = [hub.connect("@(node/a)", metadata), hub.connect("@(node/b)", metadata)]
