@@ -42,6 +42,8 @@ export class Ledger {
   readonly #first = new Map<string, number>()
   /** By line and receiving process: the number last delivered. */
   readonly #last = new Map<string, number>()
+  /** Publications that came to the process after one that was sent later. */
+  readonly #late: Array<readonly [process: string, sent: Sent]> = []
   readonly #asks = new Map<string, { readonly by: string; ends: number }>()
   readonly #watches = new Map<string, number>()
   readonly #backAgain = new Set<string>()
@@ -86,8 +88,12 @@ export class Ledger {
     if (sent.at.has(process)) return this.broken("nothing twice", `${process} was given ${line} ${n} again`)
     const key = `${line} ${process}`
     const last = this.#last.get(key) ?? 0
-    if (n <= last)
+    if (n <= last) {
+      sent.at.add(process)
+      // A call on its way may outlive the object that made it: then its publisher does not know of it.
+      if (way === "publish") return void this.#late.push([process, sent])
       return this.broken("nothing out of order", `${process} was given ${line} ${n} after ${last}`)
+    }
     this.#last.set(key, n)
     if (sent.at.size === 0 && way === "reliably") {
       const first = this.#first.get(line) ?? 0
@@ -121,8 +127,15 @@ export class Ledger {
     return sent
   }
 
-  /** At the end: what was sent reliably is delivered, or its sender was told, or the receiver's session ended. */
+  /**
+   * At the end: what was sent reliably is delivered, or its sender was told, or the receiver's session ended. Of
+   * publications that came late, too, their publisher was told.
+   */
   judgeMessages(mayBeUntold: (process: string) => boolean): void {
+    for (const [process, { by, n, to, told }] of this.#late) {
+      if (told !== undefined || mayBeUntold(by)) continue
+      this.broken("nothing out of order", `${process} was given ${by} publish ${to} ${n} late`)
+    }
     for (const [line, sents] of this.#lines) {
       for (const sent of sents) {
         const { at, by, deadLetter, isAcknowledged, n, told, way } = sent

@@ -199,7 +199,9 @@ export class Party extends Host {
 
   publish({ topic }: StepOf<"publish">): void {
     if (this.hub === undefined) return
-    this.#hold(this.hub.publish(topic, "news", this.#ledger.next(this.name, topic, "publish")))
+    const content = this.#ledger.next(this.name, topic, "publish")
+    const failed = (): void => this.#ledger.told(content, "its fate is not known")
+    this.#hold(this.hub.publish(topic, "news", content), () => {}, failed)
   }
 
   register({ name, ttl }: StepOf<"register">): void {
