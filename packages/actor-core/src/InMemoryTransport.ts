@@ -10,7 +10,7 @@ import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { isMoreToCome } from "./AnswerStream.ts"
+import { isAboutAsk, isMoreToCome } from "./AnswerStream.ts"
 import * as Address from "./Address.ts"
 import type { Codec } from "./codec/Codec.ts"
 import { JsonCodec } from "./codec/JsonCodec.ts"
@@ -233,7 +233,7 @@ class Switchboard {
     if (envelope.type.startsWith("hub:")) {
       return this.#tellFailure(sender, envelope, "unknown_type", "there is no hub in this network")
     }
-    const byAsker = envelope.type === "actor:cancel" || envelope.type === "actor:demand"
+    const byAsker = isAboutAsk(envelope.type)
     if (envelope.correlationId !== null && !byAsker) {
       const key = askKey(envelope.to, envelope.correlationId)
       if (this.#asks.get(key)?.target !== envelope.from) return this.#dead("late_answer", envelope)

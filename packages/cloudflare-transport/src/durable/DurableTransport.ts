@@ -3,13 +3,13 @@
  * step that sends it; what its handlers ask and wait for is a call. What comes in is checked before
  * (`DurableHost`); here it is only handed over.
  */
-import { type Address, Envelope, type Transport } from "@signal-hub/actor-core"
+import { type Address, AnswerStream, Envelope, type Transport } from "@signal-hub/actor-core/vocabulary"
 import { REPLY } from "@signal-hub/actor-core/hosting"
 import * as Effect from "effect/Effect"
 import type { Answer, Delivery } from "./ActorRpc.ts"
 import type { Courier } from "./Courier.ts"
 import type { Inbox } from "./Inbox.ts"
-import { ASK_TIMEOUT, isAboutAsk, type Letters } from "./Letters.ts"
+import { ASK_TIMEOUT, type Letters } from "./Letters.ts"
 import type { Owed } from "./Owed.ts"
 import type { Streams } from "./Streams.ts"
 
@@ -65,7 +65,8 @@ export class DurableTransport implements Transport {
 
   send(envelope: Envelope.Envelope): undefined {
     const { home, put, stage, transaction } = this.#options
-    if (envelope.correlationId !== null && !isAboutAsk(envelope.type)) return this.#reply(envelope)
+    if (envelope.correlationId !== null && !AnswerStream.isAboutAsk(envelope.type))
+      return this.#reply(envelope)
     if (envelope.pattern === "ask") {
       if (envelope.from === home) void this.#ask(envelope)
       else this.#forward(envelope)

@@ -6,9 +6,6 @@ import type { Answer, Outcome } from "./ActorRpc.ts"
 /** An ask without a time limit gets one, milliseconds. */
 export const ASK_TIMEOUT = 30_000
 
-/** Whether it is about an ask that it names, and no answer to it. */
-export const isAboutAsk = (type: string): boolean => type === "actor:cancel" || type === "actor:demand"
-
 export class Letters {
   readonly #home: Address.Address
   readonly #now: () => number

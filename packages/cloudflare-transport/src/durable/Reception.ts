@@ -2,7 +2,7 @@
  * What comes to a durable actor: whether it may come, which of the actor's parts it is for, and when it is
  * done with. What is done once is remembered in `Inbox`.
  */
-import { Address, type DeadLetter, Envelope } from "@signal-hub/actor-core"
+import { Address, AnswerStream, type DeadLetter, Envelope } from "@signal-hub/actor-core"
 import * as Cause from "effect/Cause"
 import { HUB_ADDRESS } from "../protocol/HubMessage.ts"
 import { type Delivery, type Outcome, TAKEN } from "./ActorRpc.ts"
@@ -10,7 +10,6 @@ import type { Callers } from "./Callers.ts"
 import type { DurableAlarm } from "./DurableAlarm.ts"
 import { isPassing } from "./DurableJournal.ts"
 import type { Inbox, Taken } from "./Inbox.ts"
-import { isAboutAsk } from "./Letters.ts"
 import type { Owed } from "./Owed.ts"
 import type { OwnMessages } from "./OwnMessages.ts"
 import type { Streams } from "./Streams.ts"
@@ -49,13 +48,13 @@ export class Reception {
     const { from, to, type } = envelope
     if (envelope.correlationId !== null && callers.give(envelope)) return TAKEN
     if (to !== address) return refused("unknown_actor", `${to} is not here`)
-    if (from === HUB_ADDRESS || (envelope.correlationId !== null && !isAboutAsk(type))) {
+    if (from === HUB_ADDRESS || (envelope.correlationId !== null && !AnswerStream.isAboutAsk(type))) {
       return this.#correlated(envelope)
     }
     if (from === address || type.startsWith("hub:")) {
       return refused("unknown_actor", `${address} takes no such message from others`)
     }
-    if (!isAboutAsk(type)) return inbox.take({ ...delivery, envelope })
+    if (!AnswerStream.isAboutAsk(type)) return inbox.take({ ...delivery, envelope })
     if (type === "actor:cancel" && Address.isAddress(from))
       this.#cancelled(from, envelope.correlationId ?? "")
     receive(envelope)

@@ -5,7 +5,6 @@
  */
 import { type Address, AnswerStream, Envelope } from "@signal-hub/actor-core/vocabulary"
 import { type Admission, admission, deliverCopy, readsSlower } from "../hub/Backpressure.ts"
-import { isAboutAsk } from "../hub/Asks.ts"
 import { isElsewhere } from "../hub/Elsewhere.ts"
 import type { HubState } from "../hub/HubState.ts"
 import { senderElsewhere } from "../hub/Pauses.ts"
@@ -67,7 +66,9 @@ const LATE: Outcome = { status: "refused", code: "message_expired", message: "it
 
 /** Whether it is the last that comes to who asked. */
 const isEnd = (envelope: Envelope.Envelope): boolean =>
-  envelope.correlationId !== null && !isAboutAsk(envelope.type) && !AnswerStream.isMoreToCome(envelope)
+  envelope.correlationId !== null &&
+  !AnswerStream.isAboutAsk(envelope.type) &&
+  !AnswerStream.isMoreToCome(envelope)
 
 const takeOne = (
   hub: HubState,
@@ -171,7 +172,7 @@ const correlated = (
     forwarded(hub, neighbors, envelope, askId, now)
     return TAKEN
   }
-  if (isAboutAsk(type)) {
+  if (AnswerStream.isAboutAsk(type)) {
     const open = from === "" ? undefined : hub.asks.get(from, askId)
     const session = open === undefined ? undefined : hub.sessions.byId(open.targetSession)
     if (open === undefined || session === undefined) return lost()

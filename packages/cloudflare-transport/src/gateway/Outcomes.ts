@@ -11,8 +11,8 @@ import { unknownActor } from "../hub/Router.ts"
 import type { HubState } from "../hub/HubState.ts"
 import { errorEnvelope, hubEnvelope } from "../protocol/HubEnvelope.ts"
 import type { HubErrorCode } from "../protocol/HubError.ts"
-import { messageId } from "../protocol/MessageId.ts"
 import type { Session } from "../session/Session.ts"
+import { answerEnvelope } from "./AnswerEnvelope.ts"
 import type { Place } from "./Place.ts"
 import type { Answer, Outcome, RefusalCode } from "./Rpc.ts"
 import type { Sending } from "./SureLanes.ts"
@@ -55,24 +55,11 @@ export class Outcomes {
   }
 
   /** An answer that came back with the call. One that no client could take is none. */
-  returned(asked: Envelope.Envelope, home: Address.Address, { type, payload, metadata = {} }: Answer): void {
+  returned(asked: Envelope.Envelope, home: Address.Address, answer: Answer): void {
     const now = this.#options.now()
-    const given: Envelope.Envelope = {
-      id: messageId(),
-      from: asked.to,
-      to: asked.from as Address.Address,
-      type,
-      payload,
-      pattern: "tell",
-      correlationId: asked.id,
-      timestamp: now,
-      metadata,
-      ttl: null,
-      signature: null,
-    }
-    const checked = Envelope.check(given)
-    if (checked instanceof Envelope.Malformed) {
-      return this.askFailed(asked, home, { code: "actor_failed", message: checked.reason })
+    const given = answerEnvelope(asked, answer, now)
+    if (given instanceof Envelope.Malformed) {
+      return this.askFailed(asked, home, { code: "actor_failed", message: given.reason })
     }
     const envelope = likeThat(given, asked)
     const ask = this.#openAsk(asked, home)

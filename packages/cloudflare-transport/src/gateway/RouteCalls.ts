@@ -1,6 +1,6 @@
 /** Deliveries to a function of the routing table: begun in order, each ask answered when its call ends. */
 import { type Address, Envelope } from "@signal-hub/actor-core/vocabulary"
-import { messageId } from "../protocol/MessageId.ts"
+import { answerEnvelope } from "./AnswerEnvelope.ts"
 import type { RouteFunction } from "./RoutingTable.ts"
 import { type Batch, type Delivery, type Outcome, TAKEN } from "./Rpc.ts"
 
@@ -33,9 +33,9 @@ const answered = async <Env>(
   const message = { from: from as Address.Address, to, type, payload, isAsk: pattern === "ask", metadata }
   const reply = (kind: string, given: unknown): void => {
     if (ask === undefined) return
-    const checked = Envelope.check(answerTo(envelope, kind, given))
-    if (checked instanceof Envelope.Malformed) throw new TypeError(checked.reason)
-    const deliveries = [{ envelope: checked }]
+    const ended = answerEnvelope(envelope, { type: kind, payload: given }, Date.now())
+    if (ended instanceof Envelope.Malformed) throw new TypeError(ended.reason)
+    const deliveries = [{ envelope: ended }]
     answer(ask.home, { caller: { home: to, claims: null }, deliveries })
   }
   // While it runs, a timer keeps the object from hibernating; after that nobody waits for it.
@@ -49,17 +49,3 @@ const answered = async <Env>(
     clearTimeout(timer)
   }
 }
-
-const answerTo = (asked: Envelope.Envelope, type: string, payload: unknown): Envelope.Envelope => ({
-  id: messageId(),
-  from: asked.to,
-  to: asked.from as Address.Address,
-  type,
-  payload,
-  pattern: "tell",
-  correlationId: asked.id,
-  timestamp: Date.now(),
-  metadata: {},
-  ttl: null,
-  signature: null,
-})

@@ -38,9 +38,6 @@ interface AskRow {
   readonly reliable: number
 }
 
-/** Whether it is about an ask that it names, from who asked, and no answer to it. */
-export const isAboutAsk = (type: string): boolean => type === "actor:cancel" || type === "actor:demand"
-
 const keyOf = (asker: string, id: string): string => `${asker}\n${id}`
 
 export class Asks {

@@ -2,7 +2,7 @@
  * Reliable envelopes on their way to sessions: each session has an outbox, which is given them, gives them
  * numbers and keeps them. Here is what becomes of them as connections come and sessions go.
  */
-import { Envelope } from "@signal-hub/actor-core/vocabulary"
+import { AnswerStream, Envelope } from "@signal-hub/actor-core/vocabulary"
 import type { Connection } from "../session/Connection.ts"
 import { Outbox } from "../session/Outbox.ts"
 import type { Kept } from "../session/OutboxRows.ts"
@@ -10,7 +10,6 @@ import type { Session } from "../session/Session.ts"
 import { errorEnvelope } from "../protocol/HubEnvelope.ts"
 import { HUB_ADDRESS } from "../protocol/HubMessage.ts"
 import { failAsk } from "./AskEnds.ts"
-import { isAboutAsk } from "./Asks.ts"
 import type { HubState } from "./HubState.ts"
 
 /** The envelope that something is about. */
@@ -83,7 +82,7 @@ export class Outboxes {
     const kept = loser.major === 0 ? [] : this.of(loser).drain()
     const ids = new Set(kept.map(({ envelope: { from, id } }) => `${from} ${id}`))
     const isAskedFor = ({ correlationId, from, type }: Envelope.Envelope): boolean =>
-      isAboutAsk(type) && ids.has(`${from} ${correlationId}`)
+      AnswerStream.isAboutAsk(type) && ids.has(`${from} ${correlationId}`)
     const isForWinner = ({ envelope }: Kept): boolean =>
       winner.major !== 0 && isHeld(envelope) && (envelope.correlationId === null || isAskedFor(envelope))
     const passing = kept.filter(isForWinner)

@@ -9,7 +9,7 @@ import { HUB_ADDRESS } from "../protocol/HubMessage.ts"
 import { type Elsewhere, isElsewhere, notFound } from "./Elsewhere.ts"
 import type { Session } from "../session/Session.ts"
 import { failAsk } from "./AskEnds.ts"
-import { type Ask, isAboutAsk } from "./Asks.ts"
+import type { Ask } from "./Asks.ts"
 import { admits } from "./Backpressure.ts"
 import { unmarked } from "./Marks.ts"
 import type { HubState } from "./HubState.ts"
@@ -205,7 +205,7 @@ const correlated = (
   askId: string,
   now: number,
 ): void => {
-  if (isAboutAsk(envelope.type)) {
+  if (AnswerStream.isAboutAsk(envelope.type)) {
     const open = hub.asks.get(from, askId)
     if (open === undefined) return hub.deadLetter(envelope, "no_such_ask", now)
     const target = hub.sessionOf(open.targetSession)

@@ -16,7 +16,7 @@ export interface FlowState {
   readonly slow: boolean
 }
 
-/** Most frames that acknowledgements may be for, one each. */
+/** Most frames that acknowledgments may be for, one each. */
 const MOST_FRAMES = 10_000
 
 export const NO_FLOW: FlowState = { sent: 0, acked: 0, slow: false }
@@ -25,7 +25,7 @@ export class Flow {
   sent: number
   acked: number
   slow: boolean
-  /** Frames sent that no acknowledgement was for yet. In memory only: forgotten, a few acknowledgements count. */
+  /** Frames sent that no acknowledgment was for yet. In memory only: forgotten, a few acknowledgments count. */
   #frames = 0
   readonly #limits: FlowLimits
 

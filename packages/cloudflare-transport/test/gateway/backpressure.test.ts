@@ -1,6 +1,9 @@
 /** Slow readers at other gateways: their senders pause, are refused, and go on, as in a hub. */
+import type { Address } from "@signal-hub/actor-core"
 import { describe, expect, it } from "vitest"
 import { CallFailed } from "../../src/gateway/Rpc.ts"
+import { HUB_ADDRESS } from "../../src/protocol/HubMessage.ts"
+import { envelope } from "../support/envelope.ts"
 import type { TestClient } from "../support/TestClient.ts"
 import { TestSystem } from "../support/TestSystem.ts"
 
@@ -176,14 +179,11 @@ describe("a reader at another gateway that falls behind", () => {
     const question = bob.takeOne()
     makeSlow(ada)
     slow.take()
-    const part = {
-      ...resumeFor(SLOW),
+    const part = envelope(SLOW, "actor:reply", 1, {
       from: BOB,
-      type: "actor:reply",
-      payload: 1,
       correlationId: question.id,
       metadata: { stream: { n: 1, done: false } },
-    }
+    })
     const outcomes = system.gateways.get(SLOW)!.core.deliver({
       caller: { home: BOB, claims: null },
       deliveries: [{ envelope: part }],
@@ -214,16 +214,5 @@ describe("a reader at another gateway that falls behind", () => {
   })
 })
 
-const resumeFor = (to: `@(${string}/${string})`) => ({
-  id: "r1",
-  from: "@(cloudflare/signal-hub)" as const,
-  to,
-  type: "hub:resume",
-  payload: { actorAddress: SLOW },
-  pattern: "tell" as const,
-  correlationId: null,
-  timestamp: 0,
-  metadata: {},
-  ttl: null,
-  signature: null,
-})
+const resumeFor = (to: Address.Address) =>
+  envelope(to, "hub:resume", { actorAddress: SLOW }, { from: HUB_ADDRESS })

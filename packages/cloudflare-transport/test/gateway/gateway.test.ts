@@ -1,5 +1,7 @@
+import type { Address } from "@signal-hub/actor-core"
 import { describe, expect, it } from "vitest"
 import { CallFailed, TAKEN } from "../../src/gateway/Rpc.ts"
+import { envelope } from "../support/envelope.ts"
 import { TestSystem, backend } from "../support/TestSystem.ts"
 import type { Received, TestClient } from "../support/TestClient.ts"
 
@@ -406,23 +408,14 @@ describe("asks between gateways", () => {
     const { system, bob } = two()
     const answers: Array<unknown> = []
     const ask = (to: string, timeout = 1_000) => {
-      const envelope = {
+      const asked = envelope(to as Address.Address, "question", 1, {
         id: `w${answers.length}`,
-        from: "" as const,
-        to: to as `@(${string}/${string})`,
-        type: "question",
-        payload: 1,
-        pattern: "ask" as const,
-        correlationId: null,
-        timestamp: 0,
-        metadata: {},
-        ttl: null,
-        signature: null,
-      }
+        pattern: "ask",
+      })
       system.gateway(to)
       system.gateways
         .get(to)!
-        .core.request(envelope, timeout, (answer) => answers.push(codeOf(answer as Received)))
+        .core.request(asked, timeout, (answer) => answers.push(codeOf(answer as Received)))
       system.gateway(to).flush()
       system.settle()
     }

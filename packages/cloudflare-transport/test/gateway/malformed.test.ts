@@ -1,9 +1,10 @@
 /** What other objects, whose code is anybody's, give to a gateway: nothing that its clients could not take. */
-import type { Address, Envelope } from "@signal-hub/actor-core"
+import type { Envelope } from "@signal-hub/actor-core"
 import { describe, expect, it } from "vitest"
 import type { GatewayEnv } from "../../src/gateway/GatewayEnv.ts"
 import { runRoute } from "../../src/gateway/RouteCalls.ts"
 import type { Answer, Batch } from "../../src/gateway/Rpc.ts"
+import { envelope } from "../support/envelope.ts"
 import { Peer } from "../support/Peer.ts"
 import { backend, TestSystem } from "../support/TestSystem.ts"
 
@@ -56,28 +57,15 @@ describe("an answer that no client can take", () => {
   )
 })
 
-const envelope = (fields: Partial<Envelope.Envelope>): Envelope.Envelope => ({
-  id: "1",
-  from: ROOM,
-  to: ADA,
-  type: "note",
-  payload: 1,
-  pattern: "tell",
-  correlationId: null,
-  timestamp: 0,
-  metadata: {},
-  ttl: null,
-  signature: null,
-  ...fields,
-})
-
 describe("a message that no client can take", () => {
   it("is refused to whoever calls, and holds up nobody", () => {
     const system = new TestSystem({ heartbeatInterval: Number.POSITIVE_INFINITY })
     const ada = new Peer(system, ADA)
     const { core } = system.gateways.get(ADA)!
     const deliveries = [{ payload: 1n }, { metadata: LARGE }, { ttl: -1 }, { payload: 2 }].map(
-      (fields, i) => ({ envelope: envelope({ ...fields, id: `${i}`, seq: i + 1 }) }),
+      (fields, i) => ({
+        envelope: envelope(ADA, "note", 1, { from: ROOM, ...fields, id: `${i}`, seq: i + 1 }),
+      }),
     )
     const caller = { home: ROOM, claims: null, line: "line" } as const
     const take = () => core.deliver({ caller, deliveries }).map((outcome) => outcome.status)
@@ -91,7 +79,7 @@ describe("a message that no client can take", () => {
     const system = new TestSystem()
     const ada = system.connect(ADA)
     const answers: Array<Envelope.Envelope> = []
-    const asked = envelope({ pattern: "ask", payload: new Map() })
+    const asked = envelope(ADA, "note", new Map(), { from: ROOM, pattern: "ask" })
     system.gateways.get(ADA)!.core.request(asked, 1_000, (answer) => void answers.push(answer))
     expect(answers).toMatchObject([{ type: "hub:error", payload: { code: "invalid_message" } }])
     expect(ada.take()).toEqual([])
@@ -100,7 +88,7 @@ describe("a message that no client can take", () => {
 
 it("a function of the table that gives what no client can take has failed", async () => {
   const { promise, resolve } = Promise.withResolvers<Batch>()
-  const asked = envelope({ to: "@(clock/1)" as Address.Address, from: ADA, pattern: "ask" })
+  const asked = envelope("@(clock/1)", "note", 1, { from: ADA, pattern: "ask" })
   const batch = {
     caller: { home: ADA, claims: null },
     deliveries: [{ envelope: asked, ask: { home: ADA, timeout: 1_000 } }],

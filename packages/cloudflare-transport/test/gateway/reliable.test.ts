@@ -1,8 +1,8 @@
-import type { Envelope } from "@signal-hub/actor-core"
 import { describe, expect, it } from "vitest"
 import { CallFailed, type Outcome, TAKEN } from "../../src/gateway/Rpc.ts"
 import { Watermarks } from "../../src/gateway/Watermarks.ts"
 import { HUB_ADDRESS } from "../../src/protocol/HubMessage.ts"
+import { envelope } from "../support/envelope.ts"
 import { Peer } from "../support/Peer.ts"
 import type { Received } from "../support/TestClient.ts"
 import { TestHub } from "../support/TestHub.ts"
@@ -74,20 +74,7 @@ describe("what leaves a gateway reliably", () => {
         if (seq !== undefined) hub.core.order(connection, seq)
         hub.core.received(
           connection,
-          {
-            id: `n${n}`,
-            from: "",
-            to: BOB,
-            type: "note",
-            payload: n,
-            pattern: "tell",
-            correlationId: null,
-            timestamp: 0,
-            metadata: {},
-            ttl: null,
-            signature: null,
-            ...(seq !== undefined && { seq }),
-          },
+          envelope(BOB, "note", n, { id: `n${n}`, ...(seq !== undefined && { seq }) }),
           hub.now(),
         )
       }
@@ -287,22 +274,10 @@ describe("what comes to a gateway reliably", () => {
     bob.drop(true)
     system.advance(3_700_000)
     const { core } = system.gateways.get(BOB)!
-    const envelope = (seq: number): Envelope.Envelope => ({
-      id: `n${seq}`,
-      from: ADA,
-      to: BOB,
-      type: "note",
-      payload: null,
-      pattern: "tell",
-      correlationId: null,
-      timestamp: 0,
-      metadata: {},
-      ttl: seq === 2 ? 0 : null,
-      signature: null,
-      seq,
-    })
+    const numbered = (seq: number) =>
+      envelope(BOB, "note", null, { id: `n${seq}`, from: ADA, ttl: seq === 2 ? 0 : null, seq })
     const deliver = (...numbers: ReadonlyArray<number>) => {
-      const deliveries = numbers.map((seq) => ({ envelope: envelope(seq) }))
+      const deliveries = numbers.map((seq) => ({ envelope: numbered(seq) }))
       const outcomes = core.deliver({ caller: { home: ADA, claims: null, line: "a line" }, deliveries })
       system.gateway(BOB).flush()
       return outcomes.map((outcome) => (outcome.status === "refused" ? outcome.code : outcome.status))

@@ -1,6 +1,7 @@
 /** What a gateway's client must hear, while it waits for answers: stored, in its place, once. */
 import { describe, expect, it } from "vitest"
 import { HUB_ADDRESS } from "../../src/protocol/HubMessage.ts"
+import { envelope } from "../support/envelope.ts"
 import { Peer } from "../support/Peer.ts"
 import type { Received, TestClient } from "../support/TestClient.ts"
 import { TestSystem } from "../support/TestSystem.ts"
@@ -114,7 +115,7 @@ describe("the answer to a watch", () => {
     system.backends.set(ROOM, {
       watch: (() => {
         const payload = { actorAddress: ROOM, reason: "unregistered" }
-        const ended = { ...envelope, type: "hub:terminated", payload }
+        const ended = envelope(ADA, "hub:terminated", payload, { from: HUB_ADDRESS })
         const caller = { home: ROOM, claims: null } as const
         system.gateways.get(ADA)!.core.deliver({ caller, deliveries: [{ envelope: ended }] })
         return false
@@ -150,16 +151,4 @@ describe("the answer to a watch", () => {
     system.settle()
     expect(heard(ada)).toEqual([["hub:terminated", undefined]])
   })
-
-  const envelope = {
-    id: "end",
-    from: HUB_ADDRESS,
-    to: ADA,
-    pattern: "tell",
-    correlationId: null,
-    timestamp: 0,
-    metadata: {},
-    ttl: null,
-    signature: null,
-  } as const
 })

@@ -1,20 +1,11 @@
 import { describe, expect, it } from "vitest"
 import { HUB_ADDRESS } from "../../src/protocol/HubMessage.ts"
 import { migrate } from "../../src/storage/Schema.ts"
+import { envelope } from "../support/envelope.ts"
 import type { TestClient } from "../support/TestClient.ts"
 import { TestHub } from "../support/TestHub.ts"
 
 const ADA = "@(node/ada)"
-const NOTE = {
-  from: "",
-  to: HUB_ADDRESS,
-  pattern: "ask",
-  correlationId: null,
-  timestamp: 0,
-  metadata: {},
-  ttl: null,
-  signature: null,
-} as const
 const V1 = { protocolVersion: "1.0.0" }
 
 describe("takeovers of one identity", () => {
@@ -146,7 +137,7 @@ describe("requests that write rows, of who sends much", () => {
     const send = (client: TestClient, type: string, payload: unknown) =>
       hub.core.received(
         hub.connection(client.socket.id)!,
-        { ...NOTE, id: `${type} ${JSON.stringify(payload)}`, type, payload },
+        envelope(HUB_ADDRESS, type, payload, { id: `${type} ${JSON.stringify(payload)}`, pattern: "ask" }),
         hub.now(),
       )
     send(busy, "hub:subscribe", { topic: "a" })

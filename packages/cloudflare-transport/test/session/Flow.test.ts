@@ -2,7 +2,7 @@ import { expect, it } from "vitest"
 import { DEFAULT_LIMITS } from "../../src/protocol/Limits.ts"
 import { Flow, NO_FLOW } from "../../src/session/Flow.ts"
 
-/** How many acknowledgements of one byte more each say something new. */
+/** How many acknowledgments of one byte more each say something new. */
 const news = (flow: Flow): number => {
   let count = 0
   for (; flow.isNews(flow.acked + 1); count++) flow.acknowledge(flow.acked + 1)
@@ -14,7 +14,7 @@ const sent = (frames: number): Flow => {
   return flow
 }
 
-it("an acknowledgement is news once for each frame, however many bytes it names", () => {
+it("an acknowledgment is news once for each frame, however many bytes it names", () => {
   expect(news(sent(3))).toBe(3)
   const flow = sent(3)
   flow.acknowledge(100)

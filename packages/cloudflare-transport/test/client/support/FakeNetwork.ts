@@ -2,6 +2,7 @@
 import { Envelope } from "@signal-hub/actor-core"
 import { HUB_ADDRESS, PING, PONG } from "../../../src/protocol/index.ts"
 import type { OpenSocket, SocketEvent, SocketLike, WakeTarget } from "../../../src/client/index.ts"
+import { envelope } from "../../support/envelope.ts"
 
 type EventType = "open" | "message" | "close" | "error"
 
@@ -107,21 +108,9 @@ let answered = 0
 export const fromHub = (
   type: string,
   payload: unknown,
-  envelope: Partial<Envelope.Envelope>,
-): Envelope.Envelope => ({
-  id: `hub-${answered++}`,
-  from: HUB_ADDRESS,
-  to: "@(session/s-1)",
-  type,
-  payload,
-  pattern: "tell",
-  correlationId: null,
-  timestamp: 0,
-  metadata: {},
-  ttl: null,
-  signature: null,
-  ...envelope,
-})
+  fields: Partial<Envelope.Envelope>,
+): Envelope.Envelope =>
+  envelope("@(session/s-1)", type, payload, { id: `hub-${answered++}`, from: HUB_ADDRESS, ...fields })
 
 /** What a hub says to `hub:connect`, in the parts that a client reads. */
 export const connected = (fields: object = {}): Answer => ({

@@ -6,10 +6,10 @@ import {
   runInDurableObject,
 } from "cloudflare:test"
 import { env } from "cloudflare:workers"
-import type { Address, Envelope } from "@signal-hub/actor-core"
 import { describe, expect, it, vi } from "vitest"
-import type { Batch, Delivery, Outcome } from "../../../src/durable/ActorRpc.ts"
-import { batch, envelope, network, users } from "./actors.ts"
+import type { Outcome } from "../../../src/durable/ActorRpc.ts"
+import { batch, envelope, network } from "./actors.ts"
+import { answered, ask, newUser, tell } from "./talk.ts"
 
 let names = 0
 
@@ -26,42 +26,6 @@ const newBuyer = () => {
 const newClock = () => {
   const name = `test-${++names}`
   return { name, address: `@(clock/${name})` as const, stub: env.CLOCK.getByName(name) }
-}
-
-interface Actor {
-  readonly address: Address.Address
-  readonly stub: { readonly deliver: (sent: Batch) => Promise<ReadonlyArray<Outcome>> }
-}
-
-const tell = (actor: Actor, type: string, payload: unknown, fields: Partial<Envelope.Envelope> = {}) =>
-  actor.stub.deliver(batch(envelope(actor.address, type, payload, { seq: 1, ...fields })))
-
-const ask = async (
-  actor: Actor,
-  type: string,
-  payload: unknown = null,
-  fields: Partial<Envelope.Envelope> = {},
-) =>
-  (await actor.stub.deliver(batch(envelope(actor.address, type, payload, { pattern: "ask", ...fields }))))[0]!
-
-const answered = (payload: unknown, type = "actor:reply") => ({
-  status: "answered",
-  answer: { type, payload },
-})
-
-/** A home for the answers to a client, which remembers what came. */
-const newUser = () => {
-  const came: Array<Delivery> = []
-  const from: Address.Address = `@(user/u${++names})`
-  users.set(from, {
-    deliver: ({ deliveries }) => {
-      came.push(...deliveries)
-      return Promise.resolve(deliveries.map(() => ({ status: "taken" })))
-    },
-    watch: () => Promise.resolve(true),
-    unwatch: () => Promise.resolve(),
-  })
-  return { came, from }
 }
 
 /** What failed is to be tried again now. */

@@ -1,10 +1,10 @@
 /** What is larger than a row of the database, or in another form than JSON, in a durable actor. */
 import { abortAllDurableObjects, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test"
 import { env } from "cloudflare:workers"
-import type { Address, Envelope } from "@signal-hub/actor-core"
+import type { Envelope } from "@signal-hub/actor-core"
 import { describe, expect, it, vi } from "vitest"
-import type { Delivery } from "../../../src/durable/ActorRpc.ts"
 import { batch, envelope, users } from "./actors.ts"
+import { answered, ask, newUser, tell } from "./talk.ts"
 
 /** What a frame may hold, six times as large in JSON: more than a row. */
 const LEGAL = 1_000_000
@@ -26,21 +26,6 @@ const newShelf = () => {
 }
 type Shelf = ReturnType<typeof newShelf>
 
-const tell = (shelf: Shelf, type: string, payload: unknown, fields: Partial<Envelope.Envelope> = {}) =>
-  shelf.stub.deliver(batch(envelope(shelf.address, type, payload, { seq: 1, ...fields })))
-
-const ask = async (
-  shelf: Shelf,
-  type: string,
-  payload: unknown = null,
-  fields: Partial<Envelope.Envelope> = {},
-) =>
-  (await shelf.stub.deliver(batch(envelope(shelf.address, type, payload, { pattern: "ask", ...fields }))))[0]!
-
-const answered = (payload: unknown, type = "actor:reply") => ({
-  status: "answered",
-  answer: { type, payload },
-})
 const notStored = (message: string) =>
   answered({ code: "not_stored", message: expect.stringContaining(message), retryable: false }, "actor:error")
 
@@ -55,20 +40,6 @@ const open = (shelf: Shelf) =>
     const count = (table: string) => Number(sql.exec(`SELECT count(*) AS n FROM ${table}`).one().n)
     return ["inbox", "outbox", "ask", "owed", "timer"].reduce((sum, table) => sum + count(table), 0)
   })
-
-const newUser = () => {
-  const came: Array<Delivery> = []
-  const from: Address.Address = `@(user/large-${++names})`
-  users.set(from, {
-    deliver: ({ deliveries }) => {
-      came.push(...deliveries)
-      return Promise.resolve(deliveries.map(() => ({ status: "taken" })))
-    },
-    watch: () => Promise.resolve(true),
-    unwatch: () => Promise.resolve(),
-  })
-  return { came, from }
-}
 
 /** The memory is lost, and the alarm comes. */
 const crash = async (shelf: Shelf) => {

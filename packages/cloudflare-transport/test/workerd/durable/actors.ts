@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { DurableObject } from "cloudflare:workers"
+import { envelope as anEnvelope } from "../../support/envelope.ts"
 import type { ActorRpc, Batch, Outcome } from "../../../src/durable/ActorRpc.ts"
 import { DurableActor, DurableActorHost } from "../../../src/durable/DurableActor.ts"
 import { namespaces, type Reach } from "../../../src/durable/Reach.ts"
@@ -238,26 +239,9 @@ export class ClockActor extends DurableObject<Cloudflare.Env> implements ActorRp
   }
 }
 
-/** An envelope to an actor, with the fields that a test is not about filled in. */
-export const envelope = (
-  to: Address.Address,
-  type: string,
-  payload: unknown,
-  fields: Partial<Envelope.Envelope> = {},
-): Envelope.Envelope => ({
-  id: crypto.randomUUID(),
-  from: "@(user/ada)",
-  to,
-  type,
-  payload,
-  pattern: "tell",
-  correlationId: null,
-  timestamp: Date.now(),
-  metadata: {},
-  ttl: null,
-  signature: null,
-  ...fields,
-})
+/** An envelope of a client to an actor. */
+export const envelope: typeof anEnvelope = (to, type, payload, fields) =>
+  anEnvelope(to, type, payload, { from: "@(user/ada)", timestamp: Date.now(), ...fields })
 
 /** A call with these. */
 export const batch = (...envelopes: ReadonlyArray<Envelope.Envelope>): Batch => ({
