@@ -108,7 +108,9 @@ const ROWS: ReadonlyArray<Mutation> = [
     fault: 3,
     breaks: "the alarm is armed by the object's mere beginning",
     file: hub("Alarm"),
-    edits: [["this.#armedAt = armedAt", "this.#armedAt = armedAt; this.atLatest(host.now() + 60_000)"]],
+    edits: [
+      ["this.#elsewhere = elsewhere", "this.#elsewhere = elsewhere; this.atLatest(host.now() + 60_000)"],
+    ],
     test: LIVENESS,
   },
   {

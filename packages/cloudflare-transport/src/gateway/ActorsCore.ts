@@ -19,11 +19,10 @@ export class ActorsCore {
   readonly #neighbors: Neighbors
   readonly #host: NeighborsHost
 
-  /** `armedAt`: for when the alarm is armed already, epoch milliseconds. */
-  constructor(host: NeighborsHost, armedAt: number | null, around: (hub: HubState) => Neighbors) {
+  constructor(host: NeighborsHost, around: (hub: HubState) => Neighbors) {
     this.#host = host
     let neighbors: Neighbors | undefined
-    this.hub = new HubCore(host, armedAt, (state) => (neighbors = around(state)))
+    this.hub = new HubCore(host, (state) => (neighbors = around(state)))
     this.#neighbors = neighbors!
   }
 

@@ -12,9 +12,8 @@ const IS_HELD = `SELECT EXISTS (SELECT 1 FROM identity) OR EXISTS (SELECT 1 FROM
 export class GatewayCore extends ActorsCore {
   readonly #host: GatewayHost
 
-  /** `armedAt`: for when the alarm is armed already, epoch milliseconds. */
-  constructor(host: GatewayHost, armedAt: number | null) {
-    super(host, armedAt, (hub) => new Outside(hub, host))
+  constructor(host: GatewayHost) {
+    super(host, (hub) => new Outside(hub, host))
     this.#host = host
   }
 

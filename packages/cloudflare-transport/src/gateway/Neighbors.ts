@@ -130,6 +130,10 @@ export class Neighbors<Host extends NeighborsHost = NeighborsHost> implements El
     this.outbound.ask(envelope, askerSession, timeout, now, holder)
   }
 
+  recover(): void {
+    this.outbound.sure.retry(this.host.now())
+  }
+
   claimed(_identity: Address.Address): void {}
 
   registered(_registration: Registration, _session: Session, _now: number): void {}

@@ -19,6 +19,7 @@ export class SessionGateway<Env extends GatewayEnv = GatewayEnv>
   extends ActorsShell<GatewayCore, Env>
   implements GatewayRpc
 {
+  protected override readonly serves = "one"
   readonly #identity: Address.Address
 
   constructor(ctx: DurableObjectState, env: Env, options: GatewayOptions<Env> = {}) {
@@ -34,8 +35,8 @@ export class SessionGateway<Env extends GatewayEnv = GatewayEnv>
     this.#identity = identity
   }
 
-  protected override start(armedAt: number | null): GatewayCore {
-    return new GatewayCore({ ...this.neighbors, identity: this.#identity }, armedAt)
+  protected override start(): GatewayCore {
+    return new GatewayCore({ ...this.neighbors, identity: this.#identity })
   }
 
   protected override run(task: () => void): void {

@@ -63,8 +63,6 @@ export interface SureLanesOptions {
   readonly settled: (sending: Sending, outcome: Outcome) => void
   /** The alarm is to come then at the latest. */
   readonly atLatest: (at: number) => void
-  /** Runs the task once the event under way was taken whole. */
-  readonly defer: (task: () => void) => void
 }
 
 export class SureLanes {
@@ -82,8 +80,6 @@ export class SureLanes {
     this.#options = options
     this.numbers = new Numbers(options.sql)
     this.#rows = new SendingRows(options.sql)
-    // After what has woken the object, which need not wait for this.
-    options.defer(() => this.retry(options.now()))
   }
 
   /** Whether what is volatile may not be put in line: it would overtake what waits. */

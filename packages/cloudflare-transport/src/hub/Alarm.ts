@@ -16,20 +16,35 @@ const EARLIEST = `SELECT min(at) AS at FROM (
 export class Alarm {
   readonly #host: HubHost
   readonly #elsewhere: () => number | undefined
-  #armedAt: number | null
+  /** `undefined`: nobody had to know in this memory. */
+  #armedAt: number | null | undefined
+  /** The earliest deadline of those that came up while that is looked up. */
+  #wanted: number | undefined
 
   /** `elsewhere`: when it must come for what is not in these rows. */
-  constructor(host: HubHost, armedAt: number | null, elsewhere: () => number | undefined) {
+  constructor(host: HubHost, elsewhere: () => number | undefined) {
     this.#host = host
     this.#elsewhere = elsewhere
-    this.#armedAt = armedAt
   }
 
   /** There is a deadline: the alarm comes then at the latest. */
   atLatest(at: number): void {
+    if (this.#armedAt === undefined) return this.#lookUp(at)
     if (this.#armedAt !== null && this.#armedAt <= at) return
     this.#armedAt = at
     this.#host.setAlarm(at)
+  }
+
+  #lookUp(at: number): void {
+    const isLookedUp = this.#wanted !== undefined
+    this.#wanted = Math.min(this.#wanted ?? at, at)
+    if (isLookedUp) return
+    this.#host.armedAt((armedAt) => {
+      // Armed anew meanwhile.
+      if (this.#armedAt !== undefined) return
+      this.#armedAt = armedAt
+      this.atLatest(this.#wanted!)
+    })
   }
 
   /** There is no deadline. */

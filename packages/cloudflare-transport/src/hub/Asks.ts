@@ -49,8 +49,10 @@ export class Asks {
   readonly #open = new Map<string, Ask>()
   /** How many of them are not yet rows. */
   #volatile = 0
-  /** How many rows there are, so that no row is looked for where there is none. */
-  #stored: number
+  /** How many rows there are, so that no row is looked for where there is none; `undefined`: not counted yet. */
+  #stored: number | undefined
+  /** Sessions whose asks memory knows all. */
+  readonly #known = new WeakSet<Session>()
 
   /** `onQuiet`: told when the last ask that was only in memory has ended. */
   constructor(
@@ -63,12 +65,11 @@ export class Asks {
     this.#onQuiet = onQuiet
     this.#volatileFor = volatileFor
     this.#session = (id) => (isElsewhere(id) ? undefined : session(id))
-    this.#stored = sql.all<{ n: number }>("SELECT count(*) AS n FROM ask")[0]!.n
   }
 
   get(asker: Address.Address, id: string): Ask | undefined {
     const ask = this.#open.get(keyOf(asker, id))
-    if (ask !== undefined || this.#stored === 0) return ask
+    if (ask !== undefined || this.#rows === 0) return ask
     const row = this.#sql.all<AskRow>("SELECT * FROM ask WHERE asker = ? AND id = ?", asker, id)[0]
     return row === undefined ? undefined : this.#remember(fromRow(row))
   }
@@ -95,7 +96,7 @@ export class Asks {
       storeAt: reliable ? 0 : now + this.#volatileFor,
     })
     if (reliable) {
-      this.#stored++
+      this.#stored = this.#rows + 1
       this.#write(ask)
     } else this.#volatile++
     return ask
@@ -103,7 +104,8 @@ export class Asks {
 
   /** How many the session has asked and has open. */
   countOf(session: Session): number {
-    if (this.#stored === 0) return session.asked.size
+    if (this.#rows === 0 || this.#known.has(session)) return session.asked.size
+    this.#known.add(session)
     const stored = this.#sql.all<AskRow>("SELECT * FROM ask WHERE asker_session = ?", session.id)
     for (const row of stored) if (!this.#open.has(keyOf(row.asker, row.id))) this.#remember(fromRow(row))
     return session.asked.size
@@ -118,8 +120,8 @@ export class Asks {
     if (ask.storeAt > 0) {
       if (--this.#volatile === 0) this.#onQuiet()
     } else {
+      this.#stored = this.#rows - 1
       this.#sql.run("DELETE FROM ask WHERE asker = ? AND id = ?", ask.asker, ask.id)
-      this.#stored--
     }
   }
 
@@ -141,7 +143,7 @@ export class Asks {
 
   /** The open asks that the session asked, and those that it was asked. */
   of(session: Session): { readonly asked: ReadonlyArray<Ask>; readonly answering: ReadonlyArray<Ask> } {
-    if (this.#stored > 0) {
+    if (this.#rows > 0) {
       const rows = this.#sql.all<AskRow>(
         "SELECT * FROM ask WHERE asker_session = ?1 UNION SELECT * FROM ask WHERE target_session = ?1",
         session.id,
@@ -165,7 +167,7 @@ export class Asks {
     if (this.#volatile > 0) {
       for (const ask of this.#open.values()) if (ask.deadline <= now) overdue.push(ask)
     }
-    if (this.#stored > 0) {
+    if (this.#rows > 0) {
       for (const row of this.#sql.all<AskRow>("SELECT * FROM ask WHERE deadline <= ?", now)) {
         const known = this.#open.get(keyOf(row.asker, row.id))
         if (known === undefined) overdue.push(this.#remember(fromRow(row)))
@@ -182,7 +184,7 @@ export class Asks {
       if (ask.storeAt === 0 || ask.storeAt > now) continue
       ask.storeAt = 0
       this.#volatile--
-      this.#stored++
+      this.#stored = this.#rows + 1
       this.#write(ask)
       earliest = Math.min(earliest ?? ask.deadline, ask.deadline)
     }
@@ -197,6 +199,10 @@ export class Asks {
       if (ask.storeAt > 0) next = Math.min(next, ask.storeAt, ask.deadline)
     }
     return next
+  }
+
+  get #rows(): number {
+    return (this.#stored ??= this.#sql.all<{ n: number }>("SELECT count(*) AS n FROM ask")[0]!.n)
   }
 
   #write(ask: Ask): void {

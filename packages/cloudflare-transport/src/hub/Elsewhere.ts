@@ -57,6 +57,8 @@ export interface Elsewhere {
   readonly joined: (topic: string, session: Session) => void
   readonly left: (topic: string, owner: Address.Address) => void
 
+  /** The memory before this one may have been lost with what it had under way. */
+  readonly recover: () => void
   /** An event is over: what is to be stored before anything of it leaves, is stored now. */
   readonly settle: () => void
   /** The alarm came. */

@@ -38,11 +38,8 @@ export class HubCore {
   readonly #unconnected: Unconnected
   #sweptAt = 0
 
-  /**
-   * `armedAt`: for when the alarm is armed already, epoch milliseconds. `elsewhere`: what there is beside
-   * this object.
-   */
-  constructor(host: HubHost, armedAt: number | null, elsewhere?: (hub: HubState) => Elsewhere) {
+  /** `elsewhere`: what there is beside this object. */
+  constructor(host: HubHost, elsewhere?: (hub: HubState) => Elsewhere) {
     this.#host = host
     const on: HubEvents = {
       unpark: (connection) => this.#intake.unpark(connection),
@@ -51,11 +48,16 @@ export class HubCore {
       rearm: () => this.#rearm(),
       tokenExpired: (session, now) => expireToken(this.state, session, now),
     }
-    this.state = new HubState(host, armedAt, on, elsewhere)
+    this.state = new HubState(host, on, elsewhere)
     this.#unconnected = new Unconnected(this.state)
     this.#intake = new Intake(this.state, (connection, envelope, receivedAt, now) =>
       this.#handle(connection, envelope, receivedAt, now),
     )
+  }
+
+  /** The memory before this one may have been lost with what it had under way: goes on with that. */
+  recover(): void {
+    this.state.elsewhere?.recover()
   }
 
   /** A socket was accepted. */

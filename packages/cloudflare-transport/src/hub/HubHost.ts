@@ -21,6 +21,8 @@ export interface HubHost {
   readonly connection: (id: string) => Connection | undefined
   /** All open connections. Only the sweep walks them. */
   readonly connections: () => Iterable<Connection>
+  /** Tells, once, at once or later in this turn, for when the alarm is armed; `null`: it is not. */
+  readonly armedAt: (done: (at: number | null) => void) => void
   /** Arms the one alarm, or with `null` disarms it. */
   readonly setAlarm: (at: number | null) => void
   /**

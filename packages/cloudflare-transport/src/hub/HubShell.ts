@@ -13,7 +13,7 @@ import type { Claims } from "../auth/Claims.ts"
 import { TokenRefused } from "../auth/TokenRefused.ts"
 import { WebSocketBridge } from "../bridge/WebSocketBridge.ts"
 import type { Limits } from "../protocol/Limits.ts"
-import { isCurrent, migrate, versionOf } from "../storage/Schema.ts"
+import { CURRENT, isCurrent, migrate, type Serves, versionOf } from "../storage/Schema.ts"
 import { durableObjectSql } from "../storage/Sql.ts"
 import type { HubEnv } from "../worker/HubEnv.ts"
 import { claimsIn } from "../worker/Upgrade.ts"
@@ -26,10 +26,12 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
   protected readonly host: HubHost
   protected readonly bridge: WebSocketBridge
   #core: Core | undefined
-  /** Of the tables; 0: nobody was ever here, or all is forgotten: there are none. */
-  #version: number
+  /**
+   * Of the tables; 0: nobody was ever here, or all is forgotten: there are none. `undefined`: nobody had to know
+   * in this memory.
+   */
+  #version: number | undefined
   readonly #timers: Timers
-  #armedAt: number | null = null
 
   constructor(
     ctx: DurableObjectState,
@@ -74,6 +76,8 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
       limits,
       connection: (id) => this.bridge.connection(id),
       connections: () => this.bridge.connections(),
+      // Where storage is SQLite it is known at once: what follows is stored with the turn's other writes.
+      armedAt: (done) => void ctx.storage.getAlarm().then(done),
       setAlarm: (at) => void (at === null ? ctx.storage.deleteAlarm() : ctx.storage.setAlarm(at)),
       later,
       authenticate: this.#authenticator(authenticationOf(env, options.verify), later, limits),
@@ -82,33 +86,39 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
       now: () => Date.now(),
       log: makeLog(env.LOG_LEVEL),
     }
-    this.#version = versionOf(this.host.sql)
-    if (!this.isFresh) {
-      void ctx.blockConcurrencyWhile(async () => {
-        this.#armedAt = await ctx.storage.getAlarm()
-      })
-    }
   }
 
-  /** Makes the core, on tables that are there. `armedAt`: for when the alarm is armed already. */
-  protected abstract start(armedAt: number | null): Core
+  /** Makes the core, on tables that are there. */
+  protected abstract start(): Core
+  protected abstract readonly serves: Serves
   /** What the core's sockets and alarm are for. */
   protected abstract hubOf(core: Core): HubCore
 
   protected get core(): Core {
-    if (!isCurrent(this.#version)) this.#version = this.migrate(this.#version)
-    this.#core ??= this.start(this.#armedAt)
-    return this.#core
+    const version = this.#tables
+    if (!isCurrent(version)) this.#version = this.migrate(version)
+    return (this.#core ??= this.#begin())
+  }
+
+  #begin(): Core {
+    const core = this.start()
+    // After what has woken the object, which need not wait for it.
+    this.host.soon(() => this.hubOf(core).recover())
+    return core
   }
 
   /** Brings the tables from this version to that of this code, and gives it. */
   protected migrate(version: number): number {
-    return migrate(this.host.sql, version)
+    return migrate(this.host.sql, this.serves, version)
   }
 
   /** Whether nobody was ever here, or all is forgotten: there is no table. */
   protected get isFresh(): boolean {
-    return this.#version === 0
+    return this.#tables === 0
+  }
+
+  get #tables(): number {
+    return (this.#version ??= versionOf(this.host.sql))
   }
 
   /** Whether nothing is under way, and no socket is there: the object may sleep for ever. */
@@ -123,7 +133,6 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
   protected forget(): void {
     this.#hub.state.alarm.disarm()
     this.#version = 0
-    this.#armedAt = null
     void this.ctx.storage.deleteAll()
   }
 
@@ -135,15 +144,28 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
     return this.bridge.upgrade(request, this.host.authenticate === null ? null : claimsIn(request))
   }
 
+  /**
+   * A socket outlives a memory that was evicted, which had nothing under way, but neither a crash nor a deploy:
+   * there is nothing to recover, and the tables are there.
+   */
+  #accepted(): void {
+    if (this.#version !== undefined) return
+    this.#version = CURRENT
+    this.#core = this.start()
+  }
+
   override webSocketMessage(socket: WebSocket, frame: string | ArrayBuffer): void {
+    this.#accepted()
     this.bridge.webSocketMessage(socket, frame)
   }
 
   override webSocketClose(socket: WebSocket, code: number, reason: string): void {
+    this.#accepted()
     this.run(() => this.bridge.webSocketClose(socket, code, reason))
   }
 
   override webSocketError(socket: WebSocket): void {
+    this.#accepted()
     this.run(() => this.bridge.webSocketError(socket))
   }
 
@@ -183,7 +205,7 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
     // Receipts wait in memory: who sends nothing more would wait for them for ever.
     this.#hub.state.sequences.tellOwed()
     this.bridge.forgetSessions()
-    this.#core = this.start(null)
+    this.#core = this.#begin()
     this.#hub.state.alarm.rearm(this.host.now() + this.host.limits.sweepInterval)
   }
 

@@ -64,12 +64,7 @@ export class HubState {
   readonly elsewhere: Elsewhere | undefined
   #announcements: Array<() => void> | undefined
 
-  constructor(
-    host: HubHost,
-    armedAt: number | null,
-    on: HubEvents,
-    elsewhere?: (hub: HubState) => Elsewhere,
-  ) {
+  constructor(host: HubHost, on: HubEvents, elsewhere?: (hub: HubState) => Elsewhere) {
     this.host = host
     this.on = on
     this.sessions = new Sessions(host)
@@ -86,7 +81,7 @@ export class HubState {
       () => this.askTimer.cancel(),
     )
     this.pauses = new Pauses(host.sql)
-    this.alarm = new Alarm(host, armedAt, () => this.elsewhere?.dueAt())
+    this.alarm = new Alarm(host, () => this.elsewhere?.dueAt())
     this.metrics = new Metrics(host.now())
     this.deadLetters = new DeadLetters(host.limits.maxDeadLetters)
     this.sequences = new Sequences(host, this.sessions)

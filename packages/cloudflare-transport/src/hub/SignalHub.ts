@@ -15,6 +15,7 @@ export interface HubOptions<Env> {
 }
 
 export class SignalHub<Env extends HubEnv = HubEnv> extends ActorsShell<ActorsCore, Env> {
+  protected override readonly serves = "many"
   readonly #place: Place
 
   constructor(ctx: DurableObjectState, env: Env, options: HubOptions<Env> = {}) {
@@ -25,7 +26,7 @@ export class SignalHub<Env extends HubEnv = HubEnv> extends ActorsShell<ActorsCo
     this.#place = place
   }
 
-  protected override start(armedAt: number | null): ActorsCore {
-    return new ActorsCore(this.neighbors, armedAt, (hub) => new Neighbors(hub, this.neighbors, this.#place))
+  protected override start(): ActorsCore {
+    return new ActorsCore(this.neighbors, (hub) => new Neighbors(hub, this.neighbors, this.#place))
   }
 }

@@ -1,6 +1,8 @@
 /**
  * The tables of a hub. Rows are the truth; whatever is in memory is a cache of them. Deadlines are
- * columns with an index of those that have one, so that the earliest is one look-up.
+ * columns with an index of those that have one, so that the earliest is one look-up. A gateway has the same
+ * tables and, as it serves one identity, few rows: it would pay for an index with each of them, and at each
+ * wake-up, for next to nothing.
  */
 import { rowsIfThere, type Sql } from "./Sql.ts"
 
@@ -138,21 +140,33 @@ const STEPS: ReadonlyArray<ReadonlyArray<string>> = [
   ],
 ]
 
+/** The version of the tables of this code. */
+export const CURRENT = STEPS.length
+
 /** The version of the tables that are there; 0: nobody was ever here, there are none. One row read. */
 export const versionOf = (sql: Sql): number =>
   rowsIfThere<{ version: number }>(sql, "SELECT version FROM schema_version")?.[0]?.version ?? 0
 
 /** Whether tables of this version are those of this code. */
-export const isCurrent = (version: number): boolean => version >= STEPS.length
+export const isCurrent = (version: number): boolean => version >= CURRENT
+
+/** How many identities an object serves. */
+export type Serves = "many" | "one"
+
+/** The one of which a gateway may have many rows: others watch its identity. */
+const ALWAYS = "CREATE INDEX watch_watcher"
+
+const isNeeded = (statement: string, serves: Serves): boolean =>
+  serves === "many" || !statement.startsWith("CREATE INDEX") || statement.startsWith(ALWAYS)
 
 /** Brings the tables from the version that they have to that of this code, and gives it. */
-export const migrate = (sql: Sql, version: number = versionOf(sql)): number => {
+export const migrate = (sql: Sql, serves: Serves, version: number = versionOf(sql)): number => {
   if (isCurrent(version)) return version
   sql.transaction(() => {
     if (version === 0) sql.run("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
-    for (const step of STEPS.slice(version)) for (const statement of step) sql.run(statement)
+    for (const statement of STEPS.slice(version).flat()) if (isNeeded(statement, serves)) sql.run(statement)
     sql.run("DELETE FROM schema_version")
-    sql.run("INSERT INTO schema_version (version) VALUES (?)", STEPS.length)
+    sql.run("INSERT INTO schema_version (version) VALUES (?)", CURRENT)
   })
-  return STEPS.length
+  return CURRENT
 }

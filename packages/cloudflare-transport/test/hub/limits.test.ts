@@ -119,8 +119,8 @@ describe("tables of an earlier version", () => {
     for (const table of ["outbox", "numbers", "sending", "watermark"]) hub.sql.run(`DROP TABLE ${table}`)
     hub.sql.run("UPDATE schema_version SET version = 2")
     hub.sql.run("INSERT INTO identity (address, epoch) VALUES (?, 7)", ADA)
-    migrate(hub.sql)
-    migrate(hub.sql)
+    migrate(hub.sql, "many")
+    migrate(hub.sql, "many")
     hub.connect(ADA)
     expect(hub.sql.all("SELECT address, epoch, takeovers FROM identity")).toEqual([
       { address: ADA, epoch: 8, takeovers: 0 },

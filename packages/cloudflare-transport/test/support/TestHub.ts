@@ -10,7 +10,7 @@ import type { HubHost, LogFields, LogLevel } from "../../src/hub/HubHost.ts"
 import { CloseCode } from "../../src/protocol/CloseCode.ts"
 import { DEFAULT_LIMITS, type Limits } from "../../src/protocol/Limits.ts"
 import type { Connection } from "../../src/session/Connection.ts"
-import { migrate } from "../../src/storage/Schema.ts"
+import { migrate, type Serves } from "../../src/storage/Schema.ts"
 import { NodeSql } from "./NodeSql.ts"
 import { TestClient } from "./TestClient.ts"
 import { TestSocket } from "./TestSocket.ts"
@@ -58,7 +58,8 @@ export class TestHub implements HubHost {
   #dirty: Array<() => void> = []
   #count = 0
 
-  readonly #makeCore: (host: TestHub, armedAt: number | null) => HubCore
+  readonly #makeCore: (host: TestHub) => HubCore
+  readonly #serves: Serves
   /** Whether nothing is stored, not even tables. */
   isForgotten = false
   /** Makes what tables there are beside a hub's. */
@@ -68,14 +69,15 @@ export class TestHub implements HubHost {
 
   constructor(
     limits: Partial<Limits> = {},
-    makeCore: (host: TestHub, armedAt: number | null) => HubCore = (host, armedAt) =>
-      new HubCore(host, armedAt),
+    makeCore: (host: TestHub) => HubCore = (host) => new HubCore(host),
+    serves: Serves = "many",
   ) {
+    this.#serves = serves
     this.#makeCore = makeCore
     this.limits = { ...DEFAULT_LIMITS, ...limits }
     this.log = (level, event, fields) => void this.logs.push({ level, event, fields })
-    migrate(this.sql)
-    this.core = makeCore(this, null)
+    migrate(this.sql, this.#serves)
+    this.core = makeCore(this)
   }
 
   readonly now = (): number => this.#now
@@ -88,6 +90,8 @@ export class TestHub implements HubHost {
 
   readonly connections = (): Iterable<Connection> =>
     [...this.#sockets.keys()].flatMap((id) => this.connection(id) ?? [])
+
+  readonly armedAt = (done: (at: number | null) => void): void => done(this.alarmAt)
 
   readonly setAlarm = (at: number | null): void => {
     this.alarmAt = at
@@ -222,7 +226,7 @@ export class TestHub implements HubHost {
   wake(): void {
     if (!this.isForgotten) return
     this.isForgotten = false
-    migrate(this.sql)
+    migrate(this.sql, this.#serves)
     this.onWake()
   }
 
@@ -284,7 +288,8 @@ export class TestHub implements HubHost {
     this.#toVerify = []
     this.#connections = new Map()
     this.#dirty = []
-    this.core = this.#makeCore(this, this.alarmAt)
+    this.core = this.#makeCore(this)
+    this.core.recover()
   }
 
   #connectionOf(socket: TestSocket): Connection {

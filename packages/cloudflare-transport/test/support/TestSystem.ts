@@ -244,33 +244,38 @@ export class TestSystem {
     const known = this.gateways.get(identity)
     if (known !== undefined) return known
     let latest: GatewayCore | undefined
-    const hub = new TestHub(this.limits, (host, armedAt) => {
-      migrateNotices(host.sql)
-      const gatewayHost: GatewayHost = {
-        sql: host.sql,
-        limits: host.limits,
-        connection: host.connection,
-        connections: host.connections,
-        setAlarm: host.setAlarm,
-        later: host.later,
-        soon: host.soon,
-        get authenticate() {
-          return host.authenticate
-        },
-        name: host.name,
-        now: host.now,
-        log: host.log,
-        identity: identity as Address.Address,
-        isIdentity: (address) => !this.backends.has(address),
-        defer: this.#defer(identity),
-        call: this.remoteFor(identity),
-      }
-      const core = new GatewayCore(gatewayHost, armedAt)
-      latest = core
-      const made = this.gateways.get(identity)
-      if (made !== undefined) made.core = core
-      return core.hub
-    })
+    const hub = new TestHub(
+      this.limits,
+      (host) => {
+        migrateNotices(host.sql)
+        const gatewayHost: GatewayHost = {
+          sql: host.sql,
+          limits: host.limits,
+          connection: host.connection,
+          connections: host.connections,
+          armedAt: host.armedAt,
+          setAlarm: host.setAlarm,
+          later: host.later,
+          soon: host.soon,
+          get authenticate() {
+            return host.authenticate
+          },
+          name: host.name,
+          now: host.now,
+          log: host.log,
+          identity: identity as Address.Address,
+          isIdentity: (address) => !this.backends.has(address),
+          defer: this.#defer(identity),
+          call: this.remoteFor(identity),
+        }
+        const core = new GatewayCore(gatewayHost)
+        latest = core
+        const made = this.gateways.get(identity)
+        if (made !== undefined) made.core = core
+        return core.hub
+      },
+      "one",
+    )
     if (this.#tokens) hub.requireTokens()
     // Its clock began when it was made.
     hub.advance(this.#now - hub.now())
