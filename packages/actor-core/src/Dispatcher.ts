@@ -46,10 +46,14 @@ export class MicrotaskDispatcher implements Dispatcher {
     this.#ready.push(runnable)
     if (this.#scheduled) return
     this.#scheduled = true
-    void soon.then(this.#drain)
+    void soon.then(this.runReady)
   }
 
-  readonly #drain = (): void => {
+  /**
+   * Runs what is ready, and what that makes ready, in the stack of the caller: for a host at the edge of its
+   * system, which would else wait for a microtask. Not for who is run by this.
+   */
+  readonly runReady = (): void => {
     let steps = 0
     while (this.#ready.length > 0) {
       // Two arrays that take turns: what becomes ready meanwhile is for the next round.
@@ -59,7 +63,7 @@ export class MicrotaskDispatcher implements Dispatcher {
       batch.length = 0
       this.#batch = batch
       if (steps >= BUDGET && this.#ready.length > 0) {
-        this.#scheduler.makeDispatcher().scheduleTask(this.#drain, 0)
+        this.#scheduler.makeDispatcher().scheduleTask(this.runReady, 0)
         return
       }
     }

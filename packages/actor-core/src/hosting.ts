@@ -4,6 +4,7 @@
  * nothing of it.
  */
 export * as Continuation from "./Continuation.ts"
+export { MicrotaskDispatcher } from "./Dispatcher.ts"
 export { encodeAnswer, REPLY } from "./Inbound.ts"
 export {
   type Cause,

@@ -20,6 +20,7 @@ export type {
   Delivery,
   Outcome,
   RefusalCode,
+  Served,
 } from "./gateway/Rpc.ts"
 export { SessionGateway } from "./gateway/SessionGateway.ts"
 export { TopicHub } from "./gateway/TopicHub.ts"

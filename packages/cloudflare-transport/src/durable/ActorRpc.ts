@@ -90,6 +90,13 @@ export interface Answer {
 
 export const TAKEN: Outcome = { status: "taken" }
 
+/** What is called by RPC, as who is called has it: each result at once, or a promise of it. */
+export type Served<Rpc> = {
+  readonly [Method in keyof Rpc]: Rpc[Method] extends (...args: infer Args) => Promise<infer Result>
+    ? (...args: Args) => Result | Promise<Result>
+    : never
+}
+
 /**
  * What an object that hosts actors answers to.
  *

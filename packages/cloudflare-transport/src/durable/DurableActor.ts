@@ -7,12 +7,12 @@
  */
 import { DurableObject } from "cloudflare:workers"
 import type { Address, Envelope } from "@signal-hub/actor-core"
-import type { ActorRpc, Batch, Outcome } from "./ActorRpc.ts"
+import type { ActorRpc, Batch, Outcome, Served } from "./ActorRpc.ts"
 import type { DurableActorOptions } from "./DurableActorOptions.ts"
 import { DurableHost } from "./DurableHost.ts"
 
 /** The actor of a Durable Object, to be made in its constructor. */
-export class DurableActorHost implements ActorRpc {
+export class DurableActorHost implements Served<ActorRpc> {
   #host!: DurableHost
 
   constructor(ctx: DurableObjectState, options: DurableActorOptions) {
@@ -22,7 +22,7 @@ export class DurableActorHost implements ActorRpc {
     })
   }
 
-  deliver(batch: Batch): Promise<ReadonlyArray<Outcome>> {
+  deliver(batch: Batch): ReadonlyArray<Outcome> | Promise<ReadonlyArray<Outcome>> {
     return this.#host.deliver(batch)
   }
 
@@ -45,7 +45,7 @@ export class DurableActorHost implements ActorRpc {
 }
 
 /** A Durable Object that is an actor. */
-export abstract class DurableActor<Env = unknown> extends DurableObject<Env> implements ActorRpc {
+export abstract class DurableActor<Env = unknown> extends DurableObject<Env> implements Served<ActorRpc> {
   readonly #actor: DurableActorHost
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -56,7 +56,7 @@ export abstract class DurableActor<Env = unknown> extends DurableObject<Env> imp
   /** What the actor is. Called once, before the fields of a subclass are set. */
   protected abstract actor(env: Env): DurableActorOptions
 
-  deliver(batch: Batch): Promise<ReadonlyArray<Outcome>> {
+  deliver(batch: Batch): ReadonlyArray<Outcome> | Promise<ReadonlyArray<Outcome>> {
     return this.#actor.deliver(batch)
   }
 

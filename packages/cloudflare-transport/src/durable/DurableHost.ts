@@ -14,13 +14,14 @@ import {
   Signal,
   VirtualActors,
 } from "@signal-hub/actor-core"
-import { Journals } from "@signal-hub/actor-core/hosting"
+import { Journals, MicrotaskDispatcher } from "@signal-hub/actor-core/hosting"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Scheduler from "effect/Scheduler"
 import * as Scope from "effect/Scope"
 import { snapshotsIn } from "../storage/SqlitePersistence.ts"
 import { durableObjectSql, isTooLarge, type Sql } from "../storage/Sql.ts"
-import { type ActorRpc, type Batch, type Delivery, type Outcome, TAKEN } from "./ActorRpc.ts"
+import { type ActorRpc, type Batch, type Delivery, type Outcome, type Served, TAKEN } from "./ActorRpc.ts"
 import { Callers } from "./Callers.ts"
 import { Courier } from "./Courier.ts"
 import type { DurableActorOptions } from "./DurableActorOptions.ts"
@@ -38,10 +39,13 @@ import { Streams } from "./Streams.ts"
 import { Watching } from "./Watching.ts"
 import { Writes } from "./Writes.ts"
 
+const outcomeOf = (outcome: Outcome | Taken): Outcome =>
+  outcome instanceof Taken ? (outcome.outcome ?? TAKEN) : outcome
+
 /** Milliseconds that a call waits for what it brought to be done, unless told otherwise. */
 export const DEFAULT_HOLD = 50
 
-export class DurableHost implements ActorRpc {
+export class DurableHost implements Served<ActorRpc> {
   readonly sql: Sql
   readonly alarm: DurableAlarm
   readonly writes: Writes
@@ -59,6 +63,7 @@ export class DurableHost implements ActorRpc {
   readonly #options: DurableActorOptions
   readonly #courier: Courier
   readonly #callers: Callers
+  #dispatcher!: MicrotaskDispatcher
   #journal: DurableJournal | undefined
   #signal: ((signal: symbol, event?: unknown) => void) | undefined
   /** Those that wait for the actor to begin. */
@@ -179,7 +184,11 @@ export class DurableHost implements ActorRpc {
     const services = Context.make(Journals, journals).pipe(
       Context.add(Persistence.Persistence, this.persistence),
     )
-    return Effect.flatMap(ActorSystem.make({ name: this.address, transport: this.transport }), (system) => {
+    const made = Effect.flatMap(Scheduler.Scheduler, (scheduler) => {
+      const dispatcher = (this.#dispatcher = new MicrotaskDispatcher(scheduler))
+      return ActorSystem.make({ name: this.address, transport: this.transport, dispatcher })
+    })
+    return Effect.flatMap(made, (system) => {
       system.deadLetters.subscribe((letter) => this.reception.died(letter))
       system.events.subscribe("ActorPassivated", () => this.#stopped())
       system.events.subscribe("ActorStopped", ({ address, reason }) => {
@@ -222,14 +231,25 @@ export class DurableHost implements ActorRpc {
 
   // -- what comes in
 
-  async deliver({ deliveries }: Batch): Promise<ReadonlyArray<Outcome>> {
+  /** What a turn of the actor's does at once is answered at once, without a promise. */
+  deliver({ deliveries }: Batch): ReadonlyArray<Outcome> | Promise<ReadonlyArray<Outcome>> {
     const outcomes = deliveries.map((delivery) => this.reception.take(delivery))
-    const open = outcomes.filter((outcome) => outcome instanceof Taken)
-    if (open.length > 0) {
-      await Taken.wait(open, this.#options.hold ?? DEFAULT_HOLD)
-      this.inbox.store(open)
-    }
-    return outcomes.map((outcome) => (outcome instanceof Taken ? (outcome.outcome ?? TAKEN) : outcome))
+    const taken = outcomes.filter((outcome) => outcome instanceof Taken)
+    for (const one of taken) one.isFresh = true
+    this.#dispatcher.runReady()
+    for (const one of taken) one.isFresh = false
+    const isDone = taken.every(({ outcome }) => outcome !== null)
+    return isDone ? outcomes.map(outcomeOf) : this.#hold(outcomes, taken)
+  }
+
+  /** Waits a little for what is not done. What is not done then is a row. */
+  async #hold(
+    outcomes: ReadonlyArray<Outcome | Taken>,
+    taken: ReadonlyArray<Taken>,
+  ): Promise<ReadonlyArray<Outcome>> {
+    await Taken.wait(taken, this.#options.hold ?? DEFAULT_HOLD)
+    this.inbox.store(taken)
+    return outcomes.map(outcomeOf)
   }
 
   request(asked: Envelope.Envelope, timeout: number): Promise<Envelope.Envelope> {

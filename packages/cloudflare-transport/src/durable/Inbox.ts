@@ -12,7 +12,7 @@ import type { DurableAlarm } from "./DurableAlarm.ts"
 
 /** After so many, what is too old to be remembered goes. */
 const PURGE_EVERY = 64
-/** How many answers are remembered that are no rows. */
+/** How many answers are remembered that are no rows, and as many before them; and how many senders. */
 const MOST_RECENT = 1_000
 /** When what is a row is looked at, should memory be lost, milliseconds. */
 const RECOVERY = 30_000
@@ -22,12 +22,22 @@ const soon = Promise.resolve()
 /** Something that came and is to be done once. */
 export class Taken {
   readonly delivery: Delivery
+  readonly key: string
   isStored = false
   outcome: Outcome | null = null
+  /** Whether the call that brought it is in its first turn still. */
+  isFresh = false
   #waiting: Array<() => void> = []
 
-  constructor(delivery: Delivery) {
+  constructor(delivery: Delivery, key: string) {
     this.delivery = delivery
+    this.key = key
+  }
+
+  /** Whether it is the one of this id from this sender. */
+  is(sender: string, id: string): boolean {
+    const { envelope } = this.delivery
+    return envelope.id === id && envelope.from === sender
   }
 
   get isAsk(): boolean {
@@ -36,7 +46,7 @@ export class Taken {
 
   /** Whether a call waits for what becomes of it. */
   get isWaitedFor(): boolean {
-    return this.#waiting.length > 0
+    return this.isFresh || this.#waiting.length > 0
   }
 
   settle(outcome: Outcome): void {
@@ -44,25 +54,24 @@ export class Taken {
     for (const told of this.#waiting.splice(0)) told()
   }
 
-  /** Until all are done, or the time is over. */
+  /** Until all are done, or the time is over. Answers go with the call that waits. */
   static wait(all: ReadonlyArray<Taken>, millis: number): Promise<void> {
     return new Promise((resolve) => {
-      let open = all.length
+      const open = all.filter(({ outcome }) => outcome === null)
+      let count = open.length
+      if (count === 0) return resolve()
       const told = (): void => {
-        if (--open > 0) return
+        if (--count > 0) return
         clearTimeout(timer)
         resolve()
       }
       let timer: ReturnType<typeof setTimeout> | null = null
-      for (const taken of all) {
-        if (taken.outcome === null) taken.#waiting.push(told)
-        else told()
-      }
-      // After the actor's turn, which nearly always does it all: then there is nothing to wait for.
+      for (const taken of open) taken.#waiting.push(told)
+      // What is ready takes a microtask: a timer costs more than that.
       const wait = (): void => {
-        if (open <= 0) return
+        if (count <= 0) return
         timer = setTimeout(() => {
-          for (const taken of all) taken.#waiting = taken.#waiting.filter((one) => one !== told)
+          for (const taken of open) taken.#waiting = taken.#waiting.filter((one) => one !== told)
           resolve()
         }, millis)
       }
@@ -86,8 +95,14 @@ export interface InboxOptions {
 export class Inbox {
   readonly #options: InboxOptions
   readonly #taken = new Map<string, Taken>()
-  /** Answers of asks that changed nothing: no rows, as they would cost the only write that there is. */
-  readonly #recent = new Map<string, Answer>()
+  /**
+   * Answers of asks that changed nothing: no rows, as they would cost the only write that there is. The latest,
+   * and those before them.
+   */
+  #recent = new Map<string, Answer>()
+  #older = new Map<string, Answer>()
+  /** The one that came last: whose turn it mostly is. */
+  #last: Taken | undefined
   /** Senders of whom it is known whether there are rows, so that none is looked for where there is none. */
   readonly #remembers = new Map<string, boolean>()
   #closed = 0
@@ -107,14 +122,14 @@ export class Inbox {
     const key = keyOf(envelope.from, envelope.id)
     const same = this.#taken.get(key)
     if (same !== undefined) return same
-    const recent = this.#recent.get(key)
+    const recent = this.#recent.get(key) ?? this.#older.get(key)
     if (recent !== undefined) return { status: "answered", answer: recent }
     const before = this.#handled(envelope.from, envelope.id)
     if (before !== undefined) {
       if (before.answer === null) return TAKEN
       return { status: "answered", answer: fromRow(before.answer) as Answer }
     }
-    const taken = new Taken(delivery)
+    const taken = (this.#last = new Taken(delivery, key))
     this.#taken.set(key, taken)
     receive(envelope)
     return taken
@@ -135,6 +150,7 @@ export class Inbox {
   }
 
   find(sender: string, id: string): Taken | undefined {
+    if (this.#last?.is(sender, id) === true) return this.#last
     return this.#taken.get(keyOf(sender, id))
   }
 
@@ -173,9 +189,9 @@ export class Inbox {
       const delivery = fromRow(row.delivery) as Delivery
       const { envelope } = delivery
       if (this.find(envelope.from, envelope.id) !== undefined) continue
-      const taken = new Taken(delivery)
+      const taken = new Taken(delivery, keyOf(envelope.from, envelope.id))
       taken.isStored = true
-      this.#taken.set(keyOf(envelope.from, envelope.id), taken)
+      this.#taken.set(taken.key, taken)
       this.#options.receive(envelope)
     }
   }
@@ -204,14 +220,11 @@ export class Inbox {
 
   /** An ask that changed nothing, and need not be known for longer than memory lasts. */
   closeLightly(taken: Taken, answer: Answer): void {
-    const { from, id } = taken.delivery.envelope
-    this.#recent.set(keyOf(from, id), answer)
-    if (this.#recent.size > MOST_RECENT) {
-      for (const oldest of this.#recent.keys()) {
-        this.#recent.delete(oldest)
-        break
-      }
+    if (this.#recent.size >= MOST_RECENT) {
+      this.#older = this.#recent
+      this.#recent = new Map()
     }
+    this.#recent.set(taken.key, answer)
     this.discard(taken, { status: "answered", answer })
   }
 
@@ -225,8 +238,8 @@ export class Inbox {
 
   /** Out of memory: what is stored of it stays. */
   leave(taken: Taken, outcome: Outcome): void {
-    const { from, id } = taken.delivery.envelope
-    this.#taken.delete(keyOf(from, id))
+    this.#taken.delete(taken.key)
+    if (this.#last === taken) this.#last = undefined
     taken.settle(outcome)
   }
 }

@@ -1,6 +1,6 @@
 /** Which objects a durable actor can reach, by their addresses. */
 import { Address } from "@signal-hub/actor-core"
-import type { ActorRpc } from "./ActorRpc.ts"
+import type { ActorRpc, Served } from "./ActorRpc.ts"
 
 /** The object that serves an address; `undefined`: there is none. */
 export type Reach = (address: Address.Address) => Pick<ActorRpc, "deliver" | "watch" | "unwatch"> | undefined
@@ -19,4 +19,4 @@ export const namespaces =
   }
 
 /** A Durable Object that answers to `ActorRpc`. */
-type ActorObject = Rpc.DurableObjectBranded & ActorRpc
+type ActorObject = Rpc.DurableObjectBranded & Served<ActorRpc>

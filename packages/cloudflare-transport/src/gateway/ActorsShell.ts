@@ -15,7 +15,7 @@ import { migrateNotices } from "./GatewaySchema.ts"
 import { unread } from "./Incoming.ts"
 import type { Place } from "./Place.ts"
 import type { RoutingTable } from "./RoutingTable.ts"
-import { type ActorRpc, type Batch, type Delivery, type Outcome, TAKEN } from "./Rpc.ts"
+import { type ActorRpc, type Batch, type Delivery, type Outcome, type Served, TAKEN } from "./Rpc.ts"
 
 export interface ActorsShellOptions<Env> {
   readonly verify: VerifyToken | undefined
@@ -30,7 +30,7 @@ const soon = Promise.resolve()
 
 export abstract class ActorsShell<Core extends ActorsCore, Env extends HubEnv>
   extends HubShell<Core, Env>
-  implements ActorRpc
+  implements Served<ActorRpc>
 {
   protected readonly neighbors: NeighborsHost
   readonly #place: Place
@@ -88,7 +88,7 @@ export abstract class ActorsShell<Core extends ActorsCore, Env extends HubEnv>
     return hub
   }
 
-  async deliver(batch: Batch): Promise<ReadonlyArray<Outcome>> {
+  deliver(batch: Batch): ReadonlyArray<Outcome> {
     if (this.isFresh) return batch.deliveries.map((delivery) => nobody(delivery, this.#place))
     return this.served((core) => core.deliver(batch))
   }
@@ -97,11 +97,11 @@ export abstract class ActorsShell<Core extends ActorsCore, Env extends HubEnv>
     return new Promise((answered) => this.run(() => this.core.request(envelope, timeout, answered)))
   }
 
-  async watch(target: Address.Address, watcher: Address.Address): Promise<boolean> {
+  watch(target: Address.Address, watcher: Address.Address): boolean {
     return !this.isFresh && this.served((core) => core.watch(target, watcher))
   }
 
-  async unwatch(target: Address.Address, watcher: Address.Address): Promise<void> {
+  unwatch(target: Address.Address, watcher: Address.Address): void {
     if (!this.isFresh) this.served((core) => core.unwatch(target, watcher))
   }
 

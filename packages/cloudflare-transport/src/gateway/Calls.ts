@@ -63,25 +63,27 @@ export class Calls<Env extends HubEnv> implements Remote {
     const cancel = later(callTimeout, () =>
       end(new CallFailed("timeout", `${name} did not take it within ${callTimeout} ms`)),
     )
-    this.#attempt(kind, name, method, args, repeat).then(
+    const called = repeat
+      ? this.#repeatedly(kind, name, method, args)
+      : this.#once(kind, name, String(method), args)
+    called.then(
       (result) => run(() => end(result)),
       (error) => run(() => end(failureOf(error, name))),
     )
   }
 
   /** Once, as nearly always; further ones where that may help. */
-  async #attempt<K extends keyof Kinds, M extends MethodOf<K>>(
+  async #repeatedly<K extends keyof Kinds, M extends MethodOf<K>>(
     kind: K,
     name: string,
     method: M,
     args: ArgsOf<K, M>,
-    repeat: boolean,
   ): Promise<unknown> {
-    const once = () => this.#once(kind, name, String(method), args as ReadonlyArray<unknown>)
+    const once = () => this.#once(kind, name, String(method), args)
     try {
       return await once()
     } catch (error) {
-      if (!repeat || !isRepeatable(error)) throw error
+      if (!isRepeatable(error)) throw error
       this.#options.log("call_repeated", { to: name, method, reason: String(error) })
       const again = Effect.tryPromise({ try: once, catch: (cause) => cause }).pipe(
         Effect.retry({ schedule: BACKOFF, times: REPETITIONS - 1, while: isRepeatable }),
@@ -90,7 +92,7 @@ export class Calls<Env extends HubEnv> implements Remote {
     }
   }
 
-  #once(kind: keyof Kinds, name: string, method: string, args: ReadonlyArray<unknown>): Promise<unknown> {
+  #once(kind: keyof Kinds, name: string, method: string, args: ReadonlyArray<unknown>): PromiseLike<unknown> {
     const { env } = this.#options
     // Only gateways call these, and addresses lead to gateways only where there are any.
     if (kind === "topic") return callStub(env.TOPIC_HUB!.getByName(name), method, args)

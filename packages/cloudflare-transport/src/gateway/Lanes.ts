@@ -4,13 +4,10 @@
  */
 import { CallFailed } from "./Rpc.ts"
 
-interface Waiting<Item, Result> {
-  readonly item: Item
-  readonly done: (result: Result | CallFailed) => void
-}
-
 interface Lane<Item, Result> {
-  queue: Array<Waiting<Item, Result>>
+  /** What waits, and who is told of it. */
+  items: Array<Item>
+  dones: Array<(result: Result | CallFailed) => void>
   isCalling: boolean
 }
 
@@ -49,23 +46,25 @@ export class Lanes<Item, Result> {
    */
   push(target: string, item: Item, done: (result: Result | CallFailed) => void, unbounded = false): void {
     let lane = this.#lanes.get(target)
-    if (lane === undefined) this.#lanes.set(target, (lane = { queue: [], isCalling: false }))
-    if (lane.queue.length >= this.#options.maxWaiting && !unbounded) {
-      const full = new CallFailed("queue_full", `${lane.queue.length} messages wait for ${target} already`)
+    if (lane === undefined) this.#lanes.set(target, (lane = { items: [], dones: [], isCalling: false }))
+    if (lane.items.length >= this.#options.maxWaiting && !unbounded) {
+      const full = new CallFailed("queue_full", `${lane.items.length} messages wait for ${target} already`)
       return this.#options.defer(() => done(full))
     }
-    lane.queue.push({ item, done })
-    if (lane.queue.length === 1 && !lane.isCalling) this.#becomesReady(target)
+    lane.items.push(item)
+    lane.dones.push(done)
+    if (lane.items.length === 1 && !lane.isCalling) this.#becomesReady(target)
   }
 
   /** Takes all that waits out of the line; `done` of each is told why. What is under way goes on. */
   drop(target: string, why: CallFailed): void {
     const lane = this.#lanes.get(target)
     if (lane === undefined) return
-    const dropped = lane.queue
-    lane.queue = []
+    const { dones } = lane
+    lane.items = []
+    lane.dones = []
     if (!lane.isCalling) this.#lanes.delete(target)
-    for (const { done } of dropped) done(why)
+    for (const done of dones) done(why)
   }
 
   /** Whether anything is in line or under way. */
@@ -94,24 +93,24 @@ export class Lanes<Item, Result> {
       if (target === undefined) return
       const lane = this.#lanes.get(target)
       // What was in line may have been dropped meanwhile, and come to be ready again.
-      if (lane !== undefined && !lane.isCalling && lane.queue.length > 0) this.#callNext(target, lane)
+      if (lane !== undefined && !lane.isCalling && lane.items.length > 0) this.#callNext(target, lane)
     }
   }
 
   #callNext(target: string, lane: Lane<Item, Result>): void {
     const { maxItems } = this.#options
-    const batch = lane.queue.length <= maxItems ? lane.queue : lane.queue.slice(0, maxItems)
-    lane.queue = lane.queue.slice(batch.length)
+    const { items, dones } = lane
+    lane.items = items.length > maxItems ? items.splice(maxItems) : []
+    lane.dones = dones.length > maxItems ? dones.splice(maxItems) : []
     lane.isCalling = true
     this.#calls++
-    const items = batch.map(({ item }) => item)
     this.#options.call(target, items, (results) => {
       this.#calls--
       lane.isCalling = false
-      if (lane.queue.length > 0) this.#becomesReady(target)
+      if (lane.items.length > 0) this.#becomesReady(target)
       else this.#lanes.delete(target)
-      for (const [at, { done }] of batch.entries()) {
-        done(results instanceof CallFailed ? results : results[at]!)
+      for (let at = 0; at < dones.length; at++) {
+        dones[at]!(results instanceof CallFailed ? results : results[at]!)
       }
       this.#start()
     })

@@ -12,7 +12,7 @@ import type { NeighborsHost } from "./GatewayHost.ts"
 import { Lanes } from "./Lanes.ts"
 import { Outcomes, type Undelivered } from "./Outcomes.ts"
 import type { Place } from "./Place.ts"
-import { CallFailed, type Caller, type Delivery, isOnward, type Outcome } from "./Rpc.ts"
+import { type Batch, CallFailed, type Caller, type Delivery, isOnward, type Outcome } from "./Rpc.ts"
 import { shardOf } from "./Shards.ts"
 import { aged, type Sending, SureLanes } from "./SureLanes.ts"
 
@@ -191,45 +191,56 @@ export class Outbound {
   #call(
     lane: string,
     items: ReadonlyArray<Item>,
-    done: (outcomes: ReadonlyArray<Outcome | CallFailed>) => void,
+    done: (outcomes: ReadonlyArray<Outcome | CallFailed> | CallFailed) => void,
   ): void {
     const now = this.#host.now()
     this.#resumed.delete(lane)
     // Nothing leaves before it is stored.
     this.sure.write()
-    const leaving = items.map(({ what }) => (isSending(what) ? aged(what, now) : what))
-    const { to } = leaving[0]!.envelope
-    const caller = this.#callerOf(lane, items)
-    const outcomes: Array<Outcome | CallFailed> = items.map(({ until }) => (until <= now ? EXPIRED : UNKNOWN))
-    const going = [...items.keys()].filter((at) => items[at]!.until > now)
-    const next = (at: Address.Address, going: ReadonlyArray<number>, hop: number): void => {
-      if (going.length === 0) return done(outcomes)
-      const deliveries = going.map((index) => leaving[index]!)
-      const batch = { caller, deliveries }
-      this.#host.call("address", at, "deliver", [batch], false, (results) => {
-        if (results instanceof CallFailed) {
-          for (const index of going) outcomes[index] = results
-          return done(outcomes)
-        }
-        const onward = going.filter((_, i) => isOnward(results[i]!))
-        for (const [i, index] of going.entries()) {
-          if (!isOnward(results[i]!)) outcomes[index] = results[i]!
-        }
-        if (onward.length === 0 || hop === MOST_HOPS) return done(outcomes)
-        if (at !== to) {
-          this.#hints.delete(to)
-          return next(to, onward, hop + 1)
-        }
-        if (!this.#host.isIdentity(to)) return done(outcomes)
-        this.#host.call("directory", shardOf(to), "holder", [to], true, (holder) => {
-          if (holder instanceof CallFailed) for (const index of onward) outcomes[index] = holder
-          if (typeof holder !== "string") return done(outcomes)
-          this.#hint(to, holder)
-          next(holder, onward, hop + 1)
-        })
-      })
+    const deliveries: Array<Delivery> = []
+    for (const { what, until } of items) {
+      if (until > now) deliveries.push(isSending(what) ? aged(what, now) : what)
     }
-    next(this.#hints.get(to) ?? to, going, 1)
+    const inTime = deliveries.length === items.length
+    const all: typeof done = inTime ? done : (outcomes) => done(withExpired(items, outcomes, now))
+    if (deliveries.length === 0) return all([])
+    const { to } = deliveries[0]!.envelope
+    const batch = { caller: this.#callerOf(lane, items), deliveries }
+    this.#carry(batch, this.#hints.get(to) ?? to, 1, all)
+  }
+
+  /** Carries the batch to the object at the address `at`; what that does not have, to another that may. */
+  #carry(
+    batch: Batch,
+    at: Address.Address,
+    hop: number,
+    done: (outcomes: ReadonlyArray<Outcome | CallFailed> | CallFailed) => void,
+  ): void {
+    this.#host.call("address", at, "deliver", [batch], false, (outcomes) => {
+      if (outcomes instanceof CallFailed || !outcomes.some(isOnward)) return done(outcomes)
+      const { to } = batch.deliveries[0]!.envelope
+      const settle = (onward: (index: number) => Outcome | CallFailed): void => {
+        let index = 0
+        done(outcomes.map((outcome) => (isOnward(outcome) ? onward(index++) : outcome)))
+      }
+      const goOn = (next: Address.Address): void => {
+        const deliveries = batch.deliveries.filter((_, i) => isOnward(outcomes[i]!))
+        this.#carry({ caller: batch.caller, deliveries }, next, hop + 1, (there) =>
+          settle((index) => (there instanceof CallFailed ? there : there[index]!)),
+        )
+      }
+      if (hop === MOST_HOPS) return settle(() => UNKNOWN)
+      if (at !== to) {
+        this.#hints.delete(to)
+        return goOn(to)
+      }
+      if (!this.#host.isIdentity(to)) return settle(() => UNKNOWN)
+      this.#host.call("directory", shardOf(to), "holder", [to], true, (holder) => {
+        if (typeof holder !== "string") return settle(() => holder ?? UNKNOWN)
+        this.#hint(to, holder)
+        goOn(holder)
+      })
+    })
   }
 
   #hint(address: Address.Address, at: Address.Address): void {
@@ -257,11 +268,11 @@ export class Outbound {
   #callerOf(lane: string, items: ReadonlyArray<Item>): Caller {
     const { sender } = items[0]!
     const session = this.#sessionOf(sender)
-    const caller = {
-      home: this.#place.homeOf(sender),
-      ...(session !== undefined && { session: session.id }),
-      claims: visible(session?.claims ?? null),
-    }
+    const home = this.#place.homeOf(sender)
+    const caller: Caller =
+      session === undefined
+        ? { home, claims: null }
+        : { home, session: session.id, claims: visible(session.claims) }
     const sure = items.find(({ what }) => isSending(what))?.what
     if (sure === undefined || !isSending(sure)) return caller
     const line = `${this.sure.numbers.id} ${lane}`
@@ -279,6 +290,17 @@ export class Outbound {
 
 const UNKNOWN: Outcome = { status: "refused", code: "unknown_actor", message: "there is no such actor" }
 const EXPIRED: Outcome = { status: "refused", code: "message_expired", message: "its ttl ran out" }
+
+/** The outcomes of all, where some were too late to leave. */
+const withExpired = (
+  items: ReadonlyArray<Item>,
+  outcomes: ReadonlyArray<Outcome | CallFailed> | CallFailed,
+  now: number,
+): ReadonlyArray<Outcome | CallFailed> => {
+  let index = 0
+  const next = (): Outcome | CallFailed => (outcomes instanceof CallFailed ? outcomes : outcomes[index++]!)
+  return items.map(({ until }) => (until <= now ? EXPIRED : next()))
+}
 
 const isSending = (what: Delivery | Sending): what is Sending => "delivery" in what
 

@@ -5,12 +5,12 @@
  */
 import { Address } from "@signal-hub/actor-core"
 import { isReserved } from "../protocol/HubMessage.ts"
-import type { ActorRpc, Caller } from "./Rpc.ts"
+import type { ActorRpc, Caller, Served } from "./Rpc.ts"
 
 /** Names of bindings of `Env` that answer to `ActorRpc`. */
 type Namespaces<Env> = {
   [K in keyof Env]: Env[K] extends DurableObjectNamespace<infer T>
-    ? T extends Pick<ActorRpc, "deliver">
+    ? T extends Pick<Served<ActorRpc>, "deliver">
       ? K
       : never
     : never

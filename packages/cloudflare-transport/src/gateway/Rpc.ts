@@ -16,6 +16,7 @@ export {
   type Delivery,
   type Outcome,
   type RefusalCode,
+  type Served,
   TAKEN,
 } from "../durable/ActorRpc.ts"
 

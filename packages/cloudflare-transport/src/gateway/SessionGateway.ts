@@ -6,7 +6,7 @@ import { GatewayCore } from "./GatewayCore.ts"
 import { type GatewayEnv, gatewayLimitsOf } from "./GatewayEnv.ts"
 import { gatewayPlace } from "./Place.ts"
 import { RoutingTable } from "./RoutingTable.ts"
-import type { GatewayRpc } from "./Rpc.ts"
+import type { GatewayRpc, Served } from "./Rpc.ts"
 
 export interface GatewayOptions<Env> {
   /** Where addresses lead; without it all are identities. */
@@ -17,7 +17,7 @@ export interface GatewayOptions<Env> {
 
 export class SessionGateway<Env extends GatewayEnv = GatewayEnv>
   extends ActorsShell<GatewayCore, Env>
-  implements GatewayRpc
+  implements Served<GatewayRpc>
 {
   protected override readonly serves = "one"
   readonly #identity: Address.Address
@@ -58,11 +58,11 @@ export class SessionGateway<Env extends GatewayEnv = GatewayEnv>
     if (this.core.isEmpty) this.forget()
   }
 
-  async hasSession(): Promise<boolean> {
+  hasSession(): boolean {
     return !this.isFresh && this.served((core) => core.hasSession())
   }
 
-  async leases(addresses: ReadonlyArray<Address.Address>): Promise<ReadonlyArray<number | null>> {
+  leases(addresses: ReadonlyArray<Address.Address>): ReadonlyArray<number | null> {
     return this.isFresh ? addresses.map(() => null) : this.served((core) => core.leases(addresses))
   }
 }

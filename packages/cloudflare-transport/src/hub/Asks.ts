@@ -10,6 +10,8 @@ import type { Session } from "../session/Session.ts"
 import type { Sql } from "../storage/Sql.ts"
 
 export interface Ask {
+  /** What memory knows it by. */
+  readonly key: string
   /** The address that asks, as answers must name it in `to`. */
   readonly asker: Address.Address
   readonly id: string
@@ -85,6 +87,7 @@ export class Asks {
     now: number,
   ): Ask {
     const ask = this.#remember({
+      key: keyOf(from, id),
       asker: from,
       id,
       askerSession,
@@ -113,7 +116,7 @@ export class Asks {
 
   /** The ask is over. May be told again: what ends one ask may end others that are about to end. */
   close(ask: Ask): void {
-    const key = keyOf(ask.asker, ask.id)
+    const { key } = ask
     if (!this.#open.delete(key)) return
     this.#session(ask.askerSession)?.asked.delete(key)
     this.#session(ask.targetSession)?.answering.delete(key)
@@ -127,7 +130,7 @@ export class Asks {
 
   /** Another actor may answer in the target's place. */
   forward(ask: Ask, target: Address.Address, targetSession: string): void {
-    const key = keyOf(ask.asker, ask.id)
+    const { key } = ask
     this.#session(ask.targetSession)?.answering.delete(key)
     ask.target = target
     ask.targetSession = targetSession
@@ -221,7 +224,7 @@ export class Asks {
   }
 
   #remember(ask: Ask): Ask {
-    const key = keyOf(ask.asker, ask.id)
+    const { key } = ask
     this.#open.set(key, ask)
     this.#session(ask.askerSession)?.asked.add(key)
     this.#session(ask.targetSession)?.answering.add(key)
@@ -230,6 +233,7 @@ export class Asks {
 }
 
 const fromRow = (row: AskRow): Ask => ({
+  key: keyOf(row.asker, row.id),
   asker: row.asker,
   id: row.id,
   askerSession: row.asker_session,

@@ -77,7 +77,7 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
       connection: (id) => this.bridge.connection(id),
       connections: () => this.bridge.connections(),
       // Where storage is SQLite it is known at once: what follows is stored with the turn's other writes.
-      armedAt: (done) => void ctx.storage.getAlarm().then(done),
+      armedAt: async (done) => done(await ctx.storage.getAlarm()),
       setAlarm: (at) => void (at === null ? ctx.storage.deleteAlarm() : ctx.storage.setAlarm(at)),
       later,
       authenticate: this.#authenticator(authenticationOf(env, options.verify), later, limits),

@@ -5,7 +5,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { DurableObject } from "cloudflare:workers"
 import { envelope as anEnvelope } from "../../support/envelope.ts"
-import type { ActorRpc, Batch, Outcome } from "../../../src/durable/ActorRpc.ts"
+import type { ActorRpc, Batch, Outcome, Served } from "../../../src/durable/ActorRpc.ts"
 import { DurableActor, DurableActorHost } from "../../../src/durable/DurableActor.ts"
 import { namespaces, type Reach } from "../../../src/durable/Reach.ts"
 import type { DurableActorOptions } from "../../../src/durable/DurableActorOptions.ts"
@@ -210,7 +210,7 @@ export class BuyerActor extends DurableActor<Cloudflare.Env> {
 }
 
 /** An object with a class of its own, which hosts an actor beside what else it does. */
-export class ClockActor extends DurableObject<Cloudflare.Env> implements ActorRpc {
+export class ClockActor extends DurableObject<Cloudflare.Env> implements Served<ActorRpc> {
   readonly #actor: DurableActorHost
 
   constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
@@ -218,7 +218,7 @@ export class ClockActor extends DurableObject<Cloudflare.Env> implements ActorRp
     this.#actor = new DurableActorHost(ctx, { type: "clock", behavior: clock, reach: reach(env) })
   }
 
-  deliver(sent: Batch): Promise<ReadonlyArray<Outcome>> {
+  deliver(sent: Batch): ReadonlyArray<Outcome> | Promise<ReadonlyArray<Outcome>> {
     return this.#actor.deliver(sent)
   }
 
