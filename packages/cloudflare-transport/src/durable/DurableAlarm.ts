@@ -1,6 +1,6 @@
 /**
  * The one alarm of a durable actor, armed for the earliest of its deadlines, which are rows. It may come
- * early; there is none where there is no deadline.
+ * early; there is none where there is no deadline, nor anything that a lost memory would have left undone.
  */
 import type { Sql } from "../storage/Sql.ts"
 
@@ -30,6 +30,11 @@ export class DurableAlarm {
     this.#sql = sql
     this.#armedAt = armedAt
     this.#set = set
+  }
+
+  /** Where it is not, there is no row that waits for something: none need be looked for. */
+  get isArmed(): boolean {
+    return this.#armedAt !== null
   }
 
   /** There is a deadline: the alarm comes then at the latest. */

@@ -167,7 +167,7 @@ export class DurableHost implements Served<ActorRpc> {
     const host = new DurableHost(ctx, options, await ctx.storage.getAlarm())
     // It ends with the object's memory.
     await Effect.runPromise(Scope.provide(host.#begin, Scope.makeUnsafe()))
-    host.#recover()
+    if (host.alarm.isArmed) host.#recover()
     return host
   }
 

@@ -39,7 +39,7 @@ export class DurableReceiveTimeout {
 
   constructor(options: DurableReceiveTimeoutOptions) {
     this.#options = options
-    this.#row = read(options.sql)
+    this.#row = this.#read()
   }
 
   /** Milliseconds, or `null`: none. */
@@ -79,6 +79,11 @@ export class DurableReceiveTimeout {
 
   /** The step came to nothing: it is what its row says. */
   abort(): void {
-    this.#row = read(this.#options.sql)
+    this.#row = this.#read()
+  }
+
+  #read(): Row | null {
+    const { alarm, sql } = this.#options
+    return alarm.isArmed ? read(sql) : null
   }
 }

@@ -2,7 +2,7 @@
  * The tables of a durable actor. Rows are the truth; what memory holds is a cache that may be thrown away. Blobs
  * are values as `StoredValue` has them.
  */
-import type { Sql } from "../storage/Sql.ts"
+import { rowsIfThere, type Sql } from "../storage/Sql.ts"
 import { SNAPSHOTS } from "../storage/SqlitePersistence.ts"
 
 const TABLES: ReadonlyArray<string> = [
@@ -89,8 +89,7 @@ const TABLES: ReadonlyArray<string> = [
 
 /** Makes the tables where they are not there yet. */
 export const createTables = (sql: Sql): void => {
-  const made = sql.all("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'handled'")
-  if (made.length > 0) return
+  if (rowsIfThere(sql, "SELECT 1 FROM line") !== undefined) return
   sql.transaction(() => {
     for (const table of TABLES) sql.run(table)
   })

@@ -107,6 +107,7 @@ export class DurableTimers implements Timers<Protocol.Any>, OwnTimers {
   }
 
   #read(): Map<string, number> {
+    if (!this.#options.alarm.isArmed) return new Map()
     const rows = this.#options.sql.all<{ key: string; at: number }>("SELECT key, at FROM timer")
     return new Map(rows.map(({ at, key }) => [key, at]))
   }

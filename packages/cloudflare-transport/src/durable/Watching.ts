@@ -6,7 +6,7 @@ import type { Sql } from "../storage/Sql.ts"
 import type { ActorRpc, Delivery } from "./ActorRpc.ts"
 import type { DurableAlarm } from "./DurableAlarm.ts"
 
-/** Milliseconds until a watch that could not be begun is tried again. */
+/** Milliseconds until a watch that could not be begun, or an end that was not told, is tried again. */
 const AGAIN = 30_000
 
 export interface WatchingOptions {
@@ -68,7 +68,14 @@ export class Watching {
 
   /** What is watched has ended. */
   ended(address: Address.Address, reason: string): void {
-    this.#options.sql.run("UPDATE watching SET reason = ? WHERE address = ?", reason, address)
+    const { alarm, now, sql } = this.#options
+    const [watched] = sql.all(
+      "UPDATE watching SET reason = ? WHERE address = ? RETURNING address",
+      reason,
+      address,
+    )
+    if (watched === undefined) return
+    alarm.atLatest(now() + AGAIN)
     this.#tell(address)
   }
 

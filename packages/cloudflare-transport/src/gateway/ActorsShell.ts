@@ -26,16 +26,17 @@ export interface ActorsShellOptions<Env> {
   readonly place: Place
 }
 
-const soon = Promise.resolve()
-
 export abstract class ActorsShell<Core extends ActorsCore, Env extends HubEnv>
   extends HubShell<Core, Env>
   implements Served<ActorRpc>
 {
   protected readonly neighbors: NeighborsHost
   readonly #place: Place
-  /** Calls in flight, and tasks that wait for the end of the event under way. */
-  #pending = 0
+  /** Calls in flight. */
+  #calls = 0
+  /** What waits for the end of the event under way. */
+  readonly #deferred: Array<() => void> = []
+  #isDraining = false
 
   constructor(ctx: DurableObjectState, env: Env, options: ActorsShellOptions<Env>) {
     super(ctx, env, options)
@@ -59,18 +60,14 @@ export abstract class ActorsShell<Core extends ActorsCore, Env extends HubEnv>
       isIdentity: (address) => table.isIdentity(address),
       call: (kind, name, method, args, repeat, done) => {
         const { core } = this
-        this.#pending++
+        this.#calls++
         calls.call(kind, name, method, args, repeat, (result) => {
-          this.#pending--
+          this.#calls--
           // A core that failed meanwhile has no say any more.
           if (this.core === core) done(result)
         })
       },
-      // Half as dear as the platform's `queueMicrotask`.
-      defer: (task) => {
-        this.#pending++
-        void soon.then(() => this.#deferred(task))
-      },
+      defer: (task) => void this.#deferred.push(task),
     }
   }
 
@@ -81,7 +78,7 @@ export abstract class ActorsShell<Core extends ActorsCore, Env extends HubEnv>
   }
 
   protected override get isQuiet(): boolean {
-    return this.#pending === 0 && super.isQuiet
+    return this.#calls === 0 && this.#deferred.length === 0 && super.isQuiet
   }
 
   protected override hubOf({ hub }: Core): HubCore {
@@ -105,9 +102,11 @@ export abstract class ActorsShell<Core extends ActorsCore, Env extends HubEnv>
     if (!this.isFresh) this.served((core) => core.unwatch(target, watcher))
   }
 
-  #deferred(task: () => void): void {
-    this.#pending--
-    this.run(task)
+  protected override eventOver(): void {
+    if (this.#isDraining) return
+    this.#isDraining = true
+    for (let task = this.#deferred.shift(); task !== undefined; task = this.#deferred.shift()) this.run(task)
+    this.#isDraining = false
   }
 
   /** What a call gives; what it is to send leaves with it. */
@@ -119,6 +118,7 @@ export abstract class ActorsShell<Core extends ActorsCore, Env extends HubEnv>
       throw error
     } finally {
       this.bridge.flush()
+      this.eventOver()
     }
   }
 }

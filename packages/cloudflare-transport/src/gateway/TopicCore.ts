@@ -60,7 +60,7 @@ export class TopicCore {
   /** How many objects are above this one. */
   readonly #depth: number
   /** Whether there are tables: a topic without members has none. */
-  #isStored: boolean
+  #isStored = false
   readonly #members = new Map<Address.Address, Member>()
   readonly #below = new Map<number, Below>()
   readonly #out: Lanes<Delivery | TopicOp, Outcome | TopicResult>
@@ -93,6 +93,7 @@ export class TopicCore {
         host.call("address", target, "deliver", [{ caller, deliveries }], false, done)
       },
     })
+    if (host.sql.isBlank()) return
     const members = rowsIfThere<MemberRow>(host.sql, "SELECT * FROM member ORDER BY owner")
     this.#isStored = members !== undefined
     if (members === undefined) return

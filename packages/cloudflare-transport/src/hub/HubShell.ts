@@ -141,7 +141,9 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
   }
 
   override fetch(request: Request): Response {
-    return this.bridge.upgrade(request, this.host.authenticate === null ? null : claimsIn(request))
+    const response = this.bridge.upgrade(request, this.host.authenticate === null ? null : claimsIn(request))
+    this.eventOver()
+    return response
   }
 
   /**
@@ -157,6 +159,7 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
   override webSocketMessage(socket: WebSocket, frame: string | ArrayBuffer): void {
     this.#accepted()
     this.bridge.webSocketMessage(socket, frame)
+    this.eventOver()
   }
 
   override webSocketClose(socket: WebSocket, code: number, reason: string): void {
@@ -195,7 +198,11 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
       this.failed(error, null)
     }
     this.bridge.flush()
+    this.eventOver()
   }
+
+  /** An event was taken whole, and what it gave is on its way. */
+  protected eventOver(): void {}
 
   /** What memory held is in doubt after a failure: begins again from the rows, as after an eviction. */
   protected failed(error: unknown, connectionId: string | null): void {

@@ -144,8 +144,11 @@ const STEPS: ReadonlyArray<ReadonlyArray<string>> = [
 export const CURRENT = STEPS.length
 
 /** The version of the tables that are there; 0: nobody was ever here, there are none. One row read. */
-export const versionOf = (sql: Sql): number =>
-  rowsIfThere<{ version: number }>(sql, "SELECT version FROM schema_version")?.[0]?.version ?? 0
+export const versionOf = (sql: Sql): number => {
+  // To fail costs more than to ask: a blank database is as usual as another.
+  if (sql.isBlank()) return 0
+  return rowsIfThere<{ version: number }>(sql, "SELECT version FROM schema_version")?.[0]?.version ?? 0
+}
 
 /** Whether tables of this version are those of this code. */
 export const isCurrent = (version: number): boolean => version >= CURRENT

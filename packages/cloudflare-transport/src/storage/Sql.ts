@@ -21,8 +21,6 @@ export interface Sql {
  * a row for each table and index, and a Durable Object may not use `PRAGMA user_version`.
  */
 export const rowsIfThere = <Row>(sql: Sql, query: string): ReadonlyArray<Row> | undefined => {
-  // To fail costs more than to ask: a blank database is as usual as another.
-  if (sql.isBlank()) return undefined
   try {
     return sql.all<Row>(query)
   } catch (error) {
