@@ -32,6 +32,10 @@ const server = spawn(
   },
 )
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => server.kill(signal))
+// npm that is told to end does not tell its scripts: they are left to another parent.
+const { ppid } = process
+const orphaned = setInterval(() => process.ppid !== ppid && server.kill("SIGTERM"), 500)
+orphaned.unref()
 const ended = new Promise<number>((resolve) => server.on("exit", (code) => resolve(code ?? 0)))
 void ended.then((code) => process.exit(code))
 

@@ -48,6 +48,15 @@ const withHub = async (
   }
 }
 
+/** Ends what is left of the process group. */
+const endGroup = (leader: number): void => {
+  try {
+    process.kill(-leader, "SIGKILL")
+  } catch {
+    // Nothing is left.
+  }
+}
+
 describe("npm start", { timeout: 60_000 }, () => {
   it("fault 27: with AUTH_MODE:token and no keys refuses each connection 4401; the log says what to set", () =>
     withHub(["AUTH_MODE:token"], async (url, printed) => {
@@ -72,6 +81,30 @@ describe("npm start", { timeout: 60_000 }, () => {
       ada.terminate()
       forged.terminate()
     }))
+
+  it("ends with the npm that ran it, which does not pass on that it was told to end", async () => {
+    const port = await freePort()
+    const state = mkdtempSync(join(tmpdir(), "signal-hub-start-"))
+    // As npm runs a script: in a shell, which the signal ends.
+    const script = `"${process.execPath}" "${START}" --persist-to "${state}"; exit`
+    const env = { ...process.env, PORT: String(port) }
+    const shell = spawn("sh", ["-c", script], { env, detached: true, stdio: ["ignore", "pipe", "inherit"] })
+    const isUp = () =>
+      fetch(`http://127.0.0.1:${port}/health`).then(
+        ({ ok }) => ok,
+        () => false,
+      )
+    try {
+      await expect.poll(isUp, { timeout: 30_000 }).toBe(true)
+      shell.kill("SIGTERM")
+      await expect.poll(isUp, { timeout: 20_000 }).toBe(false)
+      // Its output ends with the last process that has it open.
+      await new Promise((resolveEnd) => shell.stdout.on("close", resolveEnd).resume())
+    } finally {
+      endGroup(shell.pid!)
+      rmSync(state, { recursive: true, force: true })
+    }
+  })
 
   it("as it is shipped is open, and its log says so", () =>
     withHub([], async (url, printed) => {
