@@ -123,7 +123,7 @@ export const gatewayUsage = (rates: Rates, identities: number, inputs: Inputs): 
     backends * busyPart(backendLoad) +
     entries * frame
   const rowsAConnect =
-    measured.rowsASession +
+    measured.gatewayRowsASession +
     measured.gatewayAlarmsASession +
     rates.subscriptions * measured.gatewayRowsASubscription +
     rates.registrations * measured.gatewayRowsARegistration

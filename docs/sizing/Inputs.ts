@@ -66,7 +66,8 @@ export interface Measured {
   readonly rowsASubscription: number
   readonly rowsARegistration: number
   readonly rowsATokenRefresh: number
-  /** More of them where topics and the directory are objects of their own. */
+  /** The same in a gateway; with those of the topic, and of the directory. */
+  readonly gatewayRowsASession: number
   readonly gatewayRowsASubscription: number
   readonly gatewayRowsARegistration: number
   readonly gatewayAlarmsASession: number
@@ -165,14 +166,15 @@ export const INPUTS: Inputs = {
     rowsASubscription: 3,
     rowsARegistration: 5,
     rowsATokenRefresh: 2,
-    gatewayRowsASubscription: 5,
-    gatewayRowsARegistration: 9,
+    gatewayRowsASession: 5,
+    gatewayRowsASubscription: 6,
+    gatewayRowsARegistration: 7,
     gatewayAlarmsASession: 3,
-    gatewayRowsOnce: 49,
+    gatewayRowsOnce: 39,
     rowsReadAConnect: 40,
-    rowsReadAWakeUp: 3,
+    rowsReadAWakeUp: 1,
     hubBytes: 114_688,
-    gatewayBytes: 114_688,
+    gatewayBytes: 65_536,
   },
   assumed: {
     peak: 3,

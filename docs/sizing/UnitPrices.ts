@@ -48,7 +48,7 @@ export const unitPrices = (inputs: Inputs): ReadonlyArray<UnitPrice> => {
       gateway: dollars({
         ...connect,
         objectRequests: connect.objectRequests + 1,
-        rowsWritten: measured.rowsASession + measured.gatewayAlarmsASession,
+        rowsWritten: measured.gatewayRowsASession + measured.gatewayAlarmsASession,
       }),
     },
     {

@@ -7,6 +7,7 @@ declare namespace Cloudflare {
     readonly STRICT_HUB: DurableObjectNamespace<import("./worker.ts").StrictHub>
     readonly COUNTING_HUB: DurableObjectNamespace<import("./worker.ts").CountingHub>
     readonly COUNTING_GATEWAY: DurableObjectNamespace<import("./worker.ts").CountingGateway>
+    readonly COUNTING_ACCOUNT: DurableObjectNamespace<import("./worker.ts").CountingAccount>
     readonly ECHO: DurableObjectNamespace<import("./worker.ts").Echo>
     readonly HOST: DurableObjectNamespace<import("./worker.ts").Host>
     readonly ACCOUNT: DurableObjectNamespace<import("./worker.ts").AccountActor>

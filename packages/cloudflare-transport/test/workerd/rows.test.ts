@@ -4,21 +4,21 @@
  */
 import { evictDurableObject, runInDurableObject } from "cloudflare:test"
 import { env } from "cloudflare:workers"
+import { shardOf } from "../../src/gateway/Shards.ts"
 import { HUB_ADDRESS } from "../../src/protocol/HubMessage.ts"
 import { SignJWT } from "jose"
 import { expect, it, vi } from "vitest"
 import { JWT_SECRET } from "./secret.ts"
+import { answered, ask, tell } from "./durable/talk.ts"
 import { SocketClient } from "./SocketClient.ts"
 
 const newHub = () => env.TOKEN_HUB.getByName("default")
 type HubStub = ReturnType<typeof newHub>
 
-/** Counts what the hub writes from now on. Gives the rows since it was last asked. */
-const counting = async (hub: HubStub): Promise<() => Promise<number>> => {
+/** Counts what the object writes from now on. Gives the rows since it was last asked. */
+const counting = async (stub: DurableObjectStub<undefined>): Promise<() => Promise<number>> => {
   let cursors: Array<{ readonly rowsWritten: number }> = []
-  await runInDurableObject(hub, (instance, { storage: { sql } }) => {
-    // Its first event makes the tables, which are not a session's.
-    instance.alarm()
+  await runInDurableObject(stub, (_, { storage: { sql } }) => {
     const exec = sql.exec.bind(sql)
     sql.exec = <T extends Record<string, SqlStorageValue>>(query: string, ...bindings: Array<unknown>) => {
       const cursor = exec<T>(query, ...bindings)
@@ -27,7 +27,7 @@ const counting = async (hub: HubStub): Promise<() => Promise<number>> => {
     }
   })
   return () =>
-    runInDurableObject(hub, () => {
+    runInDurableObject(stub, () => {
       const written = cursors.reduce((sum, { rowsWritten }) => sum + rowsWritten, 0)
       cursors = []
       return written
@@ -71,6 +71,8 @@ const ended = async (hub: HubStub, client: SocketClient, written: () => Promise<
 
 it("a session writes 8 rows, a subscription 3 more, a registration 5, a fresh token 2, messages none", async () => {
   const hub = newHub()
+  // Its first event makes the tables, which are not a session's.
+  await runInDurableObject(hub, (instance) => instance.alarm())
   const written = await counting(hub)
 
   const bare = await connected(hub)
@@ -112,6 +114,48 @@ it("reliable messages of a frame write 2 rows together, and 2 more once they are
   await vi.waitFor(async () => expect(await written()).toBe(1 + 2))
 })
 
+it("a gateway's session writes 5 rows, a subscription 6 with its topic's, a registration 7 with the directory's", async () => {
+  const [identity, other] = ["@(user/rows)", "@(user/rows-other)"]
+  const gateway = env.COUNTING_GATEWAY.getByName(identity)
+  const topic = env.TOPIC_HUB.getByName("rows")
+  const shard = env.DIRECTORY.getByName(shardOf(other))
+  const writers = [await counting(gateway), await counting(topic), await counting(shard)]
+  const written = async () => {
+    let sum = 0
+    for (const one of writers) sum += await one()
+    return sum
+  }
+  /** The rows of connecting, of what is done then, and of the end, until all have heard of it. */
+  const session = async (use: (client: SocketClient) => Promise<unknown>) => {
+    const client = await SocketClient.open(gateway)
+    await client.connect(identity, { sessionExpirySeconds: 0.001 })
+    const connect = await written()
+    await use(client)
+    const used = await written()
+    client.close(1000)
+    await vi.waitFor(async () => {
+      await runInDurableObject(gateway, (object, { storage: { sql } }) => {
+        object.alarm()
+        const left = "SELECT EXISTS (SELECT 1 FROM session) OR EXISTS (SELECT 1 FROM notice) AS n"
+        expect(sql.exec(left).one().n).toBe(0)
+      })
+    })
+    return { connect, use: used, end: await written() }
+  }
+  const bare = async () => {}
+  const subscribe = (client: SocketClient) => client.request("hub:subscribe", { topic: "rows" })
+  const register = (client: SocketClient) => client.request("hub:register", { actorAddress: other })
+
+  // The first of each makes tables.
+  expect(await session(bare)).toEqual({ connect: 39 + 2, use: 0, end: 3 })
+  expect(await session(bare)).toEqual({ connect: 2, use: 0, end: 3 })
+  await session(subscribe)
+  expect(await session(subscribe)).toEqual({ connect: 2, use: 2, end: 3 + 4 })
+  await session(register)
+  expect(await session(register)).toEqual({ connect: 2, use: 2, end: 3 + 5 })
+  expect(await runInDurableObject(gateway, (_, { storage: { sql } }) => sql.databaseSize)).toBe(65_536)
+})
+
 const SLEEPER = "@(user/sleeper)"
 const [hub, gateway] = [env.COUNTING_HUB.getByName(SLEEPER), env.COUNTING_GATEWAY.getByName(SLEEPER)]
 
@@ -129,6 +173,15 @@ it.each([
     client.close(1000)
   },
 )
+
+it("an idle durable actor wakes by 2 rows: its tables are there, and its state; who has timers reads more", async () => {
+  const stub = env.COUNTING_ACCOUNT.getByName("idle")
+  const account = { address: "@(account/idle)", stub } as const
+  await tell(account, "deposit", 10, { from: "@(user/teller)" })
+  await evictDurableObject(stub)
+  expect(await ask(account, "balance")).toMatchObject(answered(10))
+  expect(await runInDurableObject(stub, (object) => object.rowsRead())).toBe(2)
+})
 
 it("a gateway that nobody was at reads no row to say so, and makes no table", async () => {
   const stub = env.COUNTING_GATEWAY.getByName("@(user/nobody)")

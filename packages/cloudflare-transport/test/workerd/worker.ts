@@ -3,11 +3,13 @@ import { SessionGateway as PlainGateway } from "../../src/gateway/SessionGateway
 import { SignalHub as PlainHub } from "../../src/hub/SignalHub.ts"
 import type { HubEnv } from "../../src/worker/HubEnv.ts"
 import { gateway } from "./deployment.ts"
+import { AccountActor } from "./durable/actors.ts"
 import { JWT_SECRET } from "./secret.ts"
 import { tickets } from "./tickets.ts"
 
 export { StewardActor } from "./Steward.ts"
-export { AccountActor, BuyerActor, ClockActor } from "./durable/actors.ts"
+export { BuyerActor, ClockActor } from "./durable/actors.ts"
+export { AccountActor }
 export { ShelfActor } from "./durable/shelf.ts"
 export { Echo } from "./Echo.ts"
 export { Host } from "./Host.ts"
@@ -75,6 +77,16 @@ export class SessionGateway extends gateway.SessionGateway {
 }
 
 export class CountingGateway extends PlainGateway {
+  readonly rowsRead: () => number
+
+  constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
+    const rowsRead = countReads(ctx.storage)
+    super(ctx, env)
+    this.rowsRead = rowsRead
+  }
+}
+
+export class CountingAccount extends AccountActor {
   readonly rowsRead: () => number
 
   constructor(ctx: DurableObjectState, env: Cloudflare.Env) {

@@ -511,4 +511,20 @@ describe("a watch of a durable actor", () => {
     await tell(account, "close", null)
     expect(await ask(clock, "log")).toMatchObject(answered([`${account.address} unregistered`]))
   })
+
+  it("has the alarm armed when it is told of an end, which would be lost with its memory", async () => {
+    const clock = newClock()
+    const account = newAccount()
+    await tell(account, "deposit", 1)
+    await tell(clock, "watch", account.name)
+    const inClock = <A>(look: (storage: DurableObjectStorage) => A | Promise<A>) =>
+      runInDurableObject(clock.stub, (_, { storage }) => look(storage))
+    await vi.waitFor(() =>
+      inClock(({ sql }) => expect(sql.exec("SELECT begun FROM watching").one()).toEqual({ begun: 1 })),
+    )
+    await runDurableObjectAlarm(clock.stub)
+    expect(await inClock((storage) => storage.getAlarm())).toBe(null)
+    await tell(account, "close", null)
+    await vi.waitFor(() => inClock(async (storage) => expect(await storage.getAlarm()).not.toBe(null)))
+  })
 })
