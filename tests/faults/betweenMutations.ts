@@ -33,8 +33,8 @@ export const BETWEEN_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 14,
     breaks: "what a gateway had stored and not sent when it crashed stays there",
-    file: gateway("SureLanes"),
-    edits: [["options.defer(() => this.retry(options.now()))", ""]],
+    file: gateway("Neighbors"),
+    edits: [["this.outbound.sure.retry(this.host.now())", ""]],
     test: RELIABLE,
   },
   {

@@ -209,7 +209,10 @@ export const GATEWAY_MUTATIONS: ReadonlyArray<Mutation> = [
     fault: 34,
     breaks: "what waits longest for another object leaves last",
     file: gateway("Lanes"),
-    edits: [["lane.queue.push({ item, done })", "lane.queue.unshift({ item, done })"]],
+    edits: [
+      ["lane.items.push(item)", "lane.items.unshift(item)"],
+      ["lane.dones.push(done)", "lane.dones.unshift(done)"],
+    ],
     test: GATEWAY,
   },
   {

@@ -127,10 +127,10 @@ const live = (steps: ReadonlyArray<Step>): Life => {
 
 describe("whatever connections, processes and memory do", () => {
   const lives = fc.array(step, { maxLength: 120 })
-  const property = (judge: (life: Life) => void): void =>
+  const property = (judge: (life: Life) => void, numRuns = 250): void =>
     fc.assert(
       fc.property(lives, (steps) => judge(live(steps))),
-      { numRuns: 250 },
+      { numRuns },
     )
 
   it("each process gets what another sent to it in order, and nothing twice", () => {
@@ -157,7 +157,7 @@ describe("whatever connections, processes and memory do", () => {
           !all.some(({ identity, taken }) => identity === to && taken.some((one) => one.id === id)),
       )
       expect(lost.map(({ id }) => id)).toEqual([])
-    })
+    }, 1_000)
   })
 
   it("an ask ends once, unless another process took over from who asked", () => {
