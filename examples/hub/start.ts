@@ -33,9 +33,10 @@ const server = spawn(
 )
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => server.kill(signal))
 // npm that is told to end does not tell its scripts: they are left to another parent.
-const { ppid } = process
-const orphaned = setInterval(() => process.ppid !== ppid && server.kill("SIGTERM"), 500)
-orphaned.unref()
+if (process.env.npm_lifecycle_event !== undefined) {
+  const { ppid } = process
+  setInterval(() => process.ppid !== ppid && server.kill("SIGTERM"), 500).unref()
+}
 const ended = new Promise<number>((resolve) => server.on("exit", (code) => resolve(code ?? 0)))
 void ended.then((code) => process.exit(code))
 

@@ -37,6 +37,8 @@ export class MicrotaskDispatcher implements Dispatcher {
   #ready: Array<Runnable> = []
   #batch: Array<Runnable> = []
   #scheduled = false
+  /** Whether timers and sockets have their turn. */
+  #yields = false
 
   constructor(scheduler: Scheduler.Scheduler) {
     this.#scheduler = scheduler
@@ -54,6 +56,7 @@ export class MicrotaskDispatcher implements Dispatcher {
    * system, which would else wait for a microtask. Not for who is run by this.
    */
   readonly runReady = (): void => {
+    if (this.#yields) return
     let steps = 0
     while (this.#ready.length > 0) {
       // Two arrays that take turns: what becomes ready meanwhile is for the next round.
@@ -63,10 +66,16 @@ export class MicrotaskDispatcher implements Dispatcher {
       batch.length = 0
       this.#batch = batch
       if (steps >= BUDGET && this.#ready.length > 0) {
-        this.#scheduler.makeDispatcher().scheduleTask(this.runReady, 0)
+        this.#yields = true
+        this.#scheduler.makeDispatcher().scheduleTask(this.#goOn, 0)
         return
       }
     }
     this.#scheduled = false
+  }
+
+  readonly #goOn = (): void => {
+    this.#yields = false
+    this.runReady()
   }
 }

@@ -87,7 +87,7 @@ describe("npm start", { timeout: 60_000 }, () => {
     const state = mkdtempSync(join(tmpdir(), "signal-hub-start-"))
     // As npm runs a script: in a shell, which the signal ends.
     const script = `"${process.execPath}" "${START}" --persist-to "${state}"; exit`
-    const env = { ...process.env, PORT: String(port) }
+    const env = { ...process.env, PORT: String(port), npm_lifecycle_event: "start" }
     const shell = spawn("sh", ["-c", script], { env, detached: true, stdio: ["ignore", "pipe", "inherit"] })
     const isUp = () =>
       fetch(`http://127.0.0.1:${port}/health`).then(

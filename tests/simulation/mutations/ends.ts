@@ -50,7 +50,7 @@ export const ENDS: ReadonlyArray<Mutant> = [
   {
     breaks: "no ask is ever overdue",
     file: hub("HubCore"),
-    edits: [["    endOverdueAsks(state, now)\n", ""]],
+    edits: [["    endOverdue(state, state.asks.overdue(now), now)\n", ""]],
   },
   {
     breaks: "a socket that a crash took is not looked for",

@@ -1,6 +1,7 @@
 /**
  * The one alarm of a durable actor, armed for the earliest of its deadlines, which are rows. It may come
- * early; there is none where there is no deadline, nor anything that a lost memory would have left undone.
+ * early; there is none where there is no deadline, nor anything that a lost memory would have left undone. So it
+ * says also whether there are such rows.
  */
 import type { Sql } from "../storage/Sql.ts"
 
@@ -37,6 +38,24 @@ export class DurableAlarm {
     return this.#armedAt !== null
   }
 
+  /** Looks whether it should be: the platform gives up on an alarm that fails again and again. */
+  check(now: number): void {
+    if (this.isArmed) return
+    const at = this.#earliest(now)
+    if (at !== Infinity) this.atLatest(Math.max(at, now + SOON))
+  }
+
+  /** Runs the writes; undone, they leave it armed as it was. */
+  within(writes: () => void): void {
+    const before = this.#armedAt
+    try {
+      writes()
+    } catch (error) {
+      this.#armedAt = before
+      throw error
+    }
+  }
+
   /** There is a deadline: the alarm comes then at the latest. */
   atLatest(at: number): void {
     if (this.#armedAt !== null && this.#armedAt <= at) return
@@ -46,9 +65,13 @@ export class DurableAlarm {
 
   /** Arms it anew, after it came. */
   rearm(now: number): void {
-    const [deadlines] = this.#sql.all<{ [kind: string]: number | null }>(EARLIEST, now + AGAIN)
-    const at = Math.min(...Object.values(deadlines!).map((deadline) => deadline ?? Infinity))
+    const at = this.#earliest(now)
     this.#armedAt = at === Infinity ? null : Math.max(at, now + SOON)
     this.#set(this.#armedAt)
+  }
+
+  #earliest(now: number): number {
+    const [deadlines] = this.#sql.all<{ [kind: string]: number | null }>(EARLIEST, now + AGAIN)
+    return Math.min(...Object.values(deadlines!).map((deadline) => deadline ?? Infinity))
   }
 }

@@ -83,7 +83,7 @@ export class DurableHost implements Served<ActorRpc> {
     const { address } = this
     const now = (): number => this.now()
     const reach = options.reach ?? (() => undefined)
-    const { follow, step, transaction } = (this.writes = new Writes(sql))
+    const { follow, step, transaction } = (this.writes = new Writes(sql, alarm))
     const put = (target: Address.Address, delivery: Delivery): void => this.put(target, delivery)
     const receive = (envelope: Envelope.Envelope): void => this.transport.handOver(envelope)
     const letters = (this.letters = new Letters(address, now))
@@ -165,6 +165,7 @@ export class DurableHost implements Served<ActorRpc> {
   /** The actor, with all under way that its rows say is to be done. */
   static async start(ctx: DurableObjectState, options: DurableActorOptions): Promise<DurableHost> {
     const host = new DurableHost(ctx, options, await ctx.storage.getAlarm())
+    host.alarm.check(host.now())
     // It ends with the object's memory.
     await Effect.runPromise(Scope.provide(host.#begin, Scope.makeUnsafe()))
     if (host.alarm.isArmed) host.#recover()

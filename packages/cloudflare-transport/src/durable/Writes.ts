@@ -1,14 +1,17 @@
 /** A step of the database: its writes together or not at all, and what follows from them after. */
 import type { Sql } from "../storage/Sql.ts"
+import type { DurableAlarm } from "./DurableAlarm.ts"
 
 export class Writes {
   readonly #sql: Sql
+  readonly #alarm: Pick<DurableAlarm, "within">
   /** What follows from those that are being made; `undefined`: none are. */
   #after: Array<() => void> | undefined
   #isOpen = false
 
-  constructor(sql: Sql) {
+  constructor(sql: Sql, alarm: Pick<DurableAlarm, "within">) {
     this.#sql = sql
+    this.#alarm = alarm
   }
 
   /** Writes together, and then does what follows from it. */
@@ -17,7 +20,7 @@ export class Writes {
     this.step(() => {
       this.#isOpen = true
       try {
-        this.#sql.transaction(writes)
+        this.#alarm.within(() => this.#sql.transaction(writes))
       } finally {
         this.#isOpen = false
       }

@@ -105,8 +105,12 @@ export abstract class ActorsShell<Core extends ActorsCore, Env extends HubEnv>
   protected override eventOver(): void {
     if (this.#isDraining) return
     this.#isDraining = true
-    for (let task = this.#deferred.shift(); task !== undefined; task = this.#deferred.shift()) this.run(task)
-    this.#isDraining = false
+    try {
+      for (let task = this.#deferred.shift(); task !== undefined; task = this.#deferred.shift())
+        this.run(task)
+    } finally {
+      this.#isDraining = false
+    }
   }
 
   /** What a call gives; what it is to send leaves with it. */

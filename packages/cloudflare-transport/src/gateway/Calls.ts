@@ -65,7 +65,7 @@ export class Calls<Env extends HubEnv> implements Remote {
     )
     const called = repeat
       ? this.#repeatedly(kind, name, method, args)
-      : this.#once(kind, name, String(method), args)
+      : this.#called(kind, name, String(method), args)
     called.then(
       (result) => run(() => end(result)),
       (error) => run(() => end(failureOf(error, name))),
@@ -89,6 +89,20 @@ export class Calls<Env extends HubEnv> implements Remote {
         Effect.retry({ schedule: BACKOFF, times: REPETITIONS - 1, while: isRepeatable }),
       )
       return Effect.runPromise(again.pipe(Effect.delay(Duration.millis(FIRST_DELAY))))
+    }
+  }
+
+  /** What can't even be called fails as what is called. */
+  #called(
+    kind: keyof Kinds,
+    name: string,
+    method: string,
+    args: ReadonlyArray<unknown>,
+  ): PromiseLike<unknown> {
+    try {
+      return this.#once(kind, name, method, args)
+    } catch (error) {
+      return Promise.reject(error)
     }
   }
 

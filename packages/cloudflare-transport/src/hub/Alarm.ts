@@ -40,10 +40,12 @@ export class Alarm {
     this.#wanted = Math.min(this.#wanted ?? at, at)
     if (isLookedUp) return
     this.#host.armedAt((armedAt) => {
+      const wanted = this.#wanted!
+      this.#wanted = undefined
       // Armed anew meanwhile.
       if (this.#armedAt !== undefined) return
       this.#armedAt = armedAt
-      this.atLatest(this.#wanted!)
+      this.atLatest(wanted)
     })
   }
 

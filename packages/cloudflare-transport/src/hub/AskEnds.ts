@@ -34,9 +34,9 @@ export const failAsk = (
   else hub.elsewhere!.send(failure, now, askerSession as Address.Address)
 }
 
-/** Ends the asks whose time is over; their askers hear `timeout`. */
-export const endOverdueAsks = (hub: HubState, now: number): void => {
-  for (const ask of hub.asks.overdue(now)) {
+/** Ends the asks, whose time is over; their askers hear `timeout`. */
+export const endOverdue = (hub: HubState, overdue: ReadonlyArray<Ask>, now: number): void => {
+  for (const ask of overdue) {
     // Where the asker is elsewhere, it is told there: the same time runs out.
     if (isElsewhere(ask.askerSession)) hub.asks.close(ask)
     else {
@@ -73,7 +73,7 @@ export class AskTimer {
     const cancel = host.later(Math.max(0, at - host.now()), () => {
       this.#timer = undefined
       const now = host.now()
-      endOverdueAsks(this.#hub, now)
+      endOverdue(this.#hub, asks.overdueVolatile(now), now)
       const earliest = asks.storeOld(now)
       if (earliest !== undefined) alarm.atLatest(earliest)
       const next = asks.nextLook()

@@ -164,12 +164,15 @@ export class Asks {
     return { asked: asks(session.asked), answering: asks(session.answering) }
   }
 
-  /** Takes the asks whose time is over out of memory's part. */
+  /** Those whose time is over, of the ones that are no rows. */
+  overdueVolatile(now: number): ReadonlyArray<Ask> {
+    if (this.#volatile === 0) return []
+    return [...this.#open.values()].filter(({ deadline, storeAt }) => storeAt > 0 && deadline <= now)
+  }
+
+  /** Those whose time is over. */
   overdue(now: number): ReadonlyArray<Ask> {
-    const overdue: Array<Ask> = []
-    if (this.#volatile > 0) {
-      for (const ask of this.#open.values()) if (ask.deadline <= now) overdue.push(ask)
-    }
+    const overdue = [...this.overdueVolatile(now)]
     if (this.#rows > 0) {
       for (const row of this.#sql.all<AskRow>("SELECT * FROM ask WHERE deadline <= ?", now)) {
         const known = this.#open.get(keyOf(row.asker, row.id))

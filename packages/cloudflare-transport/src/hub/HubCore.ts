@@ -11,7 +11,7 @@ import type { Connection } from "../session/Connection.ts"
 import { isSilent } from "../session/Liveness.ts"
 import { addressOf, type Session, tokenUntil } from "../session/Session.ts"
 import type { Order } from "../session/InSequence.ts"
-import { endOverdueAsks } from "./AskEnds.ts"
+import { endOverdue } from "./AskEnds.ts"
 import { connect } from "./ConnectRequest.ts"
 import type { Elsewhere } from "./Elsewhere.ts"
 import type { HubHost } from "./HubHost.ts"
@@ -138,7 +138,7 @@ export class HubCore {
     for (const registration of state.registry.leasesOver(now)) {
       endAddress(state, registration, "expired", now)
     }
-    endOverdueAsks(state, now)
+    endOverdue(state, state.asks.overdue(now), now)
     state.elsewhere?.alarm(now)
     state.topics.forgetUnused(now - limits.durableSubscriptionFor)
     state.sessions.forgetIdentities(now - limits.identityKeptFor)

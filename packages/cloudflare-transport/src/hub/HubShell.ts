@@ -77,7 +77,12 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
       connection: (id) => this.bridge.connection(id),
       connections: () => this.bridge.connections(),
       // Where storage is SQLite it is known at once: what follows is stored with the turn's other writes.
-      armedAt: async (done) => done(await ctx.storage.getAlarm()),
+      armedAt: async (done) => {
+        const core = this.#core
+        const at = await ctx.storage.getAlarm()
+        // A core that failed meanwhile has no say any more.
+        if (this.#core === core) done(at)
+      },
       setAlarm: (at) => void (at === null ? ctx.storage.deleteAlarm() : ctx.storage.setAlarm(at)),
       later,
       authenticate: this.#authenticator(authenticationOf(env, options.verify), later, limits),
@@ -95,16 +100,20 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
   protected abstract hubOf(core: Core): HubCore
 
   protected get core(): Core {
-    const version = this.#tables
-    if (!isCurrent(version)) this.#version = this.migrate(version)
-    return (this.#core ??= this.#begin())
+    this.#bringTables()
+    return this.#core ?? this.#begin()
   }
 
   #begin(): Core {
-    const core = this.start()
+    const core = (this.#core = this.start())
     // After what has woken the object, which need not wait for it.
     this.host.soon(() => this.hubOf(core).recover())
     return core
+  }
+
+  #bringTables(): void {
+    const version = this.#tables
+    if (!isCurrent(version)) this.#version = this.migrate(version)
   }
 
   /** Brings the tables from this version to that of this code, and gives it. */
@@ -141,34 +150,37 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
   }
 
   override fetch(request: Request): Response {
-    const response = this.bridge.upgrade(request, this.host.authenticate === null ? null : claimsIn(request))
-    this.eventOver()
-    return response
+    try {
+      return this.bridge.upgrade(request, this.host.authenticate === null ? null : claimsIn(request))
+    } finally {
+      this.eventOver()
+    }
   }
 
   /**
-   * A socket outlives a memory that was evicted, which had nothing under way, but neither a crash nor a deploy:
-   * there is nothing to recover, and the tables are there.
+   * What a frame wakes. Its socket outlives a memory that was evicted, which had nothing under way, but neither a
+   * crash nor a deploy: there is nothing to recover, and the tables are there.
    */
-  #accepted(): void {
+  #wokenByFrame(): void {
     if (this.#version !== undefined) return
     this.#version = CURRENT
     this.#core = this.start()
   }
 
   override webSocketMessage(socket: WebSocket, frame: string | ArrayBuffer): void {
-    this.#accepted()
-    this.bridge.webSocketMessage(socket, frame)
-    this.eventOver()
+    this.#wokenByFrame()
+    try {
+      this.bridge.webSocketMessage(socket, frame)
+    } finally {
+      this.eventOver()
+    }
   }
 
   override webSocketClose(socket: WebSocket, code: number, reason: string): void {
-    this.#accepted()
     this.run(() => this.bridge.webSocketClose(socket, code, reason))
   }
 
   override webSocketError(socket: WebSocket): void {
-    this.#accepted()
     this.run(() => this.bridge.webSocketError(socket))
   }
 
@@ -212,7 +224,10 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
     // Receipts wait in memory: who sends nothing more would wait for them for ever.
     this.#hub.state.sequences.tellOwed()
     this.bridge.forgetSessions()
-    this.#core = this.#begin()
+    this.#version = undefined
+    this.#bringTables()
+    // What was under way is due at once: the alarm has it go on.
+    this.#core = this.start()
     this.#hub.state.alarm.rearm(this.host.now() + this.host.limits.sweepInterval)
   }
 

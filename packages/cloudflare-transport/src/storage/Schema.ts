@@ -156,7 +156,7 @@ export const isCurrent = (version: number): boolean => version >= CURRENT
 /** How many identities an object serves. */
 export type Serves = "many" | "one"
 
-/** The one of which a gateway may have many rows: others watch its identity. */
+/** For rows of which a gateway may have as many as others make: who watches its identity. */
 const ALWAYS = "CREATE INDEX watch_watcher"
 
 const isNeeded = (statement: string, serves: Serves): boolean =>

@@ -51,6 +51,7 @@ export class TestHub implements HubHost {
   #timers: Array<Timer> = []
   /** What waits for the end of the event under way. */
   #soon: Array<() => void> = []
+  #lookups: Array<() => void> = []
   readonly #sockets = new Map<string, TestSocket>()
   /** What memory knows of connections; the rest is in the sockets' attachments. */
   #connections = new Map<string, Connection>()
@@ -91,7 +92,11 @@ export class TestHub implements HubHost {
   readonly connections = (): Iterable<Connection> =>
     [...this.#sockets.keys()].flatMap((id) => this.connection(id) ?? [])
 
-  readonly armedAt = (done: (at: number | null) => void): void => done(this.alarmAt)
+  /** Later in the turn, as in a Durable Object. */
+  readonly armedAt = (done: (at: number | null) => void): void => {
+    const { alarmAt, core } = this
+    this.#lookups.push(() => this.core === core && done(alarmAt))
+  }
 
   readonly setAlarm = (at: number | null): void => {
     this.alarmAt = at
@@ -256,6 +261,7 @@ export class TestHub implements HubHost {
     for (const socket of this.#sockets.values()) socket.isOpen = false
     this.#sockets.clear()
     this.restart()
+    this.core.recover()
   }
 
   /** The events logged, by name. */
@@ -272,6 +278,7 @@ export class TestHub implements HubHost {
         this.core.violated(connection, CloseCode.SlowConsumer, "slow_consumer")
       }
     }
+    for (const lookup of this.#lookups.splice(0)) lookup()
   }
 
   #runSoon(): void {
@@ -288,8 +295,8 @@ export class TestHub implements HubHost {
     this.#toVerify = []
     this.#connections = new Map()
     this.#dirty = []
+    this.#lookups = []
     this.core = this.#makeCore(this)
-    this.core.recover()
   }
 
   #connectionOf(socket: TestSocket): Connection {

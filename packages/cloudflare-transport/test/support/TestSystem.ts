@@ -68,6 +68,8 @@ export class TestSystem {
   /** Actors beside gateways, by their addresses. */
   readonly backends = new Map<string, Backend>()
   /** Every call that was made. */
+  /** Calls in flight and what waits for the end of an event, and of which life of whose. */
+  readonly #calling = new Set<{ readonly from: string; readonly life: unknown }>()
   readonly calls: Array<Call> = []
   /** Decides over each call. */
   fate: (call: Call) => Fate = () => "arrives"
@@ -177,7 +179,8 @@ export class TestSystem {
   evictAll(): number {
     let evicted = 0
     for (const [identity, { hub }] of this.gateways) {
-      if (hub.isBusy) continue
+      // A call holds up an eviction, too: it has a timer.
+      if (hub.isBusy || this.#underWay(identity)) continue
       // Before the next memory begins: what that defers is its own.
       this.#lose(identity)
       hub.evict()
@@ -206,15 +209,24 @@ export class TestSystem {
     this.gateway(identity).crash()
   }
 
+  /** Whether a call of this memory's is in flight, or an event of it not over. */
+  #underWay(name: string): boolean {
+    const life = this.#lives.get(name)
+    return [...this.#calling].some((one) => one.from === name && one.life === life)
+  }
+
   /** What crosses between objects is copied, at its time. */
   remoteFor(from: string): Remote["call"] {
     return (kind, name, method, args, _repeat, done) => {
       const call: Call = { from, kind, name, method: String(method), args: structuredClone([...args]) }
       const life = this.#lives.get(from)
+      const calling = { from, life }
+      this.#calling.add(calling)
       const answer = (result: unknown): void => {
         const copy = result instanceof CallFailed ? result : structuredClone(result)
         this.#wire(`${kind}:${name} > ${from}`, () => {
           // Who lost its memory meanwhile has forgotten that it asked.
+          this.#calling.delete(calling)
           if (this.#lives.get(from) !== life) return
           done(copy as never)
           this.gateways.get(from)?.hub.flush()
@@ -367,7 +379,10 @@ export class TestSystem {
   #defer(name: string): (task: () => void) => void {
     return (task) => {
       const life = this.#lives.get(name)
+      const waiting = { from: name, life }
+      this.#calling.add(waiting)
       this.#tasks.push(() => {
+        this.#calling.delete(waiting)
         if (this.#lives.get(name) !== life) return
         task()
         this.gateways.get(name)?.hub.flush()

@@ -6,6 +6,11 @@ export const gateway = makeGateway<Cloudflare.Env>({
   routes: {
     steward: { namespace: "STEWARD" },
     player: { hub: "lobby" },
+    lost: {
+      hub: () => {
+        throw new Error("secret of the inside")
+      },
+    },
     room: { namespace: "ROOM" },
     desk: { service: "DESK" },
     account: { namespace: "ACCOUNT" },

@@ -203,6 +203,15 @@ describe("routes", () => {
     },
   )
 
+  it("a route that throws is nobody's way in: a typed answer, and the gateway goes on", async () => {
+    const ada = await connected(newIdentity())
+    expect(await ask(ada, "@(lost/1)", "x")).toMatchObject({
+      type: "hub:error",
+      payload: { retryable: true },
+    })
+    expect(await ask(ada, "@(clock/1)", "x")).toMatchObject({ from: "@(clock/1)" })
+  })
+
   it.each(["@(room/3)", "@(clock/3)"])(
     "%s hangs: its asker hears timeout, others are served meanwhile",
     async (to) => {

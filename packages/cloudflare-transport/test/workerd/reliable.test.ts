@@ -253,3 +253,16 @@ it("a reliable tell writes 3 rows where it is sent and 2 where it comes, however
   // One there reserves numbers; each ask is a row at both.
   expect([await here(), await there()]).toEqual([6, 7 + 1])
 })
+
+it("fault 14: what was under way in a crash is sent again when the gateway next wakes, long before its alarm", async () => {
+  const [ada, room] = ["@(user/crashed)", "hangs"]
+  const client = await open(ada)
+  await client.connect(undefined, { protocolVersion: "1.0.0" })
+  const came = () => runInDurableObject(env.ROOM.getByName(room), (object) => object.came.length)
+  client.send({ to: `@(room/${room})`, seq: 1, type: "hang" })
+  await vi.waitFor(async () => expect(await came()).toBe(1))
+  await abortAllDurableObjects()
+  expect(await came()).toBe(0)
+  await gatewayOf(ada).hasSession()
+  await vi.waitFor(async () => expect(await came()).toBe(1))
+})
