@@ -170,13 +170,16 @@ export class Wanted {
       const { error } = outcome
       // Lost with its connection: the next one asks again.
       if (error instanceof ConnectionLost) return
-      if (error instanceof AskError.AskRefused && error.code === "rate_limited") {
-        this.#timers.after(error.retryAfterMs ?? RETRY, () => {
+      const granted = entry.answer !== undefined
+      const isLimited = error instanceof AskError.AskRefused && error.code === "rate_limited"
+      // Unanswered, as by a connection that is dead and not known to be, it is not refused.
+      if (isLimited || (granted && error instanceof AskError.AskTimeout)) {
+        const delay = isLimited ? (error.retryAfterMs ?? RETRY) : RETRY
+        this.#timers.after(delay, () => {
           if (this.#port.live() && this.#entries.get(key) === entry) this.#ask(key, entry, this.#port.request)
         })
         return
       }
-      const granted = entry.answer !== undefined
       this.#entries.delete(key)
       this.#tell(entry, outcome)
       if (granted) this.#onRefused({ type: entry.type, payload: entry.payload, error })

@@ -396,6 +396,25 @@ describe("what is held", () => {
     }),
   )
 
+  it.effect("what was held is asked for again where the next connection leaves it unanswered", () =>
+    Effect.gen(function* () {
+      const { client, network } = yield* start({ askTimeout: 4_000 })
+      yield* client.register("@(test/extra)")
+      network.onSocket = (socket) => {
+        socket.answers = (request) => (request.type === "hub:register" ? undefined : standardAnswer(request))
+      }
+      network.last.drop(1006)
+      yield* pass(250)
+      network.last.open()
+      yield* settle
+      expect(network.last.types).toEqual(["hub:connect", "hub:register"])
+      yield* pass(4_000)
+      network.last.answers = standardAnswer
+      yield* pass(1_000)
+      expect(network.last.types).toEqual(["hub:connect", "hub:register", "hub:register"])
+    }),
+  )
+
   it.effect("an actor that ended while there was no connection is heard of after the reconnect", () =>
     Effect.gen(function* () {
       const { client, network } = yield* start()
