@@ -129,7 +129,7 @@ export class Core {
       const held = Effect.callback<Out, RequestError>((resume) => {
         const disarm = this.timers.after(this.#askTimeout, () => {
           letGo()
-          resume(Effect.fail(new AskError.AskTimeout({ message: `the hub did not answer ${type} in time` })))
+          resume(Effect.fail(new AskError.AskTimeout({ message: `no answer in time: ${type}` })))
         })
         letGo = this.channel.wanted.hold(type, name, { ...fields }, (outcome) => {
           disarm()

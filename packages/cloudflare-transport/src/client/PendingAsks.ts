@@ -106,7 +106,7 @@ export class PendingAsks {
       () =>
         new ConnectionLost({
           code,
-          message: `the connection was lost with the ask on its way (${cause}); it may have been acted on`,
+          message: `the connection was lost with this on its way (${cause}); it may have been acted on`,
         }),
     )
   }

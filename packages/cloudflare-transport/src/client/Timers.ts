@@ -16,17 +16,8 @@ export const makeTimers: Effect.Effect<Timers> = Effect.gen(function* () {
   return {
     now: () => clock.currentTimeMillisUnsafe(),
     after: (ms, f) => {
-      let waiting = true
-      const fiber = fork(
-        Effect.map(Effect.sleep(ms), () => {
-          waiting = false
-          f()
-        }),
-      )
-      return () => {
-        if (waiting) fiber.interruptUnsafe()
-        waiting = false
-      }
+      const fiber = fork(Effect.map(Effect.sleep(ms), f))
+      return () => fiber.interruptUnsafe()
     },
   }
 })

@@ -3,7 +3,6 @@
  * Each is asked for when it is first held, again on every new session, and undone when its last
  * holder lets go.
  */
-import { AskError } from "@signal-hub/actor-core/vocabulary"
 import { ConnectionLost, type RequestError } from "./ClientError.ts"
 import type { Timers } from "./Timers.ts"
 
@@ -171,13 +170,13 @@ export class Wanted {
       // Lost with its connection: the next one asks again.
       if (error instanceof ConnectionLost) return
       const granted = entry.answer !== undefined
-      const isLimited = error instanceof AskError.AskRefused && error.code === "rate_limited"
+      const isLimited = error._tag === "AskRefused" && error.code === "rate_limited"
       // Unanswered, as by a connection that is dead and not known to be, it is not refused.
-      if (isLimited || (granted && error instanceof AskError.AskTimeout)) {
-        const delay = isLimited ? (error.retryAfterMs ?? RETRY) : RETRY
-        this.#timers.after(delay, () => {
+      if (isLimited || (granted && error._tag === "AskTimeout")) {
+        const again = (): void => {
           if (this.#port.live() && this.#entries.get(key) === entry) this.#ask(key, entry, this.#port.request)
-        })
+        }
+        this.#timers.after((isLimited && error.retryAfterMs) || RETRY, again)
         return
       }
       this.#entries.delete(key)
