@@ -129,6 +129,8 @@ const wake = (subject: GatewaySubject) =>
     await echo(asker, 0)
     for (let n = 0; n < REPETITIONS; n++) await wakeBoth()
     return async () => {
+      // What rested while others had their turn may be evicted already.
+      await echo(asker, 0)
       const [alone, both]: [Array<number>, Array<number>] = [[], []]
       for (let n = 0; n < REPETITIONS; n++) {
         alone.push(await wakeGateway())
