@@ -171,8 +171,7 @@ export class Wanted {
       if (error instanceof ConnectionLost) return
       const granted = entry.answer !== undefined
       const isLimited = error._tag === "AskRefused" && error.code === "rate_limited"
-      // Unanswered, as by a connection that is dead and not known to be, it is not refused.
-      if (isLimited || (granted && error._tag === "AskTimeout")) {
+      if (isLimited || (granted && isPassing(error))) {
         const again = (): void => {
           if (this.#port.live() && this.#entries.get(key) === entry) this.#ask(key, entry, this.#port.request)
         }
@@ -191,6 +190,12 @@ export class Wanted {
     for (const waiter of waiters) waiter(outcome)
   }
 }
+
+/** Whether nobody has refused it for good: the way there was dead, or too much was asked at once. */
+const isPassing = (error: RequestError): boolean =>
+  error._tag === "AskTimeout" ||
+  error._tag === "ActorTerminated" ||
+  (error._tag === "AskRefused" && error.retryable && error.code !== "registry_full")
 
 const keyOf = (type: WantedType, name: { readonly [field: string]: string }): string =>
   `${type} ${Object.values(name)[0]}`

@@ -396,19 +396,26 @@ describe("what is held", () => {
     }),
   )
 
-  it.effect("what was held is asked for again where the next connection leaves it unanswered", () =>
+  it.effect.each([
+    ["leaves it unanswered", undefined, 4_000],
+    [
+      "is overloaded",
+      { type: "hub:error", payload: { code: "queue_full", message: "m", retryable: true } },
+      0,
+    ],
+  ] as const)("what was held is asked for again where the next connection %s", ([, answer, patience]) =>
     Effect.gen(function* () {
       const { client, network } = yield* start({ askTimeout: 4_000 })
       yield* client.register("@(test/extra)")
       network.onSocket = (socket) => {
-        socket.answers = (request) => (request.type === "hub:register" ? undefined : standardAnswer(request))
+        socket.answers = (request) => (request.type === "hub:register" ? answer : standardAnswer(request))
       }
       network.last.drop(1006)
       yield* pass(250)
       network.last.open()
       yield* settle
       expect(network.last.types).toEqual(["hub:connect", "hub:register"])
-      yield* pass(4_000)
+      yield* pass(patience)
       network.last.answers = standardAnswer
       yield* pass(1_000)
       expect(network.last.types).toEqual(["hub:connect", "hub:register", "hub:register"])
