@@ -129,7 +129,9 @@ export class Core {
       const held = Effect.callback<Out, RequestError>((resume) => {
         const disarm = this.timers.after(this.#askTimeout, () => {
           letGo()
-          resume(Effect.fail(new AskError.AskTimeout({ message: `no answer in time: ${type}` })))
+          resume(
+            Effect.fail(new AskError.AskTimeout({ message: `no answer to ${type} in time: try it again` })),
+          )
         })
         letGo = this.channel.wanted.hold(type, name, { ...fields }, (outcome) => {
           disarm()

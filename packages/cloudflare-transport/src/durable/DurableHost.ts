@@ -39,9 +39,6 @@ import { Streams } from "./Streams.ts"
 import { Watching } from "./Watching.ts"
 import { Writes } from "./Writes.ts"
 
-const outcomeOf = (outcome: Outcome | Taken): Outcome =>
-  outcome instanceof Taken ? (outcome.outcome ?? TAKEN) : outcome
-
 /** Milliseconds that a call waits for what it brought to be done, unless told otherwise. */
 export const DEFAULT_HOLD = 50
 
@@ -236,9 +233,9 @@ export class DurableHost implements Served<ActorRpc> {
   deliver({ deliveries }: Batch): ReadonlyArray<Outcome> | Promise<ReadonlyArray<Outcome>> {
     const outcomes = deliveries.map((delivery) => this.reception.take(delivery))
     const taken = outcomes.filter((outcome) => outcome instanceof Taken)
-    for (const one of taken) one.isFresh = true
+    for (const one of taken) one.isInFirstTurn = true
     this.#dispatcher.runReady()
-    for (const one of taken) one.isFresh = false
+    for (const one of taken) one.isInFirstTurn = false
     const isDone = taken.every(({ outcome }) => outcome !== null)
     return isDone ? outcomes.map(outcomeOf) : this.#hold(outcomes, taken)
   }
@@ -322,3 +319,6 @@ export class DurableHost implements Served<ActorRpc> {
     this.alarm.rearm(this.now())
   }
 }
+
+const outcomeOf = (outcome: Outcome | Taken): Outcome =>
+  outcome instanceof Taken ? (outcome.outcome ?? TAKEN) : outcome

@@ -25,8 +25,8 @@ export class Taken {
   readonly key: string
   isStored = false
   outcome: Outcome | null = null
-  /** Whether the call that brought it is in its first turn still. */
-  isFresh = false
+  /** Whether the call that brought it is in its first turn still, and waits for it without a promise. */
+  isInFirstTurn = false
   #waiting: Array<() => void> = []
 
   constructor(delivery: Delivery, key: string) {
@@ -46,7 +46,7 @@ export class Taken {
 
   /** Whether a call waits for what becomes of it. */
   get isWaitedFor(): boolean {
-    return this.isFresh || this.#waiting.length > 0
+    return this.isInFirstTurn || this.#waiting.length > 0
   }
 
   settle(outcome: Outcome): void {
