@@ -1,7 +1,6 @@
 /**
  * Envelopes that leave a hub or a gateway for other objects, a lane for each address and each who sends
- * there. Finds the object that serves an address: the one named by it, else the one that the directory says.
- * What becomes of them is in `Outcomes`.
+ * there. Which object serves an address is found by `Whereabouts`; what becomes of them is in `Outcomes`.
  */
 import type { Address, Envelope } from "@signal-hub/actor-core/vocabulary"
 import type { Claims } from "../auth/Claims.ts"
@@ -12,14 +11,9 @@ import type { NeighborsHost } from "./GatewayHost.ts"
 import { Lanes } from "./Lanes.ts"
 import { Outcomes, type Undelivered } from "./Outcomes.ts"
 import type { Place } from "./Place.ts"
-import { type Batch, CallFailed, type Caller, type Delivery, isOnward, type Outcome } from "./Rpc.ts"
-import { shardOf } from "./Shards.ts"
+import { CallFailed, type Caller, type Delivery, type Outcome } from "./Rpc.ts"
 import { aged, type Sending, SureLanes } from "./SureLanes.ts"
-
-/** Objects that are tried for one address: whoever held it when last seen, its own, whoever holds it now. */
-const MOST_HOPS = 3
-/** Addresses of which it is remembered who serves them. */
-const MOST_HINTS = 1_000
+import { Whereabouts } from "./Whereabouts.ts"
 
 interface Item {
   /** `Sending`: it is reliable, and has its number once it is stored. */
@@ -39,8 +33,7 @@ export class Outbound {
   readonly #lanes: Lanes<Item, Outcome | CallFailed>
   /** What is reliable. */
   readonly sure: SureLanes
-  /** The objects that serve addresses which are not their own names. */
-  readonly #hints = new Map<string, Address.Address>()
+  readonly #whereabouts: Whereabouts
   /** Lanes to slow readers that have caught up while a call was in flight: what it says is of before. */
   readonly #resumed = new Set<string>()
   /** Whoever asks without an address, by the one that it was given: a Worker that waits for its call's end. */
@@ -50,6 +43,7 @@ export class Outbound {
     this.#hub = hub
     this.#host = host
     this.#place = place
+    this.#whereabouts = new Whereabouts(host)
     this.outcomes = new Outcomes({ hub, place, now: host.now, send: (...sent) => this.send(...sent) })
     const { maxLane } = host.limits
     this.#lanes = new Lanes({
@@ -65,7 +59,7 @@ export class Outbound {
       push: (lane, sending, done) => {
         const { at, delivery, isRepeat, sender, takenAt } = sending
         const { to, ttl } = delivery.envelope
-        if (at !== null) this.#hint(to, at)
+        if (at !== null) this.#whereabouts.note(to, at)
         // Whether one that may have arrived is too late, its target says.
         const until = ttl === null || isRepeat ? Number.POSITIVE_INFINITY : takenAt + ttl
         this.#lanes.push(lane, { what: sending, sender, until }, done, true)
@@ -80,7 +74,7 @@ export class Outbound {
     const caller = at === undefined ? undefined : this.#callers.get(at)
     if (caller !== undefined) return caller(envelope)
     if (envelope.seq !== undefined) return this.#sendSurely({ envelope }, now, undefined, at)
-    if (at !== undefined && at !== envelope.to) this.#hint(envelope.to, at)
+    if (at !== undefined && at !== envelope.to) this.#whereabouts.note(envelope.to, at)
     this.deliver({ envelope }, now, (failed) => {
       if (failed === undefined) return
       this.outcomes.lost(envelope, failed, now)
@@ -204,50 +198,7 @@ export class Outbound {
     const inTime = deliveries.length === items.length
     const all: typeof done = inTime ? done : (outcomes) => done(withExpired(items, outcomes, now))
     if (deliveries.length === 0) return all([])
-    const { to } = deliveries[0]!.envelope
-    const batch = { caller: this.#callerOf(lane, items), deliveries }
-    this.#carry(batch, this.#hints.get(to) ?? to, 1, all)
-  }
-
-  /** Carries the batch to the object at the address `at`; what that does not have, to another that may. */
-  #carry(
-    batch: Batch,
-    at: Address.Address,
-    hop: number,
-    done: (outcomes: ReadonlyArray<Outcome | CallFailed> | CallFailed) => void,
-  ): void {
-    this.#host.call("address", at, "deliver", [batch], false, (outcomes) => {
-      if (outcomes instanceof CallFailed || !outcomes.some(isOnward)) return done(outcomes)
-      const { to } = batch.deliveries[0]!.envelope
-      const settle = (onward: (index: number) => Outcome | CallFailed): void => {
-        let index = 0
-        done(outcomes.map((outcome) => (isOnward(outcome) ? onward(index++) : outcome)))
-      }
-      const goOn = (next: Address.Address): void => {
-        const deliveries = batch.deliveries.filter((_, i) => isOnward(outcomes[i]!))
-        this.#carry({ caller: batch.caller, deliveries }, next, hop + 1, (there) =>
-          settle((index) => (there instanceof CallFailed ? there : there[index]!)),
-        )
-      }
-      if (hop === MOST_HOPS) return settle(() => UNKNOWN)
-      if (at !== to) {
-        this.#hints.delete(to)
-        return goOn(to)
-      }
-      if (!this.#host.isIdentity(to)) return settle(() => UNKNOWN)
-      this.#host.call("directory", shardOf(to), "holder", [to], true, (holder) => {
-        if (typeof holder !== "string") return settle(() => holder ?? UNKNOWN)
-        this.#hint(to, holder)
-        goOn(holder)
-      })
-    })
-  }
-
-  #hint(address: Address.Address, at: Address.Address): void {
-    this.#hints.delete(address)
-    if (at === address) return
-    this.#hints.set(address, at)
-    if (this.#hints.size > MOST_HINTS) this.#hints.delete(this.#hints.keys().next().value!)
+    this.#whereabouts.carry({ caller: this.#callerOf(lane, items), deliveries }, all)
   }
 
   /** The session here that the address is of. A gateway has but one, whatever addresses that has. */
@@ -288,7 +239,6 @@ export class Outbound {
   }
 }
 
-const UNKNOWN: Outcome = { status: "refused", code: "unknown_actor", message: "there is no such actor" }
 const EXPIRED: Outcome = { status: "refused", code: "message_expired", message: "its ttl ran out" }
 
 /** The outcomes of all, where some were too late to leave. */
