@@ -12,8 +12,10 @@ import type { DurableAlarm } from "./DurableAlarm.ts"
 
 /** After so many, what is too old to be remembered goes. */
 const PURGE_EVERY = 64
-/** How many answers are remembered that are no rows, and as many before them; and how many senders. */
-const MOST_RECENT = 1_000
+/** How many answers are remembered that are no rows, and as many before them: they may be large. */
+const MOST_RECENT = 64
+/** Of how many senders it is remembered whether there are rows. */
+const MOST_SENDERS = 1_000
 /** When what is a row is looked at, should memory be lost, milliseconds. */
 const RECOVERY = 30_000
 
@@ -141,7 +143,7 @@ export class Inbox {
     let remembers = this.#remembers.get(sender)
     if (remembers === undefined) {
       remembers = sql.all("SELECT 1 FROM handled WHERE sender = ? LIMIT 1", sender).length > 0
-      if (this.#remembers.size >= MOST_RECENT) this.#remembers.clear()
+      if (this.#remembers.size >= MOST_SENDERS) this.#remembers.clear()
       this.#remembers.set(sender, remembers)
     }
     if (!remembers) return undefined

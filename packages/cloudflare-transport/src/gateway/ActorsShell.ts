@@ -47,6 +47,7 @@ export abstract class ActorsShell<Core extends ActorsCore, Env extends HubEnv>
       env,
       table,
       callTimeout: options.limits.callTimeout,
+      now: this.host.now,
       later: this.host.later,
       run,
       answer: (home, batch) => {

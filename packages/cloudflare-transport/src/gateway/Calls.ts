@@ -8,18 +8,10 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type { HubEnv } from "../worker/HubEnv.ts"
-import type { RoutingTable } from "./RoutingTable.ts"
+import type { RouteFunction, RoutingTable } from "./RoutingTable.ts"
 import { runRoute } from "./RouteCalls.ts"
-import {
-  type ActorRpc,
-  type ArgsOf,
-  type Batch,
-  CallFailed,
-  type Kinds,
-  type MethodOf,
-  type Outcome,
-  type Remote,
-} from "./Rpc.ts"
+import { type ActorRpc, type Batch, CallFailed, type Kinds, type Outcome, type Remote } from "./Rpc.ts"
+import { Stub, Stubs } from "./Stubs.ts"
 
 /** Repetitions of a call, and the milliseconds before the first: about doubled each time. */
 const REPETITIONS = 4
@@ -31,6 +23,7 @@ interface Options<Env> {
   readonly table: RoutingTable<Env>
   /** Milliseconds that a call may take. */
   readonly callTimeout: number
+  readonly now: () => number
   /** Runs the task after so many milliseconds, then flushes; the result cancels it. */
   readonly later: (milliseconds: number, task: () => void) => () => void
   /** Runs what follows from a call, then flushes. */
@@ -40,14 +33,20 @@ interface Options<Env> {
   readonly log: (event: string, fields: { readonly [field: string]: unknown }) => void
 }
 
-type AnyMethod = (...args: ReadonlyArray<unknown>) => Promise<unknown>
-type Stub = { readonly [method: string]: AnyMethod }
+/** What a call goes to. Which methods it has, the types of `Rpc` say. */
+interface Callable {
+  readonly call: (method: string, args: ReadonlyArray<unknown>) => PromiseLike<unknown>
+}
+
+type Methods = { readonly [method: string]: (...args: ReadonlyArray<unknown>) => PromiseLike<unknown> }
 
 export class Calls<Env extends HubEnv> implements Remote {
   readonly #options: Options<Env>
+  readonly #stubs: Stubs
 
   constructor(options: Options<Env>) {
     this.#options = options
+    this.#stubs = new Stubs(options.env, options.now)
   }
 
   readonly call: Remote["call"] = (kind, name, method, args, repeat, done) => {
@@ -63,9 +62,8 @@ export class Calls<Env extends HubEnv> implements Remote {
     const cancel = later(callTimeout, () =>
       end(new CallFailed("timeout", `${name} did not take it within ${callTimeout} ms`)),
     )
-    const called = repeat
-      ? this.#repeatedly(kind, name, method, args)
-      : this.#called(kind, name, String(method), args)
+    const once = (): Promise<unknown> => this.#once(kind, name, String(method), args)
+    const called = repeat ? this.#repeatedly(name, String(method), once) : once()
     called.then(
       (result) => run(() => end(result)),
       (error) => run(() => end(failureOf(error, name))),
@@ -73,13 +71,7 @@ export class Calls<Env extends HubEnv> implements Remote {
   }
 
   /** Once, as nearly always; further ones where that may help. */
-  async #repeatedly<K extends keyof Kinds, M extends MethodOf<K>>(
-    kind: K,
-    name: string,
-    method: M,
-    args: ArgsOf<K, M>,
-  ): Promise<unknown> {
-    const once = () => this.#once(kind, name, String(method), args)
+  async #repeatedly(name: string, method: string, once: () => Promise<unknown>): Promise<unknown> {
     try {
       return await once()
     } catch (error) {
@@ -93,56 +85,56 @@ export class Calls<Env extends HubEnv> implements Remote {
   }
 
   /** What can't even be called fails as what is called. */
-  #called(
+  async #once(
     kind: keyof Kinds,
     name: string,
     method: string,
     args: ReadonlyArray<unknown>,
-  ): PromiseLike<unknown> {
-    try {
-      return this.#once(kind, name, method, args)
-    } catch (error) {
-      return Promise.reject(error)
+  ): Promise<unknown> {
+    const object = this.#objectOf(kind, name, method)
+    const result = await object.call(method, args)
+    if (object instanceof Stub) this.#stubs.keep(object)
+    return result
+  }
+
+  /** Only gateways call topics and the directory, and addresses lead to gateways only where there are any. */
+  #objectOf(kind: keyof Kinds, name: string, method: string): Callable {
+    if (kind === "topic") return this.#stubs.take("TOPIC_HUB", name)
+    if (kind === "directory") return this.#stubs.take("DIRECTORY", name)
+    const destination = this.#options.table.destination(name)
+    if (destination.kind === "gateway") return this.#stubs.take("SESSION_GATEWAY", name)
+    if (destination.kind === "nowhere" || !isActors(method)) return nobody(name)
+    switch (destination.kind) {
+      case "function":
+        return this.#runs(destination.run, name)
+      case "namespace":
+        return this.#stubs.take(destination.binding, destination.name)
+      case "hub":
+        return this.#stubs.take("SIGNAL_HUB", destination.name)
+      case "service":
+        return service(this.#options.env, destination.binding)
     }
   }
 
-  #once(kind: keyof Kinds, name: string, method: string, args: ReadonlyArray<unknown>): PromiseLike<unknown> {
-    const { env } = this.#options
-    // Only gateways call these, and addresses lead to gateways only where there are any.
-    if (kind === "topic") return callStub(env.TOPIC_HUB!.getByName(name), method, args)
-    if (kind === "directory") return callStub(env.DIRECTORY!.getByName(name), method, args)
-    const destination = this.#options.table.destination(name)
-    switch (destination.kind) {
-      case "gateway":
-        return callStub(env.SESSION_GATEWAY!.getByName(name), method, args)
-      case "nowhere":
-        return Promise.resolve(withoutActor(method, args, name))
-      case "function":
-        return Promise.resolve(
-          method === "deliver"
-            ? runRoute(destination.run, args[0] as Batch, this.#options)
-            : withoutActor(method, args, name),
-        )
-      case "namespace": {
-        if (!isActors(method)) return Promise.resolve(withoutActor(method, args, name))
-        const namespace = binding(env, destination.binding) as DurableObjectNamespace
-        return callStub(namespace.getByName(destination.name), method, args)
-      }
-      case "hub":
-        if (!isActors(method)) return Promise.resolve(withoutActor(method, args, name))
-        return callStub(env.SIGNAL_HUB.getByName(destination.name), method, args)
-      case "service":
-        if (!isActors(method)) return Promise.resolve(withoutActor(method, args, name))
-        return callStub(binding(env, destination.binding), method, args)
+  /** A function takes deliveries only. */
+  #runs(run: RouteFunction<Env>, name: string): Callable {
+    return {
+      call: (method, args) =>
+        method === "deliver"
+          ? Promise.resolve(runRoute(run, args[0] as Batch, this.#options))
+          : nobody(name).call(method, args),
     }
   }
 }
 
-const binding = (env: object, name: string): unknown => (env as { readonly [name: string]: unknown })[name]
+const service = (env: object, binding: string): Callable => {
+  const methods = (env as { readonly [binding: string]: unknown })[binding] as Methods
+  return { call: (method, args) => methods[method]!(...args) }
+}
 
-/** Methods of stubs are made as they are asked for: which there are, the types of `Rpc` say. */
-const callStub = (stub: unknown, method: string, args: ReadonlyArray<unknown>): Promise<unknown> =>
-  (stub as Stub)[method]!(...args)
+const nobody = (name: string): Callable => ({
+  call: (method, args) => Promise.resolve(withoutActor(method, args, name)),
+})
 
 const ACTORS: ReadonlySet<string> = new Set<keyof ActorRpc>(["deliver", "request", "watch", "unwatch"])
 

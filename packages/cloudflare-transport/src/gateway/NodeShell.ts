@@ -23,6 +23,7 @@ export abstract class NodeShell<Core> extends DurableObject<GatewayEnv> {
       env,
       table: new RoutingTable(),
       callTimeout: limits.callTimeout,
+      now: () => Date.now(),
       later,
       run: (task) => this.#run(task),
       answer: () => {},

@@ -86,11 +86,17 @@ const calling = (...outcomes: ReadonlyArray<unknown>) => {
     },
     leases: () => stub.deliver(),
   }
-  const env = { SESSION_GATEWAY: { getByName: () => stub } }
+  let [now, made] = [0, 0]
+  const getByName = () => {
+    made++
+    return stub
+  }
+  const env = { SESSION_GATEWAY: { getByName } }
   const remote = new Calls({
     env: env as unknown as GatewayEnv,
     table: new RoutingTable<GatewayEnv>(),
     callTimeout: 2_000,
+    now: () => now,
     later: (milliseconds, task) => {
       const timer = setTimeout(task, milliseconds)
       return () => clearTimeout(timer)
@@ -99,9 +105,9 @@ const calling = (...outcomes: ReadonlyArray<unknown>) => {
     answer: () => {},
     log: () => {},
   })
-  const result = (method: "deliver" | "leases", repeat: boolean) =>
-    new Promise((done) => remote.call("address", "@(user/ada)", method, [[]] as never, repeat, done))
-  return { result, calls: () => calls }
+  const result = (method: "deliver" | "leases", repeat: boolean, to = "@(user/ada)") =>
+    new Promise((done) => remote.call("address", to, method, [[]] as never, repeat, done))
+  return { result, calls: () => calls, made: () => made, rest: (millis: number) => void (now += millis) }
 }
 const failure = (fields: object): Error => Object.assign(new Error("secret of the inside"), fields)
 const TAKEN: ReadonlyArray<Outcome> = [{ status: "taken" }]
@@ -135,5 +141,54 @@ describe("calls", () => {
     const failed = (await calling(failure({ remote: true })).result("deliver", false)) as CallFailed
     expect(failed.code).toBe("actor_failed")
     expect(failed.message).not.toContain("secret")
+  })
+
+  it("a stub is a connection: it is kept for the next call", async () => {
+    const { made, rest, result } = calling(TAKEN)
+    for (let n = 0; n < 5; n++) {
+      await result("deliver", false)
+      await result("leases", true)
+      rest(9_000)
+    }
+    expect(made()).toBe(1)
+    await result("deliver", false, "@(user/bob)")
+    expect(made()).toBe(2)
+  })
+
+  it("one has a call at a time, as all of them fail with what breaks it", async () => {
+    const { made, result } = calling(TAKEN)
+    await Promise.all([result("deliver", false), result("deliver", false)])
+    expect(made()).toBe(2)
+    await Promise.all([result("deliver", false), result("deliver", false)])
+    expect(made()).toBe(3)
+  })
+
+  it("one that failed is not used again, for a repetition neither", async () => {
+    const { made, result } = calling(TAKEN, failure({}), TAKEN, failure({ retryable: true }), TAKEN)
+    for (let n = 0; n < 3; n++) await result("deliver", false)
+    expect(made()).toBe(2)
+    expect(await result("leases", true)).toEqual(TAKEN)
+    expect(made()).toBe(3)
+  })
+
+  it("one that rested is not used again", async () => {
+    const { made, rest, result } = calling(TAKEN)
+    await result("deliver", false)
+    rest(10_001)
+    await result("deliver", false)
+    expect(made()).toBe(2)
+  })
+
+  it("there are not more of them than 64", async () => {
+    const { made, result } = calling(TAKEN)
+    for (let n = 0; n < 65; n++) await result("deliver", false, `@(user/u${n})`)
+    await result("deliver", false, "@(user/u1)")
+    expect(made()).toBe(65)
+    await result("deliver", false, "@(user/u0)")
+    expect(made()).toBe(66)
+    // That was in place of the one whose last use is longest ago.
+    await result("deliver", false, "@(user/u1)")
+    await result("deliver", false, "@(user/u2)")
+    expect(made()).toBe(67)
   })
 })
