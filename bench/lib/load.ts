@@ -30,9 +30,9 @@ export const measureLoad = async (server: { readonly pid: number }, load: Load) 
   return { perSecond, serverCpu }
 }
 
-export const warmUp = async (load: Load) => {
+export const warmUp = async (load: Load, milliseconds = WARM_UP) => {
   load.start()
-  await sleep(WARM_UP)
+  await sleep(milliseconds)
   await hold(load)
 }
 

@@ -28,6 +28,10 @@ import { topics } from "./topics.ts"
 
 const IN_FLIGHT = 256
 const SLICES = 4
+/** Of asks one at a time, as how soon a sleeping process wakes is a large part of them, and noise. */
+const SLICES_ALONE = 8
+/** Milliseconds until what a few thousand asks, one at a time, run is compiled. */
+const WARM_UP_ALONE = 3_000
 /** Milliseconds that an object has rested before it is woken: caches are as cold for the one as for the other. */
 const REST = 30
 /** Wake-ups, and takeovers, of a slice. */
@@ -85,7 +89,7 @@ const roundTrip =
       const asker = stack.use(await server.connect("@(bench/a)", "one"))
       let times: Array<number> = []
       const load = askLoad(asker, ask, 1, (milliseconds) => times.push(milliseconds * 1_000))
-      await warmUp(load)
+      await warmUp(load, WARM_UP_ALONE)
       return async () => {
         times = []
         load.start()
@@ -143,7 +147,7 @@ const wake = (subject: GatewaySubject) =>
 const measures: ReadonlyArray<Measure<GatewaySubject>> = [
   {
     name: "asks, one at a time",
-    slices: SLICES,
+    slices: SLICES_ALONE,
     prepare: roundTrip(echo, (times) => ({
       durable_ask_p50: quantile(times, 0.5),
       durable_ask_p99: quantile(times, 0.99),

@@ -51,6 +51,11 @@ export class MicrotaskDispatcher implements Dispatcher {
     void soon.then(this.runReady)
   }
 
+  /** What is made ready from now on waits for `runReady`, which must follow. */
+  hold(): void {
+    this.#scheduled = true
+  }
+
   /**
    * Runs what is ready, and what that makes ready, in the stack of the caller: for a host at the edge of its
    * system, which would else wait for a microtask. Not for who is run by this.

@@ -10,7 +10,7 @@ import type { Border } from "./Border.ts"
 import type { Reason } from "./DeadLetters.ts"
 import type { Envelope, Metadata } from "./Envelope.ts"
 import { demandOf, mark } from "./StreamPart.ts"
-import { type Answer, Message } from "./Message.ts"
+import { type Answer, Message, type RemoteAsk } from "./Message.ts"
 import { outsideProtocol } from "./Outbound.ts"
 import * as Protocol from "./Protocol.ts"
 import type { Runtime } from "./Runtime.ts"
@@ -93,7 +93,7 @@ const deliver = (from: Origin, cell: ActorCell, definition: Protocol.AnyMessage,
     cell.asks ??= new Map()
     // Delivery to an identity may repeat an ask; its effect must not.
     if (cell.asks.has(key)) return runtime.dead("duplicate", envelope)
-    const plain = answerTo(from, definition, () => void cell.asks?.delete(key))
+    const plain = new InboundAsk(from, definition, cell, key)
     const stream =
       definition.pattern === "stream" ? new StreamProducer(definition, sinkTo(from, definition, plain)) : null
     const message = new Message(
@@ -138,22 +138,54 @@ const turnAway = (from: Origin, reason: Reason, refusal: ActorErrorPayload): voi
   else respond(from, "actor:error", refusal)
 }
 
-/** The answer to an ask from elsewhere: encoded, in an envelope. */
-const answerTo = (from: Origin, definition: Protocol.Ask | Protocol.Stream, done: () => void): Answer => ({
-  succeed: (value) => {
-    done()
-    respond(from, ...encodeAnswer(definition, from.envelope.type, Result.succeed(value)))
-  },
-  fail: (error) => {
-    done()
-    respond(from, ...encodeAnswer(definition, from.envelope.type, Result.fail(error)))
-  },
-  refuse: (refusal) => {
-    done()
-    respond(from, "actor:error", refusal)
-  },
-  remote: { envelope: from.envelope, transport: from.transport, letGo: done },
-})
+/** An ask from elsewhere, and its answer: encoded, in an envelope. */
+class InboundAsk implements Answer, RemoteAsk {
+  readonly #from: Origin
+  readonly #definition: Protocol.Ask | Protocol.Stream
+  readonly #cell: ActorCell
+  readonly #key: string
+
+  constructor(from: Origin, definition: Protocol.Ask | Protocol.Stream, cell: ActorCell, key: string) {
+    this.#from = from
+    this.#definition = definition
+    this.#cell = cell
+    this.#key = key
+  }
+
+  get remote(): RemoteAsk {
+    return this
+  }
+
+  get envelope(): Envelope {
+    return this.#from.envelope
+  }
+
+  get transport(): Transport {
+    return this.#from.transport
+  }
+
+  letGo(): void {
+    this.#cell.asks?.delete(this.#key)
+  }
+
+  succeed(value: unknown): void {
+    this.#end(Result.succeed(value))
+  }
+
+  fail(error: unknown): void {
+    this.#end(Result.fail(error))
+  }
+
+  refuse(refusal: ActorErrorPayload): void {
+    this.letGo()
+    respond(this.#from, "actor:error", refusal)
+  }
+
+  #end(answer: Result.Result<unknown, unknown>): void {
+    this.letGo()
+    respond(this.#from, ...encodeAnswer(this.#definition, this.envelope.type, answer))
+  }
+}
 
 /** The type and the payload of the envelope that answers the ask of this name. */
 export const encodeAnswer = (
@@ -171,7 +203,7 @@ export const encodeAnswer = (
 }
 
 /** Where a stream to elsewhere goes: elements numbered, its end as that of any ask. */
-const sinkTo = (from: Origin, definition: Protocol.Stream, { fail, refuse, remote }: Answer): Sink => {
+const sinkTo = (from: Origin, definition: Protocol.Stream, ask: InboundAsk): Sink => {
   let n = 0
   return {
     next: (value) => {
@@ -182,12 +214,12 @@ const sinkTo = (from: Origin, definition: Protocol.Stream, { fail, refuse, remot
       return error.reason === "too_large" ? TOO_LARGE : { ...UNSENT, message: error.message }
     },
     done: () => {
-      remote?.letGo()
+      ask.letGo()
       send(from, REPLY, null, mark({ n: ++n, done: true }))
     },
-    fail,
-    refuse,
-    remote,
+    fail: (error) => ask.fail(error),
+    refuse: (refusal) => ask.refuse(refusal),
+    remote: ask,
   }
 }
 

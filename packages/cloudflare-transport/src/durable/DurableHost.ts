@@ -231,20 +231,26 @@ export class DurableHost implements Served<ActorRpc> {
 
   /** What a turn of the actor's does at once is answered at once, without a promise. */
   deliver({ deliveries }: Batch): ReadonlyArray<Outcome> | Promise<ReadonlyArray<Outcome>> {
-    const outcomes = deliveries.map((delivery) => this.reception.take(delivery))
-    const taken = outcomes.filter((outcome) => outcome instanceof Taken)
-    for (const one of taken) one.isInFirstTurn = true
-    this.#dispatcher.runReady()
-    for (const one of taken) one.isInFirstTurn = false
-    const isDone = taken.every(({ outcome }) => outcome !== null)
-    return isDone ? outcomes.map(outcomeOf) : this.#hold(outcomes, taken)
+    const outcomes: Array<Outcome | Taken> = []
+    this.#dispatcher.hold()
+    try {
+      for (const delivery of deliveries) outcomes.push(this.reception.take(delivery))
+      for (const one of outcomes) if (one instanceof Taken) one.isInFirstTurn = true
+    } finally {
+      this.#dispatcher.runReady()
+    }
+    let isDone = true
+    for (const one of outcomes) {
+      if (!(one instanceof Taken)) continue
+      one.isInFirstTurn = false
+      if (one.outcome === null) isDone = false
+    }
+    return isDone ? outcomes.map(outcomeOf) : this.#hold(outcomes)
   }
 
   /** Waits a little for what is not done. What is not done then is a row. */
-  async #hold(
-    outcomes: ReadonlyArray<Outcome | Taken>,
-    taken: ReadonlyArray<Taken>,
-  ): Promise<ReadonlyArray<Outcome>> {
+  async #hold(outcomes: ReadonlyArray<Outcome | Taken>): Promise<ReadonlyArray<Outcome>> {
+    const taken = outcomes.filter((outcome) => outcome instanceof Taken)
     await Taken.wait(taken, this.#options.hold ?? DEFAULT_HOLD)
     this.inbox.store(taken)
     return outcomes.map(outcomeOf)

@@ -81,10 +81,12 @@ export class Lanes<Item, Result> {
     this.#ready.push(target)
     if (this.#isDeferred) return
     this.#isDeferred = true
-    this.#options.defer(() => {
-      this.#isDeferred = false
-      this.#start()
-    })
+    this.#options.defer(this.#startDeferred)
+  }
+
+  readonly #startDeferred = (): void => {
+    this.#isDeferred = false
+    this.#start()
   }
 
   #start(): void {

@@ -101,8 +101,10 @@ export class SureLanes {
 
   /** The turn is over: what it took is stored before anything of it leaves, what was settled goes. */
   write(): void {
-    for (const lane of this.#filled) this.#insert(lane)
-    this.#filled.clear()
+    if (this.#filled.size > 0) {
+      for (const lane of this.#filled) this.#insert(lane)
+      this.#filled.clear()
+    }
     if (this.#settled.size === 0) return
     const lanes = new Set(this.#settled.values())
     for (const [chunk, lane] of this.#settled) this.#keep(lane, chunk)

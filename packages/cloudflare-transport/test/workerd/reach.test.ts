@@ -1,5 +1,5 @@
 /** Durable actors, clients of gateways and clients of hubs reach one another, by one routing table. */
-import { evictAllDurableObjects, evictDurableObject } from "cloudflare:test"
+import { evictAllDurableObjects, evictDurableObject, runInDurableObject } from "cloudflare:test"
 import { env } from "cloudflare:workers"
 import { describe, expect, it } from "vitest"
 import {
@@ -29,6 +29,23 @@ describe.each(KINDS)("a durable actor and %s", (_, enter) => {
     await evicted()
     client.send({ to, type: "note", payload: "second" })
     expect((await ask(client, to, "log")).payload).toEqual([`${address} first`, `${address} second`])
+  })
+
+  it("the client's object is awake and knows the way: the actor is found again, evicted or crashed meanwhile", async () => {
+    const { address: to, stub } = newSteward()
+    const { client } = await enter()
+    /** A call may be the one that finds the actor crashed. */
+    const answered = async (): Promise<unknown> => {
+      const { payload } = await ask(client, to, "log")
+      return payload.code === "actor_terminated" ? answered() : payload
+    }
+    expect((await ask(client, to, "log")).payload).toEqual([])
+    await evictDurableObject(stub)
+    expect((await ask(client, to, "log")).payload).toEqual([])
+    for (let n = 0; n < 3; n++) {
+      await expect(runInDurableObject(stub, (_, state) => state.abort("crash"))).rejects.toThrow("crash")
+      expect(await answered()).toEqual([])
+    }
   })
 
   it("what it tells by itself arrives in order", async () => {
