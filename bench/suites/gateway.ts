@@ -28,9 +28,9 @@ import { topics } from "./topics.ts"
 
 const IN_FLIGHT = 256
 const SLICES = 4
-/** Of asks one at a time, as how soon a sleeping process wakes is a large part of them, and noise. */
+/** More where they go one at a time: how soon a sleeping process wakes is much of them, and noise. */
 const SLICES_ALONE = 8
-/** Milliseconds until what a few thousand asks, one at a time, run is compiled. */
+/** Milliseconds of asks one at a time until what they run is compiled. */
 const WARM_UP_ALONE = 3_000
 /** Milliseconds that an object has rested before it is woken: caches are as cold for the one as for the other. */
 const REST = 30
@@ -163,7 +163,7 @@ const measures: ReadonlyArray<Measure<GatewaySubject>> = [
   },
   {
     name: "changes, one at a time",
-    slices: SLICES,
+    slices: SLICES_ALONE,
     prepare: roundTrip(add, (times) => ({ durable_change_p50: quantile(times, 0.5) })),
   },
   {

@@ -48,19 +48,23 @@ export class MicrotaskDispatcher implements Dispatcher {
     this.#ready.push(runnable)
     if (this.#scheduled) return
     this.#scheduled = true
-    void soon.then(this.runReady)
-  }
-
-  /** What is made ready from now on waits for `runReady`, which must follow. */
-  hold(): void {
-    this.#scheduled = true
+    void soon.then(this.#runReady)
   }
 
   /**
-   * Runs what is ready, and what that makes ready, in the stack of the caller: for a host at the edge of its
-   * system, which would else wait for a microtask. Not for who is run by this.
+   * Does the work, then runs what it has made ready, and what that makes ready, in the stack of the caller: for a
+   * host at the edge of its system, which would else wait for a microtask. Not for who is run by this.
    */
-  readonly runReady = (): void => {
+  runAfter(work: () => void): void {
+    this.#scheduled = true
+    try {
+      work()
+    } finally {
+      this.#runReady()
+    }
+  }
+
+  readonly #runReady = (): void => {
     if (this.#yields) return
     let steps = 0
     while (this.#ready.length > 0) {
@@ -81,6 +85,6 @@ export class MicrotaskDispatcher implements Dispatcher {
 
   readonly #goOn = (): void => {
     this.#yields = false
-    this.runReady()
+    this.#runReady()
   }
 }

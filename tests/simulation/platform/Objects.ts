@@ -12,8 +12,12 @@ class PlatformError extends Error {
   readonly retryable?: boolean
   readonly overloaded?: boolean
   readonly remote?: boolean
+  readonly durableObjectReset?: boolean
 
-  constructor(message: string, facts: { retryable?: boolean; overloaded?: boolean; remote?: boolean }) {
+  constructor(
+    message: string,
+    facts: { retryable?: boolean; overloaded?: boolean; remote?: boolean; durableObjectReset?: boolean },
+  ) {
     super(message)
     Object.assign(this, facts)
   }
@@ -22,6 +26,9 @@ class PlatformError extends Error {
 const lostError = (): PlatformError => new PlatformError("Network connection lost.", { retryable: true })
 const resetError = (): PlatformError =>
   new PlatformError("Durable Object reset because its code was updated.", { retryable: true, remote: true })
+/** Of a stub whose object crashed since: as workerd has it, nothing is said of repeating. */
+const brokenError = (): PlatformError =>
+  new PlatformError("Durable Object reset.", { durableObjectReset: true, remote: true })
 const overloadedError = (): PlatformError =>
   new PlatformError("Durable Object is overloaded. Requests queued for too long.", { overloaded: true })
 
@@ -57,20 +64,28 @@ export class Objects {
 
   #stub(place: ObjectPlace): unknown {
     const known = new Map<string, (...args: ReadonlyArray<unknown>) => Promise<unknown>>()
+    let crashes: number | undefined
+    const isBroken = (): boolean => (crashes ??= place.crashes) !== place.crashes
     return new Proxy(
       {},
       {
         get: (_, method) => {
           if (typeof method !== "string" || method === "then") return undefined
           let call = known.get(method)
-          if (call === undefined) known.set(method, (call = (...args) => this.#call(place, method, args)))
+          if (call === undefined)
+            known.set(method, (call = (...args) => this.#call(place, method, args, isBroken())))
           return call
         },
       },
     )
   }
 
-  #call(place: ObjectPlace, method: string, args: ReadonlyArray<unknown>): Promise<unknown> {
+  #call(
+    place: ObjectPlace,
+    method: string,
+    args: ReadonlyArray<unknown>,
+    isBroken: boolean,
+  ): Promise<unknown> {
     const { faults, simulation } = this.#world
     const caller = simulation.current!
     this.calls++
@@ -96,6 +111,7 @@ export class Objects {
       const fail = (error: Error): void => settle(() => reject(error))
       const isLost = (): boolean => random.chance(faults().call)
       caller.output(() => {
+        if (isBroken) return fail(brokenError())
         if (isLost()) return fail(lostError())
         if (random.chance(faults().overload)) return fail(overloadedError())
         const arrive = (): void =>

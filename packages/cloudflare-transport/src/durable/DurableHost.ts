@@ -232,13 +232,10 @@ export class DurableHost implements Served<ActorRpc> {
   /** What a turn of the actor's does at once is answered at once, without a promise. */
   deliver({ deliveries }: Batch): ReadonlyArray<Outcome> | Promise<ReadonlyArray<Outcome>> {
     const outcomes: Array<Outcome | Taken> = []
-    this.#dispatcher.hold()
-    try {
+    this.#dispatcher.runAfter(() => {
       for (const delivery of deliveries) outcomes.push(this.reception.take(delivery))
       for (const one of outcomes) if (one instanceof Taken) one.isInFirstTurn = true
-    } finally {
-      this.#dispatcher.runReady()
-    }
+    })
     let isDone = true
     for (const one of outcomes) {
       if (!(one instanceof Taken)) continue

@@ -12,8 +12,8 @@ import type { DurableAlarm } from "./DurableAlarm.ts"
 
 /** After so many, what is too old to be remembered goes. */
 const PURGE_EVERY = 64
-/** How many answers are remembered that are no rows, and as many before them: they may be large. */
-const MOST_RECENT = 64
+/** How many answers are remembered that are no rows, and as many before them: those of a call, as they may be large. */
+const MOST_RECENT = 256
 /** Of how many senders it is remembered whether there are rows. */
 const MOST_SENDERS = 1_000
 /** When what is a row is looked at, should memory be lost, milliseconds. */

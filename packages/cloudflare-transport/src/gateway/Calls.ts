@@ -8,10 +8,10 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type { HubEnv } from "../worker/HubEnv.ts"
-import type { RouteFunction, RoutingTable } from "./RoutingTable.ts"
+import type { RoutingTable } from "./RoutingTable.ts"
 import { runRoute } from "./RouteCalls.ts"
 import { type ActorRpc, type Batch, CallFailed, type Kinds, type Outcome, type Remote } from "./Rpc.ts"
-import { Stub, Stubs } from "./Stubs.ts"
+import { Stubs } from "./Stubs.ts"
 
 /** Repetitions of a call, and the milliseconds before the first: about doubled each time. */
 const REPETITIONS = 4
@@ -32,13 +32,6 @@ interface Options<Env> {
   readonly answer: (home: Address.Address, batch: Batch) => void
   readonly log: (event: string, fields: { readonly [field: string]: unknown }) => void
 }
-
-/** What a call goes to. Which methods it has, the types of `Rpc` say. */
-interface Callable {
-  readonly call: (method: string, args: ReadonlyArray<unknown>) => PromiseLike<unknown>
-}
-
-type Methods = { readonly [method: string]: (...args: ReadonlyArray<unknown>) => PromiseLike<unknown> }
 
 export class Calls<Env extends HubEnv> implements Remote {
   readonly #options: Options<Env>
@@ -91,50 +84,32 @@ export class Calls<Env extends HubEnv> implements Remote {
     method: string,
     args: ReadonlyArray<unknown>,
   ): Promise<unknown> {
-    const object = this.#objectOf(kind, name, method)
-    const result = await object.call(method, args)
-    if (object instanceof Stub) this.#stubs.keep(object)
-    return result
-  }
-
-  /** Only gateways call topics and the directory, and addresses lead to gateways only where there are any. */
-  #objectOf(kind: keyof Kinds, name: string, method: string): Callable {
-    if (kind === "topic") return this.#stubs.take("TOPIC_HUB", name)
-    if (kind === "directory") return this.#stubs.take("DIRECTORY", name)
+    // Only gateways call these, and addresses lead to gateways only where there are any.
+    if (kind === "topic") return this.#stubs.call("TOPIC_HUB", name, method, args)
+    if (kind === "directory") return this.#stubs.call("DIRECTORY", name, method, args)
     const destination = this.#options.table.destination(name)
-    if (destination.kind === "gateway") return this.#stubs.take("SESSION_GATEWAY", name)
-    if (destination.kind === "nowhere" || !isActors(method)) return nobody(name)
+    if (destination.kind === "gateway") return this.#stubs.call("SESSION_GATEWAY", name, method, args)
+    if (!isActors(method)) return withoutActor(method, args, name)
     switch (destination.kind) {
+      case "nowhere":
+        return withoutActor(method, args, name)
       case "function":
-        return this.#runs(destination.run, name)
+        if (method !== "deliver") return withoutActor(method, args, name)
+        return runRoute(destination.run, args[0] as Batch, this.#options)
       case "namespace":
-        return this.#stubs.take(destination.binding, destination.name)
+        return this.#stubs.call(destination.binding, destination.name, method, args)
       case "hub":
-        return this.#stubs.take("SIGNAL_HUB", destination.name)
+        return this.#stubs.call("SIGNAL_HUB", destination.name, method, args)
       case "service":
-        return service(this.#options.env, destination.binding)
-    }
-  }
-
-  /** A function takes deliveries only. */
-  #runs(run: RouteFunction<Env>, name: string): Callable {
-    return {
-      call: (method, args) =>
-        method === "deliver"
-          ? Promise.resolve(runRoute(run, args[0] as Batch, this.#options))
-          : nobody(name).call(method, args),
+        return service(this.#options.env, destination.binding)[method]!(...args)
     }
   }
 }
 
-const service = (env: object, binding: string): Callable => {
-  const methods = (env as { readonly [binding: string]: unknown })[binding] as Methods
-  return { call: (method, args) => methods[method]!(...args) }
-}
+type Service = { readonly [method: string]: (...args: ReadonlyArray<unknown>) => PromiseLike<unknown> }
 
-const nobody = (name: string): Callable => ({
-  call: (method, args) => Promise.resolve(withoutActor(method, args, name)),
-})
+const service = (env: object, binding: string): Service =>
+  (env as { readonly [binding: string]: unknown })[binding] as Service
 
 const ACTORS: ReadonlySet<string> = new Set<keyof ActorRpc>(["deliver", "request", "watch", "unwatch"])
 
@@ -159,17 +134,19 @@ interface PlatformError {
   readonly retryable?: boolean
   readonly overloaded?: boolean
   readonly remote?: boolean
+  readonly durableObjectReset?: boolean
 }
 
 const isRepeatable = (error: unknown): boolean => {
-  const { retryable, overloaded } = error as PlatformError
-  return retryable === true && overloaded !== true
+  const { durableObjectReset, overloaded, retryable } = error as PlatformError
+  return (retryable === true || durableObjectReset === true) && overloaded !== true
 }
 
 /** What went wrong, without what the other side says of its inside. */
 const failureOf = (error: unknown, name: string): CallFailed => {
-  const { overloaded, remote, retryable } = error as PlatformError
+  const { overloaded, remote } = error as PlatformError
   if (overloaded === true) return new CallFailed("queue_full", `${name} is overloaded`)
-  if (remote === true && retryable !== true) return new CallFailed("actor_failed", `${name} failed on it`)
+  // What was lost with a crash may be taken another time.
+  if (remote === true && !isRepeatable(error)) return new CallFailed("actor_failed", `${name} failed on it`)
   return new CallFailed("actor_terminated", `${name} can't be reached, or went away meanwhile`)
 }

@@ -80,11 +80,14 @@ describe("where addresses lead", () => {
 const calling = (...outcomes: ReadonlyArray<unknown>) => {
   let calls = 0
   const stub = {
-    deliver: () => {
+    deliver(this: unknown) {
+      if (this !== stub) throw new TypeError("a method of nothing")
       const outcome = outcomes[Math.min(calls++, outcomes.length - 1)]
       return outcome instanceof Error ? Promise.reject(outcome) : Promise.resolve(outcome)
     },
-    leases: () => stub.deliver(),
+    leases(this: unknown) {
+      return stub.deliver.call(this)
+    },
   }
   let [now, made] = [0, 0]
   const getByName = () => {
@@ -137,6 +140,12 @@ describe("calls", () => {
     expect(calls()).toBe(5)
   })
 
+  it("an object that crashed is called again, where repeating does no harm; else what it had is not refused for good", async () => {
+    const reset = failure({ remote: true, durableObjectReset: true })
+    expect(await calling(reset, TAKEN).result("leases", true)).toEqual(TAKEN)
+    expect(await calling(reset).result("deliver", false)).toMatchObject({ code: "actor_terminated" })
+  })
+
   it("what the other side says of its inside is told to nobody", async () => {
     const failed = (await calling(failure({ remote: true })).result("deliver", false)) as CallFailed
     expect(failed.code).toBe("actor_failed")
@@ -148,7 +157,7 @@ describe("calls", () => {
     for (let n = 0; n < 5; n++) {
       await result("deliver", false)
       await result("leases", true)
-      rest(9_000)
+      rest(90)
     }
     expect(made()).toBe(1)
     await result("deliver", false, "@(user/bob)")
@@ -174,7 +183,7 @@ describe("calls", () => {
   it("one that rested is not used again", async () => {
     const { made, rest, result } = calling(TAKEN)
     await result("deliver", false)
-    rest(10_001)
+    rest(101)
     await result("deliver", false)
     expect(made()).toBe(2)
   })
