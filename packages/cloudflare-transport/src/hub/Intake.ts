@@ -44,8 +44,9 @@ export class Intake {
   }
 
   take(connection: Connection, envelope: Envelope.Envelope, receivedAt: number): void {
-    if (connection.parked === null) this.#handle(connection, envelope, receivedAt, receivedAt)
-    else if (connection.parked.length < this.#mostParked(connection))
+    if (connection.parked === null || isReceipt(connection, envelope)) {
+      this.#handle(connection, envelope, receivedAt, receivedAt)
+    } else if (connection.parked.length < this.#mostParked(connection))
       connection.parked.push({ envelope, receivedAt })
     else this.#refuseParked(connection, envelope, receivedAt)
   }
@@ -151,3 +152,10 @@ export class Intake {
 }
 
 const isParked = (connection: Connection): boolean => connection.parked !== null
+
+/**
+ * A receipt waits for nothing: it is about what was sent, and what is to be sent waits for it. One that was refused
+ * would not come again.
+ */
+const isReceipt = ({ sessionId }: Connection, { seq, type }: Envelope.Envelope): boolean =>
+  type === "hub:ack" && seq === undefined && sessionId !== null

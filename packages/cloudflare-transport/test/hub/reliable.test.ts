@@ -272,6 +272,24 @@ describe("resume", () => {
     expect(numbers(takeSequenced(again))).toEqual([["5", 5]])
   })
 
+  it("goes on with a receipt that comes while the connection waits for another object, and too much waits with it", () => {
+    const { hub, a, b } = pair({ replayWindow: 1_500, broadcastSlice: 1, maxParked: 1 })
+    for (const name of ["@(room/1)", "@(room/2)", "@(room/3)"]) a.register(name)
+    b.drop()
+    const big = "x".repeat(1_000)
+    for (let i = 1; i <= 3; i++) a.surely({ to: B, type: `${i}`, payload: big })
+    const again = resume(hub, b)
+    expect(numbers(takeSequenced(again))).toEqual([["1", 1]])
+    again.send({ type: "hub:broadcast", payload: { type: "all", data: 1 } })
+    again.tell("@(room/1)", "waits")
+    again.tell("@(room/1)", "refused")
+    acknowledge(again, 1)
+    expect(numbers(takeSequenced(again))).toEqual([["2", 2]])
+    hub.advance(0)
+    acknowledge(again, 2)
+    expect(numbers(takeSequenced(again)).slice(0, 1)).toEqual([["3", 3]])
+  })
+
   it("of what left together, only what is not acknowledged comes again", () => {
     const { hub, a, b } = pair()
     a.surelyAll(["1", "2", "3"].map((type) => ({ to: B, type })))
