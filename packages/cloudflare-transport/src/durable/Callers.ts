@@ -37,7 +37,10 @@ export class Callers {
     try {
       const envelope = { ...asked, from, pattern: "ask", ttl: asked.ttl ?? timeout } as const
       const taken = this.#take({ envelope, ask: { home: this.#home, timeout } })
-      if (taken instanceof Taken) await Promise.race([Taken.wait([taken], timeout), late.promise])
+      if (taken instanceof Taken) {
+        taken.isInFirstTurn = false
+        await Promise.race([Taken.wait([taken], timeout), late.promise])
+      }
       const outcome = taken instanceof Taken ? taken.outcome : taken
       if (outcome?.status === "answered") return letters.answer(from, asked.id, outcome.answer)
       if (outcome?.status === "refused") return letters.failure(from, asked, outcome)

@@ -232,15 +232,17 @@ export class DurableHost implements Served<ActorRpc> {
   /** What a turn of the actor's does at once is answered at once, without a promise. */
   deliver({ deliveries }: Batch): ReadonlyArray<Outcome> | Promise<ReadonlyArray<Outcome>> {
     const outcomes: Array<Outcome | Taken> = []
-    this.#dispatcher.runAfter(() => {
-      for (const delivery of deliveries) outcomes.push(this.reception.take(delivery))
-      for (const one of outcomes) if (one instanceof Taken) one.isInFirstTurn = true
-    })
     let isDone = true
-    for (const one of outcomes) {
-      if (!(one instanceof Taken)) continue
-      one.isInFirstTurn = false
-      if (one.outcome === null) isDone = false
+    try {
+      this.#dispatcher.runAfter(() => {
+        for (const delivery of deliveries) outcomes.push(this.reception.take(delivery))
+      })
+    } finally {
+      for (const one of outcomes) {
+        if (!(one instanceof Taken)) continue
+        one.isInFirstTurn = false
+        if (one.outcome === null) isDone = false
+      }
     }
     return isDone ? outcomes.map(outcomeOf) : this.#hold(outcomes)
   }

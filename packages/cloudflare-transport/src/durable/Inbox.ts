@@ -27,7 +27,10 @@ export class Taken {
   readonly key: string
   isStored = false
   outcome: Outcome | null = null
-  /** Whether the call that brought it is in its first turn still, and waits for it without a promise. */
+  /**
+   * Whether the call that brought it is in its first turn still, and waits for it without a promise. Who took it
+   * says when that is over.
+   */
   isInFirstTurn = false
   #waiting: Array<() => void> = []
 
@@ -123,7 +126,10 @@ export class Inbox {
     }
     const key = keyOf(envelope.from, envelope.id)
     const same = this.#taken.get(key)
-    if (same !== undefined) return same
+    if (same !== undefined) {
+      same.isInFirstTurn = true
+      return same
+    }
     const recent = this.#recent.get(key) ?? this.#older.get(key)
     if (recent !== undefined) return { status: "answered", answer: recent }
     const before = this.#handled(envelope.from, envelope.id)
@@ -132,6 +138,8 @@ export class Inbox {
       return { status: "answered", answer: fromRow(before.answer) as Answer }
     }
     const taken = (this.#last = new Taken(delivery, key))
+    // Before it is received: what is outside the protocol is refused as it comes.
+    taken.isInFirstTurn = true
     this.#taken.set(key, taken)
     receive(envelope)
     return taken

@@ -134,6 +134,18 @@ describe("a durable actor", () => {
     expect(await rows()).toEqual(before)
   })
 
+  it("fault 42: an ask that is refused as it comes is answered once, with the call", async () => {
+    const account = newAccount()
+    const { came, from } = newUser()
+    const refused = answered({ code: "invalid_payload" }, "actor:error")
+    expect(await ask(account, "withdraw", "much", { from })).toMatchObject(refused)
+    const sent = await runInDurableObject(account.stub, (_, { storage }) =>
+      storage.sql.exec("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'").toArray(),
+    )
+    expect(sent).toEqual([])
+    expect(came).toEqual([])
+  })
+
   it("of a step that fails keeps nothing, and carries out the same call when it comes again", async () => {
     const account = newAccount()
     await tell(account, "deposit", 1)
