@@ -163,7 +163,7 @@ describe("gateways", () => {
     const frames = 2 * connects + messages + 900_000 * 720
     expect(usage.objectRequests).toBeCloseTo(connects + frames / 20 + messages + 2 * connects + alarms, -3)
     expect(usage.rowsWritten).toBeCloseTo(connects * (5 + 3 + 7) + 900_000 * (720 * 2 + 4_320), -3)
-    expect(usage.storedGb).toBeCloseTo(65.536 + 0.36, 2)
+    expect(usage.storedGb).toBeCloseTo(28.672 + 0.36, 2)
   })
 
   it("their directory is the first to be full, when everybody registers", () => {
@@ -193,7 +193,7 @@ it("what a million more cost, by hand", () => {
   const messages = prices.get("messages, one to one")
   expect(messages?.hub).toBeCloseTo(0.15 / 20, 3)
   expect(messages?.gateway).toBeCloseTo(0.15 * 1.05 + 0.01 * 0.128 * 12.5, 3)
-  expect(prices.get("identities stored for a month")?.gateway).toBeCloseTo(65.536 * 0.2, 3)
+  expect(prices.get("identities stored for a month")?.gateway).toBeCloseTo(28.672 * 0.2, 3)
   expect(prices.get("hours of an idle session")?.gateway).toBeCloseTo(6 * 1.15, 6)
 })
 

@@ -133,7 +133,7 @@ export const AUTH_MUTATIONS: ReadonlyArray<Mutation> = [
     fault: 26,
     breaks: "the alarm does not know of tokens",
     file: hub("Alarm"),
-    edits: [["UNION ALL SELECT min(token_until) FROM session WHERE token_until IS NOT NULL", ""]],
+    edits: [['  "SELECT min(token_until) AS at FROM session WHERE token_until IS NOT NULL",\n', ""]],
     test: TOKENS,
   },
   {

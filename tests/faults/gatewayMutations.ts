@@ -96,7 +96,7 @@ export const GATEWAY_MUTATIONS: ReadonlyArray<Mutation> = [
     fault: 19,
     breaks: "a topic that nobody comes back to keeps its tables",
     file: gateway("TopicCore"),
-    edits: [["    this.#isStored = false\n    this.#host.forget()\n", ""]],
+    edits: [["if (this.#isEmpty) this.#host.forget()", ""]],
     test: GATEWAY,
   },
   {

@@ -147,14 +147,14 @@ const ROWS: ReadonlyArray<Mutation> = [
     fault: 5,
     breaks: "what a durable actor has asked is gone with its memory",
     file: durable("DurableHost"),
-    edits: [["createTables(sql)\n", 'createTables(sql); sql.run("DELETE FROM ask")\n']],
+    edits: [["DURABLE))\n", 'DURABLE)); sql.run("DELETE FROM ask")\n']],
     test: DURABLE,
   },
   {
     fault: 5,
     breaks: "the timers of a durable actor are gone with its memory",
     file: durable("DurableHost"),
-    edits: [["createTables(sql)\n", 'createTables(sql); sql.run("DELETE FROM timer")\n']],
+    edits: [["DURABLE))\n", 'DURABLE)); sql.run("DELETE FROM timer")\n']],
     test: DURABLE,
   },
   {
@@ -758,7 +758,7 @@ const ROWS: ReadonlyArray<Mutation> = [
     fault: 40,
     breaks: "sessions are counted anew each time",
     file: `${TRANSPORT}/src/session/Sessions.ts`,
-    edits: [["this.#count ??= this", "this.#count = this"]],
+    edits: [["this.#count ??= countOf", "this.#count = countOf"]],
     test: SCALE,
   },
   {

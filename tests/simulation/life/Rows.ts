@@ -133,7 +133,7 @@ export const checkRows = (place: ObjectPlace, ledger: Ledger, isTight: boolean):
 export const checkEmpty = (place: ObjectPlace, ledger: Ledger): void => {
   const { kind, storage } = place
   // Of a cut socket the platform may never tell.
-  if (kind === "gateway" && place.sockets.size === 0 && storage.has("session")) {
+  if (kind === "gateway" && place.sockets.size === 0 && !storage.isBlank) {
     ledger.broken("a gateway that nobody needs keeps no table", `${place}`)
   }
   if (kind !== "hub" && kind !== "gateway") return

@@ -45,6 +45,11 @@ export class ObjectStorage {
     return PAGE * (1 + this.look("SELECT 1 FROM sqlite_master").length)
   }
 
+  /** Whether there is no table. */
+  get isBlank(): boolean {
+    return this.size === PAGE
+  }
+
   /** All tables are gone. The alarm stays. */
   deleteAll(): void {
     this.#write()

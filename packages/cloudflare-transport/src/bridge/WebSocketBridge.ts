@@ -189,6 +189,11 @@ export class WebSocketBridge {
     })
   }
 
+  /** Whether the socket carries a session, or did when it was last written down. */
+  hasSession(socket: WebSocket): boolean {
+    return typeof this.#connectionOf(socket)?.sessionId === "string"
+  }
+
   /** How many connections are open. */
   get connectionCount(): number {
     let count = 0

@@ -177,8 +177,18 @@ export class Courier {
     return outcomes
   }
 
+  /** The name of what is sent reliably: random, one for each life of the storage. */
   #lineId(): string {
-    return (this.#line ??= this.#options.sql.all<{ id: string }>("SELECT id FROM line")[0]!.id)
+    return (this.#line ??= this.#loadLine())
+  }
+
+  #loadLine(): string {
+    const { sql } = this.#options
+    const [row] = sql.all<{ id: string }>("SELECT id FROM line")
+    if (row !== undefined) return row.id
+    const id = crypto.randomUUID()
+    sql.run("INSERT INTO line (id) VALUES (?)", id)
+    return id
   }
 
   /** Whether there may be more to send now. */

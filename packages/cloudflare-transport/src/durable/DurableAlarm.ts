@@ -3,19 +3,23 @@
  * early; there is none where there is no deadline, nor anything that a lost memory would have left undone. So it
  * says also whether there are such rows.
  */
-import type { Sql } from "../storage/Sql.ts"
+import { earliestOf, type Sql } from "../storage/Sql.ts"
 
-/** The earliest of each kind of deadline, and whether something is only to be tried again. */
-const EARLIEST = `SELECT
-  (SELECT min(at) FROM timer) AS timer,
-  (SELECT min(deadline) FROM ask WHERE answer IS NULL) AS ask,
-  (SELECT min(deadline) FROM owed) AS owed,
-  (SELECT min(due_at) FROM outbox) AS outbox,
-  (SELECT at FROM receive_timeout) AS receive_timeout,
-  (SELECT ?1 WHERE EXISTS (SELECT 1 FROM inbox)
-    OR EXISTS (SELECT 1 FROM ask WHERE answer IS NOT NULL)
-    OR EXISTS (SELECT 1 FROM stream)
-    OR EXISTS (SELECT 1 FROM watching WHERE begun = 0 OR reason IS NOT NULL)) AS again`
+/** The earliest of each kind of deadline. */
+const EARLIEST = [
+  "SELECT min(at) AS at FROM timer",
+  "SELECT min(deadline) AS at FROM ask WHERE answer IS NULL",
+  "SELECT min(deadline) AS at FROM owed",
+  "SELECT min(due_at) AS at FROM outbox",
+  "SELECT at FROM receive_timeout",
+]
+/** What is only to be tried again. */
+const UNDONE = [
+  "SELECT 1 FROM inbox LIMIT 1",
+  "SELECT 1 FROM ask WHERE answer IS NOT NULL LIMIT 1",
+  "SELECT 1 FROM stream LIMIT 1",
+  "SELECT 1 FROM watching WHERE begun = 0 OR reason IS NOT NULL LIMIT 1",
+]
 
 /** Milliseconds until what could not be done is tried again. */
 const AGAIN = 30_000
@@ -71,7 +75,8 @@ export class DurableAlarm {
   }
 
   #earliest(now: number): number {
-    const [deadlines] = this.#sql.all<{ [kind: string]: number | null }>(EARLIEST, now + AGAIN)
-    return Math.min(...Object.values(deadlines!).map((deadline) => deadline ?? Infinity))
+    const isUndone = UNDONE.some((query) => this.#sql.all(query).length > 0)
+    const deadlines = EARLIEST.map((query) => earliestOf(this.#sql, query) ?? Infinity)
+    return Math.min(isUndone ? now + AGAIN : Infinity, ...deadlines)
   }
 }

@@ -21,6 +21,7 @@ import * as Scheduler from "effect/Scheduler"
 import * as Scope from "effect/Scope"
 import { snapshotsIn } from "../storage/SqlitePersistence.ts"
 import { durableObjectSql, isTooLarge, type Sql } from "../storage/Sql.ts"
+import { Tables } from "../storage/Tables.ts"
 import { type ActorRpc, type Batch, type Delivery, type Outcome, type Served, TAKEN } from "./ActorRpc.ts"
 import { Callers } from "./Callers.ts"
 import { Courier } from "./Courier.ts"
@@ -28,7 +29,7 @@ import type { DurableActorOptions } from "./DurableActorOptions.ts"
 import { DurableAlarm } from "./DurableAlarm.ts"
 import { DurableJournal } from "./DurableJournal.ts"
 import { takeDue } from "./DurableReceiveTimeout.ts"
-import { createTables } from "./DurableSchema.ts"
+import { DURABLE } from "./DurableSchema.ts"
 import { DurableTransport } from "./DurableTransport.ts"
 import { Inbox, Taken } from "./Inbox.ts"
 import { Letters } from "./Letters.ts"
@@ -71,8 +72,7 @@ export class DurableHost implements Served<ActorRpc> {
     this.#options = options
     this.#name = ctx.id.name ?? ctx.id.toString()
     this.address = Address.parse(`@(${options.type}/${this.#name})`)
-    const sql = (this.sql = durableObjectSql(ctx.storage))
-    createTables(sql)
+    const sql = (this.sql = new Tables(durableObjectSql(ctx.storage), DURABLE))
     this.persistence = snapshotsIn(sql)
     const alarm = (this.alarm = new DurableAlarm(sql, armedAt, (at) => {
       void (at === null ? ctx.storage.deleteAlarm() : ctx.storage.setAlarm(at))

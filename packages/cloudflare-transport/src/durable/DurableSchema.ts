@@ -2,11 +2,11 @@
  * The tables of a durable actor. Rows are the truth; what memory holds is a cache that may be thrown away. Blobs
  * are values as `StoredValue` has them.
  */
-import { rowsIfThere, type Sql } from "../storage/Sql.ts"
-import { SNAPSHOTS } from "../storage/SqlitePersistence.ts"
+import { SNAPSHOT } from "../storage/SqlitePersistence.ts"
+import { type Schema, schemaOf } from "../storage/Tables.ts"
 
-const TABLES: ReadonlyArray<string> = [
-  SNAPSHOTS,
+export const DURABLE: Schema = schemaOf(
+  SNAPSHOT,
   // What was done, so that it is not done again; with its answer, where it is an ask that has one.
   `CREATE TABLE handled (
     n INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -34,9 +34,8 @@ const TABLES: ReadonlyArray<string> = [
   )`,
   `CREATE INDEX outbox_target ON outbox (target, n)`,
   `CREATE INDEX outbox_due ON outbox (due_at)`,
-  // The name of what is sent reliably: random, one for each life of the storage.
+  // The name of what is sent reliably.
   `CREATE TABLE line (id TEXT NOT NULL)`,
-  `INSERT INTO line VALUES (lower(hex(randomblob(16))))`,
   // The actor's own asks: where the answer goes, and the answer, once it is there.
   `CREATE TABLE ask (
     id TEXT PRIMARY KEY,
@@ -85,12 +84,4 @@ const TABLES: ReadonlyArray<string> = [
   ) WITHOUT ROWID`,
   // Who watches the actor.
   `CREATE TABLE watcher (address TEXT PRIMARY KEY) WITHOUT ROWID`,
-]
-
-/** Makes the tables where they are not there yet. */
-export const createTables = (sql: Sql): void => {
-  if (rowsIfThere(sql, "SELECT 1 FROM line") !== undefined) return
-  sql.transaction(() => {
-    for (const table of TABLES) sql.run(table)
-  })
-}
+)

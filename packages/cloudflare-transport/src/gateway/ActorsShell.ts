@@ -7,11 +7,11 @@ import type { VerifyToken } from "../auth/Authentication.ts"
 import type { HubCore } from "../hub/HubCore.ts"
 import { HubShell } from "../hub/HubShell.ts"
 import type { Limits } from "../protocol/Limits.ts"
+import type { Schema } from "../storage/Tables.ts"
 import type { HubEnv } from "../worker/HubEnv.ts"
 import type { ActorsCore } from "./ActorsCore.ts"
 import { Calls } from "./Calls.ts"
 import type { NeighborsHost } from "./GatewayHost.ts"
-import { migrateNotices } from "./GatewaySchema.ts"
 import { unread } from "./Incoming.ts"
 import type { Place } from "./Place.ts"
 import type { RoutingTable } from "./RoutingTable.ts"
@@ -20,6 +20,7 @@ import { type ActorRpc, type Batch, type Delivery, type Outcome, type Served, TA
 export interface ActorsShellOptions<Env> {
   readonly verify: VerifyToken | undefined
   readonly limits: Limits
+  readonly schema: Schema
   /** The hub's name, as tokens know it. */
   readonly name: string
   readonly table: RoutingTable<Env>
@@ -70,12 +71,6 @@ export abstract class ActorsShell<Core extends ActorsCore, Env extends HubEnv>
       },
       defer: (task) => void this.#deferred.push(task),
     }
-  }
-
-  protected override migrate(version: number): number {
-    // First, as after the others nobody looks for it any more.
-    migrateNotices(this.host.sql)
-    return super.migrate(version)
   }
 
   protected override get isQuiet(): boolean {

@@ -1,7 +1,9 @@
 /** The Durable Object of a shard of the directory: `DirectoryCore` in its shell. */
 import type { Address } from "@signal-hub/actor-core"
 import type { ActorEntry } from "../protocol/HubMessage.ts"
-import { DirectoryCore, migrateDirectory } from "./DirectoryCore.ts"
+import { DIRECTORY } from "../storage/Schema.ts"
+import { DirectoryCore } from "./DirectoryCore.ts"
+import type { GatewayEnv } from "./GatewayEnv.ts"
 import { NodeShell } from "./NodeShell.ts"
 import type { NodeHost } from "./NodeHost.ts"
 import {
@@ -16,8 +18,11 @@ import {
 } from "./Rpc.ts"
 
 export class Directory extends NodeShell<DirectoryCore> implements DirectoryRpc {
+  constructor(ctx: DurableObjectState, env: GatewayEnv) {
+    super(ctx, env, DIRECTORY)
+  }
+
   protected override start(host: NodeHost): DirectoryCore {
-    migrateDirectory(host.sql)
     return new DirectoryCore(host)
   }
 

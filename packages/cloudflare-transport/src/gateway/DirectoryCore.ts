@@ -11,9 +11,7 @@ import { Watches } from "../hub/Watches.ts"
 import { hubEnvelope } from "../protocol/HubEnvelope.ts"
 import { type ActorEntry, HUB_ADDRESS, type TerminatedReason } from "../protocol/HubMessage.ts"
 import { messageId } from "../protocol/MessageId.ts"
-import type { Sql } from "../storage/Sql.ts"
-import { createEntries, Entries, entryOf, type EntryRow, isMeant } from "./Entries.ts"
-import { migrateNotices } from "./GatewaySchema.ts"
+import { Entries, entryOf, type EntryRow, isMeant } from "./Entries.ts"
 import { Lanes } from "./Lanes.ts"
 import { MOST_CALLS, type NodeHost } from "./NodeHost.ts"
 import { type Notice, Notices } from "./Notices.ts"
@@ -32,16 +30,6 @@ import {
 
 /** Rows that one page looks at: what is beyond comes with the next. */
 const ROWS_A_PAGE = 2_000
-
-export const migrateDirectory = (sql: Sql): void => {
-  migrateNotices(sql)
-  sql.run(`CREATE TABLE IF NOT EXISTS watch (
-    target TEXT NOT NULL,
-    watcher TEXT NOT NULL,
-    PRIMARY KEY (target, watcher)
-  ) WITHOUT ROWID`)
-  createEntries(sql)
-}
 
 export class DirectoryCore {
   readonly #host: NodeHost

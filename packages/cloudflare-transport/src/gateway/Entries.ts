@@ -1,7 +1,7 @@
-/** The entries of a shard of the directory: who is registered, and who holds an address. Its table alone. */
+/** The entries of a shard of the directory: who is registered, and who holds an address. */
 import type { Address, AddressPattern } from "@signal-hub/actor-core"
 import type { ActorEntry } from "../protocol/HubMessage.ts"
-import type { Sql } from "../storage/Sql.ts"
+import { countOf, type Sql } from "../storage/Sql.ts"
 
 export interface EntryRow {
   readonly address: Address.Address
@@ -12,17 +12,6 @@ export interface EntryRow {
   readonly expires_at: number
   readonly version: number
 }
-
-export const createEntries = (sql: Sql): void =>
-  sql.run(`CREATE TABLE IF NOT EXISTS entry (
-    address TEXT PRIMARY KEY,
-    holder TEXT NOT NULL,
-    capabilities TEXT NOT NULL,
-    metadata TEXT NOT NULL,
-    registered_at INTEGER NOT NULL,
-    expires_at INTEGER NOT NULL,
-    version INTEGER NOT NULL
-  ) WITHOUT ROWID`)
 
 export class Entries {
   readonly #sql: Sql
@@ -52,7 +41,7 @@ export class Entries {
   }
 
   count(): number {
-    return this.#sql.all<{ n: number }>("SELECT count(*) AS n FROM entry")[0]!.n
+    return countOf(this.#sql, "SELECT count(*) AS n FROM entry")
   }
 
   put(entry: ActorEntry, holder: Address.Address): void {

@@ -3,6 +3,7 @@ import { DurableObject } from "cloudflare:workers"
 import { makeLog } from "../hub/Log.ts"
 import { Timers } from "../hub/Timers.ts"
 import { durableObjectSql } from "../storage/Sql.ts"
+import { type Schema, Tables } from "../storage/Tables.ts"
 import { Calls } from "./Calls.ts"
 import { type GatewayEnv, gatewayLimitsOf } from "./GatewayEnv.ts"
 import type { NodeHost } from "./NodeHost.ts"
@@ -14,8 +15,9 @@ export abstract class NodeShell<Core> extends DurableObject<GatewayEnv> {
   readonly #host: NodeHost
   #core: Core | undefined
 
-  constructor(ctx: DurableObjectState, env: GatewayEnv) {
+  constructor(ctx: DurableObjectState, env: GatewayEnv, schema: Schema) {
     super(ctx, env)
+    const tables = new Tables(durableObjectSql(ctx.storage), schema)
     const limits = gatewayLimitsOf(env)
     const log = makeLog(env.LOG_LEVEL)
     const { later } = new Timers((task) => this.#run(task))
@@ -31,10 +33,13 @@ export abstract class NodeShell<Core> extends DurableObject<GatewayEnv> {
     })
     this.#host = {
       name: ctx.id.name ?? "",
-      sql: durableObjectSql(ctx.storage),
+      sql: tables,
       limits,
       now: () => Date.now(),
-      forget: () => void ctx.storage.deleteAll(),
+      forget: () => {
+        void ctx.storage.deleteAll()
+        tables.forget()
+      },
       setAlarm: (at) => void (at === null ? ctx.storage.deleteAlarm() : ctx.storage.setAlarm(at)),
       later,
       defer: (task) => void soon.then(() => this.#run(task)),

@@ -5,6 +5,7 @@
 import type { Address, Envelope } from "@signal-hub/actor-core"
 import type { HubHost } from "../hub/HubHost.ts"
 import type { TerminatedReason } from "../protocol/HubMessage.ts"
+import { earliestOf } from "../storage/Sql.ts"
 import { Pending } from "./Pending.ts"
 
 /** The session of this address is over, or these could not be told: it is on these topics no more, and watches these no more. */
@@ -89,8 +90,7 @@ export class Notices {
 
   /** When something is due. */
   dueAt(): number | undefined {
-    const { sql } = this.#host
-    return sql.all<{ at: number | null }>("SELECT min(due_at) AS at FROM notice")[0]!.at ?? undefined
+    return earliestOf(this.#host.sql, "SELECT min(due_at) AS at FROM notice")
   }
 
   #attempt(id: number, notice: Notice, attempts: number, pending: Pending<void>): void {

@@ -1,6 +1,7 @@
 /** The Durable Object of one identity: `GatewayCore` in its shell. */
 import type { Address } from "@signal-hub/actor-core"
 import type { VerifyToken } from "../auth/Authentication.ts"
+import { GATEWAY } from "../storage/Schema.ts"
 import { ActorsShell } from "./ActorsShell.ts"
 import { GatewayCore } from "./GatewayCore.ts"
 import { type GatewayEnv, gatewayLimitsOf } from "./GatewayEnv.ts"
@@ -19,7 +20,6 @@ export class SessionGateway<Env extends GatewayEnv = GatewayEnv>
   extends ActorsShell<GatewayCore, Env>
   implements Served<GatewayRpc>
 {
-  protected override readonly serves = "one"
   readonly #identity: Address.Address
 
   constructor(ctx: DurableObjectState, env: Env, options: GatewayOptions<Env> = {}) {
@@ -27,6 +27,7 @@ export class SessionGateway<Env extends GatewayEnv = GatewayEnv>
     super(ctx, env, {
       verify: options.verify,
       limits: gatewayLimitsOf(env),
+      schema: GATEWAY,
       // Tokens open gateways with the hub that they open where they name none.
       name: "default",
       table: options.table ?? new RoutingTable<Env>(),
@@ -54,7 +55,7 @@ export class SessionGateway<Env extends GatewayEnv = GatewayEnv>
 
   /** There are as many gateways as there ever were identities: one that nobody needs keeps nothing. */
   #tidy(): void {
-    if (this.isFresh || this.core.hasSession() || !this.isQuiet) return
+    if (this.core.hasSession() || !this.isQuiet || this.isBlank) return
     if (this.core.isEmpty) this.forget()
   }
 

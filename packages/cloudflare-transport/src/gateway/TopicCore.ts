@@ -9,7 +9,6 @@ import type { Address, Envelope } from "@signal-hub/actor-core"
 import { diffFor, Presence } from "../hub/Presence.ts"
 import { hubEnvelope } from "../protocol/HubEnvelope.ts"
 import { HUB_ADDRESS, type PresenceDiff, type PresenceMember } from "../protocol/HubMessage.ts"
-import { rowsIfThere, type Sql } from "../storage/Sql.ts"
 import { Lanes } from "./Lanes.ts"
 import { MOST_CALLS, type NodeHost } from "./NodeHost.ts"
 import { type Coming, Pending, whenAll } from "./Pending.ts"
@@ -45,22 +44,11 @@ interface Below {
   ops: number
 }
 
-const migrateTopic = (sql: Sql): void => {
-  sql.run(`CREATE TABLE IF NOT EXISTS member (
-    owner TEXT PRIMARY KEY,
-    presence INTEGER NOT NULL,
-    metadata TEXT NOT NULL
-  ) WITHOUT ROWID`)
-  sql.run("CREATE TABLE IF NOT EXISTS below (branch INTEGER PRIMARY KEY, listens INTEGER NOT NULL)")
-}
-
 export class TopicCore {
   readonly #host: NodeHost
   readonly #topic: string
   /** How many objects are above this one. */
   readonly #depth: number
-  /** Whether there are tables: a topic without members has none. */
-  #isStored = false
   readonly #members = new Map<Address.Address, Member>()
   readonly #below = new Map<number, Below>()
   readonly #out: Lanes<Delivery | TopicOp, Outcome | TopicResult>
@@ -93,19 +81,12 @@ export class TopicCore {
         host.call("address", target, "deliver", [{ caller, deliveries }], false, done)
       },
     })
-    if (host.sql.isBlank()) return
-    const members = rowsIfThere<MemberRow>(host.sql, "SELECT * FROM member ORDER BY owner")
-    this.#isStored = members !== undefined
-    if (members === undefined) return
-    for (const row of members) {
+    for (const row of host.sql.all<MemberRow>("SELECT * FROM member ORDER BY owner")) {
       const { owner, presence, metadata } = row
       this.#members.set(owner, { owner, presence: presence === 1, metadata: JSON.parse(metadata), joins: 0 })
     }
-    for (const { branch, listens } of host.sql.all<{ branch: number; listens: number }>(
-      "SELECT * FROM below",
-    )) {
-      this.#below.set(branch, { listens: listens === 1, ops: 0 })
-    }
+    const below = host.sql.all<{ branch: number; listens: number }>("SELECT * FROM below")
+    for (const { branch, listens } of below) this.#below.set(branch, { listens: listens === 1, ops: 0 })
   }
 
   /** Does the operations, in order; `done` is told their results when the last is there. */
@@ -119,9 +100,7 @@ export class TopicCore {
 
   /** The alarm came: nobody was on the topic for long, unless somebody came since. */
   alarm(): void {
-    if (!this.#isEmpty) return
-    this.#isStored = false
-    this.#host.forget()
+    if (this.#isEmpty) this.#host.forget()
   }
 
   /** Members after a cursor, those of this object first, then those below. A page may be short. */
@@ -153,7 +132,6 @@ export class TopicCore {
     const known = this.#members.get(owner)
     const isFull = this.#members.size >= this.#host.limits.topicNodeSize || this.#below.size > 0
     if (known === undefined && isFull) return this.#pass({ do: "join", member }, owner, presence, result)
-    this.#store()
     this.#host.sql.run(
       "INSERT OR REPLACE INTO member (owner, presence, metadata) VALUES (?, ?, ?)",
       owner,
@@ -184,7 +162,6 @@ export class TopicCore {
     if (!this.#below.has(branch) || (listens && !below.listens)) {
       below.listens ||= listens
       this.#below.set(branch, below)
-      this.#store()
       // Before it is there: an object too many is looked at, never one too few.
       this.#host.sql.run(
         "INSERT OR REPLACE INTO below (branch, listens) VALUES (?, ?)",
@@ -298,11 +275,6 @@ export class TopicCore {
     this.#below.delete(branch)
     this.#host.sql.run("DELETE FROM below WHERE branch = ?", branch)
     this.#tidy()
-  }
-
-  #store(): void {
-    if (!this.#isStored) migrateTopic(this.#host.sql)
-    this.#isStored = true
   }
 
   /** There are as many topics as there ever were names: one that nobody comes back to keeps nothing. */

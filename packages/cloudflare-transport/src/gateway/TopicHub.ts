@@ -1,10 +1,16 @@
 /** The Durable Object of a topic, or of a part of its subscribers: `TopicCore` in its shell. */
+import { TOPIC } from "../storage/Schema.ts"
+import type { GatewayEnv } from "./GatewayEnv.ts"
 import { NodeShell } from "./NodeShell.ts"
 import type { NodeHost } from "./NodeHost.ts"
 import { CallFailed, type MembersPage, type TopicOp, type TopicResult, type TopicRpc } from "./Rpc.ts"
 import { TopicCore } from "./TopicCore.ts"
 
 export class TopicHub extends NodeShell<TopicCore> implements TopicRpc {
+  constructor(ctx: DurableObjectState, env: GatewayEnv) {
+    super(ctx, env, TOPIC)
+  }
+
   protected override start(host: NodeHost): TopicCore {
     return new TopicCore(host)
   }

@@ -3,7 +3,7 @@
  * which what was taken has its effect. What comes again is told by that, has no second effect, and the same
  * outcome.
  */
-import type { Sql } from "../storage/Sql.ts"
+import { earliestOf, type Sql } from "../storage/Sql.ts"
 import { DEDUPE_WINDOW, isOnward, type Outcome, TAKEN } from "./Rpc.ts"
 
 /** Lines that are known without a look at their rows. */
@@ -110,8 +110,7 @@ export class Watermarks {
   /** Later ones only make it later: an alarm for it may be early. */
   #oldestAt(): number {
     if (this.#oldest === null) {
-      const [row] = this.#sql.all<{ at: number | null }>("SELECT min(at) AS at FROM watermark")
-      this.#oldest = row!.at ?? Number.POSITIVE_INFINITY
+      this.#oldest = earliestOf(this.#sql, "SELECT min(at) AS at FROM watermark") ?? Number.POSITIVE_INFINITY
     }
     return this.#oldest
   }

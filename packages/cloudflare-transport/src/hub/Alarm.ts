@@ -2,16 +2,17 @@
  * The one alarm of a hub. It is armed for the earliest deadline there is, may come early, and is
  * absent when there is none: an alarm is a wake-up and a row written.
  */
+import { earliestOf } from "../storage/Sql.ts"
 import type { HubHost } from "./HubHost.ts"
 
 /** The earliest of each kind of deadline that is a row. */
-const EARLIEST = `SELECT min(at) AS at FROM (
-  SELECT min(grace_until) AS at FROM session WHERE grace_until IS NOT NULL
-  UNION ALL SELECT min(token_until) FROM session WHERE token_until IS NOT NULL
-  UNION ALL SELECT min(lease_until) FROM registration WHERE lease_until IS NOT NULL
-  UNION ALL SELECT min(deadline) FROM ask
-  UNION ALL SELECT min(unused_since) + ?1 FROM subscription WHERE unused_since IS NOT NULL
-)`
+const EARLIEST = [
+  "SELECT min(grace_until) AS at FROM session WHERE grace_until IS NOT NULL",
+  "SELECT min(token_until) AS at FROM session WHERE token_until IS NOT NULL",
+  "SELECT min(lease_until) AS at FROM registration WHERE lease_until IS NOT NULL",
+  "SELECT min(deadline) AS at FROM ask",
+]
+const FIRST_UNUSED = "SELECT min(unused_since) AS at FROM subscription WHERE unused_since IS NOT NULL"
 
 export class Alarm {
   readonly #host: HubHost
@@ -57,12 +58,11 @@ export class Alarm {
 
   /** Arms it anew for what there is left to wait for, or disarms it. */
   rearm(nextSweep: number | undefined): void {
-    const stored = this.#host.sql.all<{ at: number | null }>(
-      EARLIEST,
-      this.#host.limits.durableSubscriptionFor,
-    )[0]!.at
+    const { limits, sql } = this.#host
     const never = Number.POSITIVE_INFINITY
-    const at = Math.min(stored ?? never, nextSweep ?? never, this.#elsewhere() ?? never)
+    let at = Math.min(nextSweep ?? never, this.#elsewhere() ?? never)
+    for (const query of EARLIEST) at = Math.min(at, earliestOf(sql, query) ?? never)
+    at = Math.min(at, (earliestOf(sql, FIRST_UNUSED) ?? never) + limits.durableSubscriptionFor)
     this.#armedAt = at === Number.POSITIVE_INFINITY ? null : at
     this.#host.setAlarm(this.#armedAt)
   }

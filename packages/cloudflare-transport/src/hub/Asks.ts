@@ -7,7 +7,7 @@
 import type { Address } from "@signal-hub/actor-core"
 import { isElsewhere } from "./Elsewhere.ts"
 import type { Session } from "../session/Session.ts"
-import type { Sql } from "../storage/Sql.ts"
+import { countOf, type Sql } from "../storage/Sql.ts"
 
 export interface Ask {
   /** What memory knows it by. */
@@ -208,7 +208,7 @@ export class Asks {
   }
 
   get #rows(): number {
-    return (this.#stored ??= this.#sql.all<{ n: number }>("SELECT count(*) AS n FROM ask")[0]!.n)
+    return (this.#stored ??= countOf(this.#sql, "SELECT count(*) AS n FROM ask"))
   }
 
   #write(ask: Ask): void {

@@ -13,8 +13,8 @@ import type { Claims } from "../auth/Claims.ts"
 import { TokenRefused } from "../auth/TokenRefused.ts"
 import { WebSocketBridge } from "../bridge/WebSocketBridge.ts"
 import type { Limits } from "../protocol/Limits.ts"
-import { CURRENT, isCurrent, migrate, type Serves, versionOf } from "../storage/Schema.ts"
 import { durableObjectSql } from "../storage/Sql.ts"
+import { type Schema, Tables } from "../storage/Tables.ts"
 import type { HubEnv } from "../worker/HubEnv.ts"
 import { claimsIn } from "../worker/Upgrade.ts"
 import type { HubCore } from "./HubCore.ts"
@@ -26,11 +26,7 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
   protected readonly host: HubHost
   protected readonly bridge: WebSocketBridge
   #core: Core | undefined
-  /**
-   * Of the tables; 0: nobody was ever here, or all is forgotten: there are none. `undefined`: nobody had to know
-   * in this memory.
-   */
-  #version: number | undefined
+  readonly #tables: Tables
   readonly #timers: Timers
 
   constructor(
@@ -39,12 +35,14 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
     options: {
       readonly verify: VerifyToken | undefined
       readonly limits: Limits
+      readonly schema: Schema
       /** The hub's name, as tokens know it. */
       readonly name: string
     },
   ) {
     super(ctx, env)
-    const { limits, name } = options
+    const { limits, name, schema } = options
+    this.#tables = new Tables(durableObjectSql(ctx.storage), schema)
     this.bridge = new WebSocketBridge(
       ctx,
       {
@@ -72,7 +70,7 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
       })
     }
     this.host = {
-      sql: durableObjectSql(ctx.storage),
+      sql: this.#tables,
       limits,
       connection: (id) => this.bridge.connection(id),
       connections: () => this.bridge.connections(),
@@ -93,14 +91,11 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
     }
   }
 
-  /** Makes the core, on tables that are there. */
   protected abstract start(): Core
-  protected abstract readonly serves: Serves
   /** What the core's sockets and alarm are for. */
   protected abstract hubOf(core: Core): HubCore
 
   protected get core(): Core {
-    this.#bringTables()
     return this.#core ?? this.#begin()
   }
 
@@ -111,23 +106,14 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
     return core
   }
 
-  #bringTables(): void {
-    const version = this.#tables
-    if (!isCurrent(version)) this.#version = this.migrate(version)
-  }
-
-  /** Brings the tables from this version to that of this code, and gives it. */
-  protected migrate(version: number): number {
-    return migrate(this.host.sql, this.serves, version)
-  }
-
-  /** Whether nobody was ever here, or all is forgotten: there is no table. */
+  /** Whether nothing is stored, or was ever begun in this memory: nobody is here. */
   protected get isFresh(): boolean {
-    return this.#tables === 0
+    return this.#core === undefined && this.isBlank
   }
 
-  get #tables(): number {
-    return (this.#version ??= versionOf(this.host.sql))
+  /** Whether nothing is stored. */
+  protected get isBlank(): boolean {
+    return this.#tables.isBlank()
   }
 
   /** Whether nothing is under way, and no socket is there: the object may sleep for ever. */
@@ -141,8 +127,8 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
    */
   protected forget(): void {
     this.#hub.state.alarm.disarm()
-    this.#version = 0
     void this.ctx.storage.deleteAll()
+    this.#tables.forget()
   }
 
   get #hub(): HubCore {
@@ -158,17 +144,17 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
   }
 
   /**
-   * What a frame wakes. Its socket outlives a memory that was evicted, which had nothing under way, but neither a
-   * crash nor a deploy: there is nothing to recover, and the tables are there.
+   * What a frame wakes. Its socket outlives a memory that was evicted, which had nothing under way, but not a
+   * crash: there is nothing to recover.
    */
-  #wokenByFrame(): void {
-    if (this.#version !== undefined) return
-    this.#version = CURRENT
+  #wokenByFrame(socket: WebSocket): void {
+    if (this.#core !== undefined) return
+    if (this.bridge.hasSession(socket)) this.#tables.know("session")
     this.#core = this.start()
   }
 
   override webSocketMessage(socket: WebSocket, frame: string | ArrayBuffer): void {
-    this.#wokenByFrame()
+    this.#wokenByFrame(socket)
     try {
       this.bridge.webSocketMessage(socket, frame)
     } finally {
@@ -224,8 +210,6 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
     // Receipts wait in memory: who sends nothing more would wait for them for ever.
     this.#hub.state.sequences.tellOwed()
     this.bridge.forgetSessions()
-    this.#version = undefined
-    this.#bringTables()
     // What was under way is due at once: the alarm has it go on.
     this.#core = this.start()
     this.#hub.state.alarm.rearm(this.host.now() + this.host.limits.sweepInterval)

@@ -6,7 +6,7 @@ import type { Limits } from "../protocol/Limits.ts"
 import { leaseUntil, sessionHeard } from "../session/Liveness.ts"
 import type { Session } from "../session/Session.ts"
 import type { Sessions } from "../session/Sessions.ts"
-import type { Sql } from "../storage/Sql.ts"
+import { countOf, type Sql } from "../storage/Sql.ts"
 
 export interface Registration {
   readonly address: Address.Address
@@ -60,16 +60,17 @@ export class Registry {
   }
 
   count(): number {
-    this.#count ??= this.#sql.all<{ n: number }>("SELECT count(*) AS n FROM registration")[0]!.n
+    this.#count ??= countOf(this.#sql, "SELECT count(*) AS n FROM registration")
     return this.#count
   }
 
   /** How many the session holds. */
   countOf(session: Session): number {
-    session.addresses ??= this.#sql.all<{ n: number }>(
+    session.addresses ??= countOf(
+      this.#sql,
       "SELECT count(*) AS n FROM registration WHERE session = ?",
       session.id,
-    )[0]!.n
+    )
     return session.addresses
   }
 

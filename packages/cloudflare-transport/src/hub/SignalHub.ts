@@ -5,6 +5,7 @@ import { ActorsShell } from "../gateway/ActorsShell.ts"
 import { Neighbors } from "../gateway/Neighbors.ts"
 import { hubPlace, type Place } from "../gateway/Place.ts"
 import { RoutingTable } from "../gateway/RoutingTable.ts"
+import { HUB } from "../storage/Schema.ts"
 import { type HubEnv, limitsOf } from "../worker/HubEnv.ts"
 
 export interface HubOptions<Env> {
@@ -15,14 +16,13 @@ export interface HubOptions<Env> {
 }
 
 export class SignalHub<Env extends HubEnv = HubEnv> extends ActorsShell<ActorsCore, Env> {
-  protected override readonly serves = "many"
   readonly #place: Place
 
   constructor(ctx: DurableObjectState, env: Env, options: HubOptions<Env> = {}) {
     const name = ctx.id.name ?? ""
     const table = options.table ?? new RoutingTable<Env>()
     const place = hubPlace(table, name)
-    super(ctx, env, { verify: options.verify, limits: limitsOf(env), name, table, place })
+    super(ctx, env, { verify: options.verify, limits: limitsOf(env), schema: HUB, name, table, place })
     this.#place = place
   }
 

@@ -5,7 +5,7 @@
 import type { Address } from "@signal-hub/actor-core"
 import type { Session } from "../session/Session.ts"
 import { addressOf } from "../session/Session.ts"
-import type { Sql } from "../storage/Sql.ts"
+import { countOf, type Sql } from "../storage/Sql.ts"
 
 export interface Subscription {
   readonly id: string
@@ -101,10 +101,11 @@ export class Topics {
 
   /** How many the session has. */
   countOf(session: Session): number {
-    session.subscriptions ??= this.#sql.all<{ n: number }>(
+    session.subscriptions ??= countOf(
+      this.#sql,
       "SELECT count(*) AS n FROM subscription WHERE owner = ?",
       addressOf(session),
-    )[0]!.n
+    )
     return session.subscriptions
   }
 

@@ -2,7 +2,7 @@
 import type { Address } from "@signal-hub/actor-core"
 import type { Session } from "../session/Session.ts"
 import { addressOf } from "../session/Session.ts"
-import type { Sql } from "../storage/Sql.ts"
+import { countOf, type Sql } from "../storage/Sql.ts"
 
 export class Watches {
   readonly #sql: Sql
@@ -12,10 +12,11 @@ export class Watches {
   }
 
   countOf(session: Session): number {
-    session.watches ??= this.#sql.all<{ n: number }>(
+    session.watches ??= countOf(
+      this.#sql,
       "SELECT count(*) AS n FROM watch WHERE watcher = ?",
       addressOf(session),
-    )[0]!.n
+    )
     return session.watches
   }
 

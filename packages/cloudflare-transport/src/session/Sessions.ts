@@ -5,7 +5,7 @@
 import type { Address } from "@signal-hub/actor-core"
 import { type Claims, keptClaims } from "../auth/Claims.ts"
 import type { ProtocolMajor } from "../protocol/Version.ts"
-import type { Sql } from "../storage/Sql.ts"
+import { countOf, earliestOf, type Sql } from "../storage/Sql.ts"
 import type { Connection } from "./Connection.ts"
 import { InSequence } from "./InSequence.ts"
 import type { Session } from "./Session.ts"
@@ -68,7 +68,7 @@ export class Sessions {
 
   /** How many there are, those in their grace period included. */
   count(): number {
-    this.#count ??= this.#storage.sql.all<{ n: number }>("SELECT count(*) AS n FROM session")[0]!.n
+    this.#count ??= countOf(this.#storage.sql, "SELECT count(*) AS n FROM session")
     return this.#count
   }
 
@@ -273,10 +273,9 @@ export class Sessions {
 
   /** When the first of those without a session lost it, epoch milliseconds. */
   earliestRelease(): number | undefined {
-    return (
-      this.#storage.sql.all<{ at: number | null }>(
-        "SELECT min(released_at) AS at FROM identity WHERE released_at IS NOT NULL",
-      )[0]!.at ?? undefined
+    return earliestOf(
+      this.#storage.sql,
+      "SELECT min(released_at) AS at FROM identity WHERE released_at IS NOT NULL",
     )
   }
 

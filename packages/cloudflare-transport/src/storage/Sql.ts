@@ -7,27 +7,22 @@
 export type SqlValue = string | number | Uint8Array | null
 
 export interface Sql {
-  /** The rows that the query gives, all of them. Statements are cached by their text. */
+  /** The rows that the query gives, all of them: none where its table is not made yet, not even a count. */
   readonly all: <Row>(query: string, ...bindings: ReadonlyArray<SqlValue>) => ReadonlyArray<Row>
   readonly run: (query: string, ...bindings: ReadonlyArray<SqlValue>) => void
-  /** Whether there is no table for sure: nothing was ever written. Costs nothing. */
+  /** Whether there is no table for sure: nothing was ever written. */
   readonly isBlank: () => boolean
   /** Runs the writes together or not at all: what throws leaves no row behind. */
   readonly transaction: <A>(writes: () => A) => A
 }
 
-/**
- * The rows that the query gives; `undefined` where its table is not there. To ask `sqlite_master` would read
- * a row for each table and index, and a Durable Object may not use `PRAGMA user_version`.
- */
-export const rowsIfThere = <Row>(sql: Sql, query: string): ReadonlyArray<Row> | undefined => {
-  try {
-    return sql.all<Row>(query)
-  } catch (error) {
-    if (String(error).includes("no such table")) return undefined
-    throw error
-  }
-}
+/** What the query counts as `n`. */
+export const countOf = (sql: Sql, query: string, ...bindings: ReadonlyArray<SqlValue>): number =>
+  sql.all<{ n: number }>(query, ...bindings)[0]?.n ?? 0
+
+/** The earliest of times that the query gives as `at`; `undefined`: there is none. */
+export const earliestOf = (sql: Sql, query: string): number | undefined =>
+  sql.all<{ at: number | null }>(query)[0]?.at ?? undefined
 
 /**
  * Whether a value, or the row that it is in, is larger than the database takes: it never will. Cloudflare's takes

@@ -5,21 +5,20 @@
 import { type Address, Persistence } from "@signal-hub/actor-core"
 import * as Effect from "effect/Effect"
 import { isTooLarge, type Sql } from "./Sql.ts"
+import { schemaOf, Tables } from "./Tables.ts"
 import { fromRow, type StoredValue, toReadableRow } from "./StoredValue.ts"
 
-export const SNAPSHOTS = `CREATE TABLE IF NOT EXISTS snapshot (
+export const SNAPSHOT = `CREATE TABLE snapshot (
   address TEXT PRIMARY KEY,
   version INTEGER NOT NULL,
   state BLOB NOT NULL
 ) WITHOUT ROWID`
 
-/** Keeps snapshots in this database; makes its table where it is missing. */
-export const sqlitePersistence = (sql: Sql): Persistence.Persistence => {
-  sql.run(SNAPSHOTS)
-  return snapshotsIn(sql)
-}
+/** Keeps snapshots in this database; makes its table with the first of them. */
+export const sqlitePersistence = (sql: Sql): Persistence.Persistence =>
+  snapshotsIn(new Tables(sql, schemaOf(SNAPSHOT)))
 
-/** The same where the table is there. */
+/** The same where the table is one of others. */
 export const snapshotsIn = (sql: Sql): Persistence.Persistence => {
   const attempt = <A>(
     address: Address.Address,

@@ -3,15 +3,14 @@ import { expect, it } from "vitest"
 import type { Delivery } from "../../src/durable/ActorRpc.ts"
 import { Courier } from "../../src/durable/Courier.ts"
 import { DurableAlarm } from "../../src/durable/DurableAlarm.ts"
-import { createTables } from "../../src/durable/DurableSchema.ts"
-import { NodeSql } from "../support/NodeSql.ts"
+import { DURABLE } from "../../src/durable/DurableSchema.ts"
+import { TestTables } from "../support/TestTables.ts"
 
 const ROOM = "@(room/1)" as Address.Address
 const BOB = "@(user/bob)" as Address.Address
 
 const start = (now: () => number = () => 1_700_000_000_000) => {
-  const sql = new NodeSql()
-  createTables(sql)
+  const sql = new TestTables(DURABLE)
   const came: Array<Delivery> = []
   const calls: Array<number> = []
   const courier = new Courier({

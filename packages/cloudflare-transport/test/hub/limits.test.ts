@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest"
 import { HUB_ADDRESS } from "../../src/protocol/HubMessage.ts"
-import { migrate } from "../../src/storage/Schema.ts"
 import { envelope } from "../support/envelope.ts"
 import type { TestClient } from "../support/TestClient.ts"
 import { TestHub } from "../support/TestHub.ts"
@@ -102,30 +101,6 @@ describe("what an identity has spent stays spent", () => {
     spend(hub, "connection-1")
     hub.connect().register(ADA)
     expect(tokens(hub, "connection-2")).toBe(0)
-  })
-})
-
-describe("tables of an earlier version", () => {
-  it("are brought up to date, with what is in them", () => {
-    const hub = new TestHub()
-    hub.sql.run("DROP TABLE pause")
-    hub.sql.run("ALTER TABLE identity DROP COLUMN takeovers")
-    hub.sql.run("ALTER TABLE identity DROP COLUMN takeovers_since")
-    hub.sql.run("ALTER TABLE identity DROP COLUMN formerly")
-    for (const column of ["resume_token", "previous_token", "in_seq", "out_acked", "replayed"]) {
-      hub.sql.run(`ALTER TABLE session DROP COLUMN ${column}`)
-    }
-    hub.sql.run("ALTER TABLE ask DROP COLUMN reliable")
-    for (const table of ["outbox", "numbers", "sending", "watermark"]) hub.sql.run(`DROP TABLE ${table}`)
-    hub.sql.run("UPDATE schema_version SET version = 2")
-    hub.sql.run("INSERT INTO identity (address, epoch) VALUES (?, 7)", ADA)
-    migrate(hub.sql, "many")
-    migrate(hub.sql, "many")
-    hub.connect(ADA)
-    expect(hub.sql.all("SELECT address, epoch, takeovers FROM identity")).toEqual([
-      { address: ADA, epoch: 8, takeovers: 0 },
-    ])
-    expect(hub.sql.count("pause")).toBe(0)
   })
 })
 

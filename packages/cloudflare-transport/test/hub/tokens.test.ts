@@ -234,6 +234,7 @@ describe("a token's expiry", () => {
 
   it("is found by index, not by looking through the sessions", () => {
     const hub = newHub()
+    hub.enter({ actorId: "user/ada", exp: expiry(hub, 30) })
     const plan = hub.sql.plan("SELECT * FROM session WHERE token_until <= 1 LIMIT 1000").join()
     expect(plan).toContain("session_token")
   })

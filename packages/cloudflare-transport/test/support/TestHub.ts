@@ -10,10 +10,11 @@ import type { HubHost, LogFields, LogLevel } from "../../src/hub/HubHost.ts"
 import { CloseCode } from "../../src/protocol/CloseCode.ts"
 import { DEFAULT_LIMITS, type Limits } from "../../src/protocol/Limits.ts"
 import type { Connection } from "../../src/session/Connection.ts"
-import { migrate, type Serves } from "../../src/storage/Schema.ts"
-import { NodeSql } from "./NodeSql.ts"
+import { HUB } from "../../src/storage/Schema.ts"
+import type { Schema } from "../../src/storage/Tables.ts"
 import { TestClient } from "./TestClient.ts"
 import { TestSocket } from "./TestSocket.ts"
+import { TestTables } from "./TestTables.ts"
 
 export interface LogLine {
   readonly level: LogLevel
@@ -30,7 +31,7 @@ interface Timer {
 const EPOCH = 1_700_000_000_000
 
 export class TestHub implements HubHost {
-  readonly sql = new NodeSql()
+  readonly sql: TestTables
   readonly limits: Limits
   readonly log: HubHost["log"]
   readonly name = "default"
@@ -60,24 +61,18 @@ export class TestHub implements HubHost {
   #count = 0
 
   readonly #makeCore: (host: TestHub) => HubCore
-  readonly #serves: Serves
-  /** Whether nothing is stored, not even tables. */
-  isForgotten = false
-  /** Makes what tables there are beside a hub's. */
-  onWake: () => void = () => {}
   /** What else happens after a frame, a close or an alarm. */
   afterwards: () => void = () => {}
 
   constructor(
     limits: Partial<Limits> = {},
     makeCore: (host: TestHub) => HubCore = (host) => new HubCore(host),
-    serves: Serves = "many",
+    schema: Schema = HUB,
   ) {
-    this.#serves = serves
+    this.sql = new TestTables(schema)
     this.#makeCore = makeCore
     this.limits = { ...DEFAULT_LIMITS, ...limits }
     this.log = (level, event, fields) => void this.logs.push({ level, event, fields })
-    migrate(this.sql, this.#serves)
     this.core = makeCore(this)
   }
 
@@ -164,7 +159,6 @@ export class TestHub implements HubHost {
   #receiveOne(socket: TestSocket, value: unknown): void {
     // A clone: what a client sends is never shared with the hub's memory.
     const envelope = Envelope.check(structuredClone(value))
-    this.wake()
     if (envelope instanceof Envelope.Malformed) throw new Error(`the test's envelope: ${envelope.reason}`)
     // Of a socket that was closed too: the bridge drops such frames, but the core must not rely on it.
     const connection = this.#connectionOf(socket)
@@ -185,7 +179,6 @@ export class TestHub implements HubHost {
   /** The socket is gone, and the hub is told so. May be told again. */
   closed(socket: TestSocket, cause: string): void {
     socket.isOpen = false
-    this.wake()
     this.core.closed(this.#connectionOf(socket), cause)
     this.#connections.delete(socket.id)
     this.#sockets.delete(socket.id)
@@ -224,15 +217,11 @@ export class TestHub implements HubHost {
   forget(): void {
     this.core.state.alarm.disarm()
     this.sql.wipe()
-    this.isForgotten = true
   }
 
-  /** Before anything is done here there are tables. */
-  wake(): void {
-    if (!this.isForgotten) return
-    this.isForgotten = false
-    migrate(this.sql, this.#serves)
-    this.onWake()
+  /** Whether nothing is stored. */
+  get isForgotten(): boolean {
+    return this.sql.isBlank()
   }
 
   /** The alarm comes, now. */
@@ -289,7 +278,6 @@ export class TestHub implements HubHost {
 
   /** Memory and timers are lost, as after a failure in the middle of an event. */
   restart(): void {
-    this.wake()
     this.#timers = []
     this.#soon = []
     this.#toVerify = []

@@ -4,10 +4,9 @@
  * where nothing else does. One clock for all.
  */
 import type { Address } from "@signal-hub/actor-core"
-import { DirectoryCore, migrateDirectory } from "../../src/gateway/DirectoryCore.ts"
+import { DirectoryCore } from "../../src/gateway/DirectoryCore.ts"
 import { GatewayCore } from "../../src/gateway/GatewayCore.ts"
 import type { GatewayHost } from "../../src/gateway/GatewayHost.ts"
-import { migrateNotices } from "../../src/gateway/GatewaySchema.ts"
 import type { NodeHost } from "../../src/gateway/NodeHost.ts"
 import {
   type ActorRpc,
@@ -18,9 +17,11 @@ import {
   type Remote,
 } from "../../src/gateway/Rpc.ts"
 import { TopicCore } from "../../src/gateway/TopicCore.ts"
+import { DIRECTORY, GATEWAY, TOPIC } from "../../src/storage/Schema.ts"
+import type { Schema } from "../../src/storage/Tables.ts"
 import { DEFAULT_LIMITS, type Limits } from "../../src/protocol/Limits.ts"
 import type { TokenPayload } from "../../src/auth/Claims.ts"
-import { NodeSql } from "./NodeSql.ts"
+import { TestTables } from "./TestTables.ts"
 import type { TestClient } from "./TestClient.ts"
 import { TestHub } from "./TestHub.ts"
 
@@ -49,7 +50,7 @@ interface TestGateway {
 }
 
 interface TestNode<Core> {
-  readonly host: NodeHost & { readonly sql: NodeSql }
+  readonly host: NodeHost & { readonly sql: TestTables }
   core: Core
   alarmAt: number | null
 }
@@ -82,7 +83,6 @@ export class TestSystem {
   #tokens = false
   #isSettling = false
   /** Gateways that have something stored. */
-  readonly #awake = new Set<string>()
   /** How often an object has lost its memory, by its name. */
   readonly #lives = new Map<string, number>()
 
@@ -109,7 +109,6 @@ export class TestSystem {
 
   /** Opens a socket to the identity's gateway, without connecting. */
   open(identity: string, token: TokenPayload | null = null): TestClient {
-    this.gateway(identity).wake()
     return this.gateway(identity).open(token)
   }
 
@@ -138,7 +137,7 @@ export class TestSystem {
         if (steps > 200_000) throw new Error("objects call one another without end")
         if (!this.step()) break
       }
-      for (const identity of this.#awake) this.#tidy(identity)
+      for (const identity of this.gateways.keys()) this.#tidy(identity)
     } finally {
       this.#isSettling = false
     }
@@ -184,7 +183,6 @@ export class TestSystem {
       // Before the next memory begins: what that defers is its own.
       this.#lose(identity)
       hub.evict()
-      this.#awake.add(identity)
       evicted++
     }
     const isBusy = (name: string): boolean => this.#timers.some(({ owner }) => owner === name)
@@ -259,7 +257,6 @@ export class TestSystem {
     const hub = new TestHub(
       this.limits,
       (host) => {
-        migrateNotices(host.sql)
         const gatewayHost: GatewayHost = {
           sql: host.sql,
           limits: host.limits,
@@ -286,17 +283,12 @@ export class TestSystem {
         if (made !== undefined) made.core = core
         return core.hub
       },
-      "one",
+      GATEWAY,
     )
     if (this.#tokens) hub.requireTokens()
     // Its clock began when it was made.
     hub.advance(this.#now - hub.now())
     hub.afterwards = this.settle
-    hub.onWake = () => {
-      migrateNotices(hub.sql)
-      this.#awake.add(identity)
-    }
-    this.#awake.add(identity)
     const gateway = { hub, core: latest! }
     this.gateways.set(identity, gateway)
     return gateway
@@ -328,7 +320,6 @@ export class TestSystem {
       }
     }
     const { core, hub } = this.#gateway(name)
-    hub.wake()
     const target = core as unknown as { readonly [method: string]: (...args: Array<unknown>) => unknown }
     answer(target[method]!(...args))
     hub.flush()
@@ -337,7 +328,7 @@ export class TestSystem {
   #topic(name: string): TestNode<TopicCore> {
     let node = this.topics.get(name)
     if (node === undefined) {
-      const host = this.#nodeHost(name, (at) => {
+      const host = this.#nodeHost(name, TOPIC, (at) => {
         const known = this.topics.get(name)
         if (known !== undefined) known.alarmAt = at
       })
@@ -349,15 +340,18 @@ export class TestSystem {
   #directory(name: string): TestNode<DirectoryCore> {
     const known = this.directories.get(name)
     if (known !== undefined) return known
-    const host = this.#nodeHost(name, (at) => void (node.alarmAt = at))
-    migrateDirectory(host.sql)
+    const host = this.#nodeHost(name, DIRECTORY, (at) => void (node.alarmAt = at))
     const node: TestNode<DirectoryCore> = { host, core: new DirectoryCore(host), alarmAt: null }
     this.directories.set(name, node)
     return node
   }
 
-  #nodeHost(name: string, setAlarm: (at: number | null) => void): NodeHost & { readonly sql: NodeSql } {
-    const sql = new NodeSql()
+  #nodeHost(
+    name: string,
+    schema: Schema,
+    setAlarm: (at: number | null) => void,
+  ): NodeHost & { readonly sql: TestTables } {
+    const sql = new TestTables(schema)
     return {
       name,
       sql,
@@ -396,7 +390,6 @@ export class TestSystem {
     if (hub.isForgotten || core.hasSession() || !hub.isQuiet) return
     if (this.#timers.some(({ owner }) => owner === identity) || !core.isEmpty) return
     hub.forget()
-    this.#awake.delete(identity)
   }
 
   #lose(name: string): void {

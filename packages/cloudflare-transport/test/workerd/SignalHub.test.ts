@@ -8,6 +8,7 @@ import { env } from "cloudflare:workers"
 import { describe, expect, it, vi } from "vitest"
 import { PING, PONG } from "../../src/protocol/Frame.ts"
 import { SocketClient, socketsOf } from "./SocketClient.ts"
+import { countRows } from "./stored.ts"
 
 /** A hub of its own for each test. */
 const newHub = () => env.SIGNAL_HUB.get(env.SIGNAL_HUB.newUniqueId())
@@ -25,9 +26,7 @@ const connected = async (
 }
 
 const rows = (hub: HubStub, table: string) =>
-  runInDurableObject(hub, (_, { storage }) =>
-    Number(storage.sql.exec(`SELECT count(*) AS n FROM ${table}`).one().n),
-  )
+  runInDurableObject(hub, (_, { storage }) => countRows(storage, table))
 
 describe("reliable envelopes", () => {
   it("what can't be stored is not acknowledged and not delivered: it comes again", async () => {
@@ -453,6 +452,7 @@ describe("failures inside", () => {
     const a = await connected(hub, "@(node/a)")
     const b = await connected(hub, "@(node/b)")
     await a.request("hub:register", { actorAddress: "@(place/1)" })
+    await a.request("hub:subscribe", { topic: "old" })
     const errors = vi.spyOn(console, "error").mockImplementation(() => {})
     try {
       await runInDurableObject(hub, (_, { storage }) => {

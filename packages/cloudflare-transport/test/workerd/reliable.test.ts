@@ -12,13 +12,12 @@ import type { HubEnv } from "../../src/worker/HubEnv.ts"
 import { batch, envelope, network, users } from "./durable/actors.ts"
 import { type Came, SocketClient } from "./SocketClient.ts"
 import worker from "./worker.ts"
+import { countRows } from "./stored.ts"
 
 const gatewayOf = (identity: string) => env.SESSION_GATEWAY.getByName(identity)
 
 const rows = (identity: string, table: string): Promise<number> =>
-  runInDurableObject(gatewayOf(identity), (_, { storage: { sql } }) =>
-    Number(sql.exec(`SELECT count(*) AS n FROM ${table}`).one().n),
-  )
+  runInDurableObject(gatewayOf(identity), (_, { storage }) => countRows(storage, table))
 
 const open = (identity: string): Promise<SocketClient> => {
   const context = { waitUntil: () => {}, passThroughOnException: () => {}, props: {} }
@@ -222,6 +221,7 @@ it("a reliable tell writes 3 rows where it is sent and 2 where it comes, however
   for (const client of [a, b]) await client.connect(undefined, { protocolVersion: "1.0.0" })
   const [here, there] = [await counting(ada), await counting(bob)]
   let seq = 0
+  let answers = 0
   const note = () => ({ to: bob, seq: ++seq, type: "note" })
   const came = async (client: SocketClient, type: string): Promise<Came> => {
     for (;;) for (const one of await frame(client)) if (one.type === type) return one
@@ -231,27 +231,31 @@ it("a reliable tell writes 3 rows where it is sent and 2 where it comes, however
   const acknowledge = (client: SocketClient, through: number): string =>
     client.send({ to: HUB_ADDRESS, type: "hub:ack", payload: { through, bytes: 0 } })
 
-  // The first reserves numbers.
-  a.send(note())
-  await came(b, "note")
-  await settled()
-  expect([await here(), await there()]).toEqual([4, 2])
-  a.sendAll([note(), note(), note(), note(), note(), note(), note(), note()])
-  await came(b, "note")
-  await settled()
-  expect([await here(), await there()]).toEqual([3, 2])
-  acknowledge(b, seq)
-  await vi.waitFor(async () => expect(await rows(bob, "outbox")).toBe(0))
-  await there()
+  const written = async () => {
+    a.send(note())
+    await came(b, "note")
+    await settled()
+    const one = [await here(), await there()]
+    a.sendAll([note(), note(), note(), note(), note(), note(), note(), note()])
+    await came(b, "note")
+    await settled()
+    const eight = [await here(), await there()]
+    acknowledge(b, seq)
+    await vi.waitFor(async () => expect(await rows(bob, "outbox")).toBe(0))
+    await there()
 
-  const id = a.send({ ...note(), type: "question", pattern: "ask" })
-  const question = await came(b, "question")
-  b.send({ to: question.from, seq: 1, type: "answer", correlationId: id })
-  await came(a, "answer")
-  await settled()
-  await vi.waitFor(async () => expect(await rows(bob, "sending")).toBe(0))
-  // One there reserves numbers; each ask is a row at both.
-  expect([await here(), await there()]).toEqual([6, 7 + 1])
+    const id = a.send({ ...note(), type: "question", pattern: "ask" })
+    const question = await came(b, "question")
+    b.send({ to: question.from, seq: ++answers, type: "answer", correlationId: id })
+    await came(a, "answer")
+    await settled()
+    await vi.waitFor(async () => expect(await rows(bob, "sending")).toBe(0))
+    return { one, eight, ask: [await here(), await there()] }
+  }
+  // The first of each makes tables, and reserves numbers.
+  expect(await written()).toEqual({ one: [4 + 4, 4 + 2], eight: [3, 2], ask: [4 + 6, 6 + 8] })
+  // Each ask is a row at both.
+  expect(await written()).toEqual({ one: [3, 2], eight: [3, 2], ask: [6, 7] })
 })
 
 it("fault 14: what was under way in a crash is sent again when the gateway next wakes, long before its alarm", async () => {

@@ -6,6 +6,7 @@ import { asks, atGateway, inHub, KINDS, newSteward } from "./parties.ts"
 import { given } from "./Steward.ts"
 import { actors } from "./worker.ts"
 import type { Came, SocketClient } from "./SocketClient.ts"
+import { countRows } from "./stored.ts"
 
 /** The next elements of the stream. */
 const elements = async (client: SocketClient, id: string, from: number, to: number): Promise<void> => {
@@ -22,9 +23,7 @@ const about = (client: SocketClient, to: string, id: string, type: string, paylo
   void client.send({ to, type, correlationId: id, payload })
 
 const rows = (stub: DurableObjectStub, table: string): Promise<number> =>
-  runInDurableObject(stub, (_, { storage }) =>
-    Number(storage.sql.exec(`SELECT count(*) AS n FROM ${table}`).one().n),
-  )
+  runInDurableObject(stub, (_, { storage }) => countRows(storage, table))
 
 /** Until nothing is left of the stream. */
 const isOver = (stub: DurableObjectStub) =>

@@ -5,6 +5,7 @@ import type { Envelope } from "@signal-hub/actor-core"
 import { describe, expect, it, vi } from "vitest"
 import { batch, envelope, users } from "./actors.ts"
 import { answered, ask, newUser, tell } from "./talk.ts"
+import { countRows } from "../stored.ts"
 
 /** What a frame may hold, six times as large in JSON: more than a row. */
 const LEGAL = 1_000_000
@@ -36,10 +37,9 @@ const expectNotes = (shelf: Shelf, notes: ReadonlyArray<string>) =>
 
 /** How many rows there are of what is to be done yet. */
 const open = (shelf: Shelf) =>
-  runInDurableObject(shelf.stub, (_, { storage: { sql } }) => {
-    const count = (table: string) => Number(sql.exec(`SELECT count(*) AS n FROM ${table}`).one().n)
-    return ["inbox", "outbox", "ask", "owed", "timer"].reduce((sum, table) => sum + count(table), 0)
-  })
+  runInDurableObject(shelf.stub, (_, { storage }) =>
+    ["inbox", "outbox", "ask", "owed", "timer"].reduce((sum, table) => sum + countRows(storage, table), 0),
+  )
 
 /** The memory is lost, and the alarm comes. */
 const crash = async (shelf: Shelf) => {

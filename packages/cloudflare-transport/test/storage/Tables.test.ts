@@ -1,0 +1,105 @@
+import { describe, expect, it } from "vitest"
+import { DURABLE } from "../../src/durable/DurableSchema.ts"
+import { DIRECTORY, GATEWAY, HUB, TOPIC } from "../../src/storage/Schema.ts"
+import { countOf, earliestOf } from "../../src/storage/Sql.ts"
+import { schemaOf, Tables } from "../../src/storage/Tables.ts"
+import { NodeSql } from "../support/NodeSql.ts"
+
+const ONE = "CREATE TABLE one (a INTEGER PRIMARY KEY, b TEXT)"
+const SCHEMA = schemaOf(ONE, "CREATE TABLE two (a INTEGER)", "CREATE INDEX one_b ON one (b)")
+
+const setup = () => {
+  const database = new NodeSql()
+  return { database, tables: new Tables(database, SCHEMA) }
+}
+
+const INSERT = "INSERT INTO one (a, b) VALUES (?, ?)"
+const ALL = "SELECT * FROM one"
+
+describe("a table that has no row yet", () => {
+  it("is not made by who reads it, counts it, changes it or takes rows away", () => {
+    const { database, tables } = setup()
+    expect(tables.all(ALL)).toEqual([])
+    expect(countOf(tables, "SELECT count(*) AS n FROM one")).toBe(0)
+    expect(earliestOf(tables, "SELECT min(a) AS at FROM one")).toBeUndefined()
+    tables.run("UPDATE OR REPLACE one SET a = 1")
+    tables.run("DELETE FROM one WHERE a = 1")
+    expect(tables.all("DELETE FROM one RETURNING a")).toEqual([])
+    expect(database.tables()).toEqual([])
+    expect(tables.isBlank()).toBe(true)
+  })
+
+  it("is made with the first, and its indexes; no other is", () => {
+    const { database, tables } = setup()
+    tables.run(INSERT, 1, "x")
+    expect(database.tables()).toEqual(["one"])
+    expect(database.plan("SELECT * FROM one WHERE b = 'x'").join()).toContain("one_b")
+    expect(tables.all(ALL)).toEqual([{ a: 1, b: "x" }])
+    expect(tables.isBlank()).toBe(false)
+  })
+})
+
+describe("tables", () => {
+  it("are known by who comes after, with one look", () => {
+    const { database, tables } = setup()
+    tables.run(INSERT, 1, "x")
+    const next = new Tables(database, SCHEMA)
+    const ran = database.record(() => {
+      expect(next.all("SELECT * FROM two")).toEqual([])
+      expect(next.all(ALL)).toHaveLength(1)
+      next.run(INSERT, 2, "y")
+    })
+    expect(ran).toEqual(["SELECT name FROM sqlite_master WHERE type = 'table'", ALL, INSERT])
+  })
+
+  it("are not looked up where one is known", () => {
+    const { database, tables } = setup()
+    tables.run(INSERT, 1, "x")
+    const next = new Tables(database, SCHEMA)
+    next.know("one")
+    expect(database.record(() => next.all(ALL))).toEqual([ALL])
+  })
+
+  it("are made anew after the step that made them was undone", () => {
+    const { database, tables } = setup()
+    const step = (fails: boolean): void => {
+      tables.transaction(() => {
+        tables.run(INSERT, 1, "x")
+        if (fails) throw new Error("no more")
+      })
+    }
+    expect(() => step(true)).toThrow("no more")
+    expect(database.tables()).toEqual([])
+    expect(tables.all(ALL)).toEqual([])
+    step(false)
+    expect(tables.all(ALL)).toHaveLength(1)
+  })
+
+  it("are made anew after all was deleted", () => {
+    const { database, tables } = setup()
+    tables.run(INSERT, 1, "x")
+    database.wipe()
+    tables.forget()
+    expect(tables.isBlank()).toBe(true)
+    tables.run(INSERT, 2, "y")
+    expect(tables.all(ALL)).toEqual([{ a: 2, b: "y" }])
+  })
+
+  it("of somebody else are passed by, and don't count", () => {
+    const { database, tables } = setup()
+    database.run("CREATE TABLE other (a INTEGER)")
+    tables.run("INSERT INTO other (a) VALUES (1)")
+    expect(tables.all("SELECT a FROM other")).toEqual([{ a: 1 }])
+    expect(tables.isBlank()).toBe(true)
+    expect(() => tables.all("SELECT a FROM missing")).toThrow("no such table")
+  })
+})
+
+it.each(Object.entries({ DIRECTORY, DURABLE, GATEWAY, HUB, TOPIC }))(
+  "each table of %s can be made",
+  (_, schema) => {
+    const database = new NodeSql()
+    for (const statements of schema.values()) for (const statement of statements) database.run(statement)
+    expect(database.tables().filter((name) => !name.startsWith("sqlite_"))).toEqual([...schema.keys()])
+  },
+)
