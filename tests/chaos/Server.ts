@@ -68,12 +68,16 @@ const lookInto = (storage: string): Stored => {
     if (file === undefined) throw new Error(`no database of the hub among ${files.join(", ")}`)
     using database = new DatabaseSync(join(copy, file))
     const count = (query: string): number => Number(database.prepare(query).get()?.["n"])
+    // A table that never had a row is not there.
+    const isMade = (table: string): boolean =>
+      count(`SELECT count(*) AS n FROM sqlite_master WHERE type = 'table' AND name = '${table}'`) > 0
+    const rows = (table: string): number => (isMade(table) ? count(`SELECT count(*) AS n FROM ${table}`) : 0)
     const held = database
       .prepare("SELECT address, identity.epoch AS epoch FROM identity JOIN session ON session.id = session")
       .all()
     return {
-      outbox: count("SELECT count(*) AS n FROM outbox"),
-      asks: count("SELECT count(*) AS n FROM ask"),
+      outbox: rows("outbox"),
+      asks: rows("ask"),
       epochs: new Map(held.map(({ address, epoch }) => [String(address), Number(epoch)])),
       strays: count(
         "SELECT count(*) AS n FROM session WHERE id NOT IN (SELECT session FROM identity WHERE session IS NOT NULL)",

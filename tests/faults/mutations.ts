@@ -147,14 +147,14 @@ const ROWS: ReadonlyArray<Mutation> = [
     fault: 5,
     breaks: "what a durable actor has asked is gone with its memory",
     file: durable("DurableHost"),
-    edits: [["DURABLE))\n", 'DURABLE)); sql.run("DELETE FROM ask")\n']],
+    edits: [["DURABLE))\n", 'DURABLE)); sql.run("DELETE FROM actor_ask")\n']],
     test: DURABLE,
   },
   {
     fault: 5,
     breaks: "the timers of a durable actor are gone with its memory",
     file: durable("DurableHost"),
-    edits: [["DURABLE))\n", 'DURABLE)); sql.run("DELETE FROM timer")\n']],
+    edits: [["DURABLE))\n", 'DURABLE)); sql.run("DELETE FROM actor_timer")\n']],
     test: DURABLE,
   },
   {

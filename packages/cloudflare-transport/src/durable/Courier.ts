@@ -65,14 +65,19 @@ export class Courier {
     const { alarm, now, sql } = this.#options
     const stored: Stored = { ...delivery, at: now() }
     const dueAt = stored.at + FIRST_RETRY
-    sql.run("INSERT INTO outbox (target, delivery, due_at) VALUES (?, ?, ?)", target, toRow(stored), dueAt)
+    sql.run(
+      "INSERT INTO actor_outbox (target, delivery, due_at) VALUES (?, ?, ?)",
+      target,
+      toRow(stored),
+      dueAt,
+    )
     alarm.atLatest(dueAt)
   }
 
   /** Sends what is due. */
   kickAll(): void {
     const { now, sql } = this.#options
-    const query = "SELECT DISTINCT target FROM outbox WHERE attempts = 0 OR due_at <= ?"
+    const query = "SELECT DISTINCT target FROM actor_outbox WHERE attempts = 0 OR due_at <= ?"
     for (const { target } of sql.all<{ target: Address.Address }>(query, now())) this.kick(target)
   }
 
@@ -126,7 +131,7 @@ export class Courier {
   #waiting(target: Address.Address): ReadonlyArray<Row> {
     const { now, sql } = this.#options
     const query =
-      "SELECT n, delivery, attempts, due_at FROM outbox WHERE target = ? AND n > ? ORDER BY n LIMIT ?"
+      "SELECT n, delivery, attempts, due_at FROM actor_outbox WHERE target = ? AND n > ? ORDER BY n LIMIT ?"
     const rows: Array<Row> = []
     let bytes = 0
     let page: ReadonlyArray<Row>
@@ -184,10 +189,10 @@ export class Courier {
 
   #loadLine(): string {
     const { sql } = this.#options
-    const [row] = sql.all<{ id: string }>("SELECT id FROM line")
+    const [row] = sql.all<{ id: string }>("SELECT id FROM actor_line")
     if (row !== undefined) return row.id
     const id = crypto.randomUUID()
-    sql.run("INSERT INTO line (id) VALUES (?)", id)
+    sql.run("INSERT INTO actor_line (id) VALUES (?)", id)
     return id
   }
 
@@ -204,7 +209,7 @@ export class Courier {
     const done = full === -1 ? rows.length : full
     transaction(() => {
       for (let i = 0; i < done; i++) {
-        sql.run("DELETE FROM outbox WHERE n = ?", rows[i]!.n)
+        sql.run("DELETE FROM actor_outbox WHERE n = ?", rows[i]!.n)
         settled(deliveries[i]!, outcomes[i]!)
       }
     })
@@ -219,12 +224,12 @@ export class Courier {
     transaction(() => {
       for (const [i, row] of rows.entries()) {
         if (attempts + 1 >= MOST_ATTEMPTS) {
-          sql.run("DELETE FROM outbox WHERE n = ?", row.n)
+          sql.run("DELETE FROM actor_outbox WHERE n = ?", row.n)
           settled(deliveries[i]!, GONE)
           continue
         }
         const dueAt = now() + Math.min(FIRST_RETRY * 2 ** attempts, LONGEST_RETRY)
-        sql.run("UPDATE outbox SET attempts = ?, due_at = ? WHERE n = ?", attempts + 1, dueAt, row.n)
+        sql.run("UPDATE actor_outbox SET attempts = ?, due_at = ? WHERE n = ?", attempts + 1, dueAt, row.n)
         alarm.atLatest(dueAt)
       }
     })

@@ -7,18 +7,18 @@ import { earliestOf, type Sql } from "../storage/Sql.ts"
 
 /** The earliest of each kind of deadline. */
 const EARLIEST = [
-  "SELECT min(at) AS at FROM timer",
-  "SELECT min(deadline) AS at FROM ask WHERE answer IS NULL",
-  "SELECT min(deadline) AS at FROM owed",
-  "SELECT min(due_at) AS at FROM outbox",
-  "SELECT at FROM receive_timeout",
+  "SELECT min(at) AS at FROM actor_timer",
+  "SELECT min(deadline) AS at FROM actor_ask WHERE answer IS NULL",
+  "SELECT min(deadline) AS at FROM actor_owed",
+  "SELECT min(due_at) AS at FROM actor_outbox",
+  "SELECT at FROM actor_receive_timeout",
 ]
 /** What is only to be tried again. */
 const UNDONE = [
-  "SELECT 1 FROM inbox LIMIT 1",
-  "SELECT 1 FROM ask WHERE answer IS NOT NULL LIMIT 1",
-  "SELECT 1 FROM stream LIMIT 1",
-  "SELECT 1 FROM watching WHERE begun = 0 OR reason IS NOT NULL LIMIT 1",
+  "SELECT 1 FROM actor_inbox LIMIT 1",
+  "SELECT 1 FROM actor_ask WHERE answer IS NOT NULL LIMIT 1",
+  "SELECT 1 FROM actor_stream LIMIT 1",
+  "SELECT 1 FROM actor_watching WHERE begun = 0 OR reason IS NOT NULL LIMIT 1",
 ]
 
 /** Milliseconds until what could not be done is tried again. */

@@ -132,7 +132,7 @@ export class DurableJournal implements Journal, Duties {
     host.owed.giveAll({ type: "actor:error", payload: GONE })
     if (this.#version > 0) Effect.runSync(persistence.delete(address, this.#version))
     this.#version = 0
-    for (const table of ["watching", "ask"]) sql.run(`DELETE FROM ${table}`)
+    for (const table of ["actor_watching", "actor_ask"]) sql.run(`DELETE FROM ${table}`)
     this.timers.forget()
     this.#receiveTimeout.forget()
     this.#staged = []

@@ -14,14 +14,14 @@ interface Row {
 }
 
 const read = (sql: Sql): Row | null =>
-  sql.all<{ at: number; millis: number }>("SELECT at, millis FROM receive_timeout")[0] ?? null
+  sql.all<{ at: number; millis: number }>("SELECT at, millis FROM actor_receive_timeout")[0] ?? null
 
 /** Whether it is time for the signal. */
 export const takeDue = (sql: Sql, now: number): boolean => {
   const row = read(sql)
   if (row === null || row.at > now) return false
   // The signal's own step sets it for the next time; without one, as after a crash, it comes again.
-  sql.run("UPDATE receive_timeout SET at = ?", now + Math.min(row.millis, AGAIN))
+  sql.run("UPDATE actor_receive_timeout SET at = ?", now + Math.min(row.millis, AGAIN))
   return true
 }
 
@@ -49,12 +49,12 @@ export class DurableReceiveTimeout {
     if (this.#row?.millis === millis) return
     if (millis === null) {
       this.#row = null
-      return stage(() => sql.run("DELETE FROM receive_timeout"))
+      return stage(() => sql.run("DELETE FROM actor_receive_timeout"))
     }
     const at = now() + millis
     this.#row = { at, millis }
     stage(() => {
-      sql.run("INSERT OR REPLACE INTO receive_timeout (one, at, millis) VALUES (1, ?, ?)", at, millis)
+      sql.run("INSERT OR REPLACE INTO actor_receive_timeout (one, at, millis) VALUES (1, ?, ?)", at, millis)
       alarm.atLatest(at)
     })
   }
@@ -68,12 +68,12 @@ export class DurableReceiveTimeout {
     const slack = Math.max(LEAST_SLACK, millis * SLACK)
     if (byMessage && at - this.#row.at <= slack) return
     this.#row = { at, millis }
-    sql.run("UPDATE receive_timeout SET at = ?", at)
+    sql.run("UPDATE actor_receive_timeout SET at = ?", at)
   }
 
   /** There is none any more. Part of a step. */
   forget(): void {
-    this.#options.sql.run("DELETE FROM receive_timeout")
+    this.#options.sql.run("DELETE FROM actor_receive_timeout")
     this.#row = null
   }
 

@@ -8,7 +8,7 @@ import { type Schema, schemaOf } from "../storage/Tables.ts"
 export const DURABLE: Schema = schemaOf(
   SNAPSHOT,
   // What was done, so that it is not done again; with its answer, where it is an ask that has one.
-  `CREATE TABLE handled (
+  `CREATE TABLE actor_handled (
     n INTEGER PRIMARY KEY AUTOINCREMENT,
     sender TEXT NOT NULL,
     id TEXT NOT NULL,
@@ -17,7 +17,7 @@ export const DURABLE: Schema = schemaOf(
     UNIQUE (sender, id)
   )`,
   // What was taken and is not done.
-  `CREATE TABLE inbox (
+  `CREATE TABLE actor_inbox (
     n INTEGER PRIMARY KEY AUTOINCREMENT,
     sender TEXT NOT NULL,
     id TEXT NOT NULL,
@@ -25,19 +25,19 @@ export const DURABLE: Schema = schemaOf(
     UNIQUE (sender, id)
   )`,
   // What is sent and was not taken.
-  `CREATE TABLE outbox (
+  `CREATE TABLE actor_outbox (
     n INTEGER PRIMARY KEY AUTOINCREMENT,
     target TEXT NOT NULL,
     delivery BLOB NOT NULL,
     attempts INTEGER NOT NULL DEFAULT 0,
     due_at INTEGER NOT NULL
   )`,
-  `CREATE INDEX outbox_target ON outbox (target, n)`,
-  `CREATE INDEX outbox_due ON outbox (due_at)`,
+  `CREATE INDEX actor_outbox_target ON actor_outbox (target, n)`,
+  `CREATE INDEX actor_outbox_due ON actor_outbox (due_at)`,
   // The name of what is sent reliably.
-  `CREATE TABLE line (id TEXT NOT NULL)`,
+  `CREATE TABLE actor_line (id TEXT NOT NULL)`,
   // The actor's own asks: where the answer goes, and the answer, once it is there.
-  `CREATE TABLE ask (
+  `CREATE TABLE actor_ask (
     id TEXT PRIMARY KEY,
     target TEXT NOT NULL,
     next TEXT NOT NULL,
@@ -45,43 +45,43 @@ export const DURABLE: Schema = schemaOf(
     deadline INTEGER NOT NULL,
     answer BLOB
   ) WITHOUT ROWID`,
-  `CREATE INDEX ask_deadline ON ask (deadline)`,
+  `CREATE INDEX actor_ask_deadline ON actor_ask (deadline)`,
   // Answers that the actor owes.
-  `CREATE TABLE owed (
+  `CREATE TABLE actor_owed (
     token TEXT PRIMARY KEY,
     asker TEXT NOT NULL,
     id TEXT NOT NULL,
     home TEXT NOT NULL,
     deadline INTEGER NOT NULL
   ) WITHOUT ROWID`,
-  `CREATE INDEX owed_ask ON owed (asker, id)`,
-  `CREATE INDEX owed_deadline ON owed (deadline)`,
+  `CREATE INDEX actor_owed_ask ON actor_owed (asker, id)`,
+  `CREATE INDEX actor_owed_deadline ON actor_owed (deadline)`,
   // Streams that are given, from memory.
-  `CREATE TABLE stream (
+  `CREATE TABLE actor_stream (
     asker TEXT NOT NULL,
     id TEXT NOT NULL,
     home TEXT NOT NULL,
     PRIMARY KEY (asker, id)
   ) WITHOUT ROWID`,
-  `CREATE TABLE timer (
+  `CREATE TABLE actor_timer (
     key TEXT PRIMARY KEY,
     at INTEGER NOT NULL,
     every INTEGER,
     name TEXT NOT NULL,
     payload BLOB NOT NULL
   ) WITHOUT ROWID`,
-  `CREATE INDEX timer_at ON timer (at)`,
-  `CREATE TABLE receive_timeout (
+  `CREATE INDEX actor_timer_at ON actor_timer (at)`,
+  `CREATE TABLE actor_receive_timeout (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     at INTEGER NOT NULL,
     millis INTEGER NOT NULL
   )`,
   // Whom the actor watches; with a reason, once it has ended.
-  `CREATE TABLE watching (
+  `CREATE TABLE actor_watching (
     address TEXT PRIMARY KEY,
     begun INTEGER NOT NULL,
     reason TEXT
   ) WITHOUT ROWID`,
   // Who watches the actor.
-  `CREATE TABLE watcher (address TEXT PRIMARY KEY) WITHOUT ROWID`,
+  `CREATE TABLE actor_watcher (address TEXT PRIMARY KEY) WITHOUT ROWID`,
 )

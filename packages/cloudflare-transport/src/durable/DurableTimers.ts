@@ -45,14 +45,14 @@ export class DurableTimers implements Timers<Protocol.Any>, OwnTimers {
   cancel(key: string): boolean {
     const { sql, stage } = this.#options
     if (!this.#dueAt.delete(key)) return false
-    stage(() => sql.run("DELETE FROM timer WHERE key = ?", key))
+    stage(() => sql.run("DELETE FROM actor_timer WHERE key = ?", key))
     return true
   }
 
   cancelAll(): void {
     const { sql, stage } = this.#options
     this.#dueAt.clear()
-    stage(() => sql.run("DELETE FROM timer"))
+    stage(() => sql.run("DELETE FROM actor_timer"))
   }
 
   isDue(key: string, at: number): boolean {
@@ -61,25 +61,25 @@ export class DurableTimers implements Timers<Protocol.Any>, OwnTimers {
 
   fired(key: string, at: number): void {
     const { alarm, now, sql } = this.#options
-    const query = "SELECT every FROM timer WHERE key = ? AND at = ?"
+    const query = "SELECT every FROM actor_timer WHERE key = ? AND at = ?"
     const [row] = sql.all<{ every: number | null }>(query, key, at)
     if (row === undefined) return
     if (row.every === null) {
-      sql.run("DELETE FROM timer WHERE key = ?", key)
+      sql.run("DELETE FROM actor_timer WHERE key = ?", key)
       if (this.isDue(key, at)) this.#dueAt.delete(key)
       return
     }
     // Ticks that are past already are left out, and the rate is kept.
     const late = Math.max(0, Math.floor((now() - at) / row.every))
     const next = at + (late + 1) * row.every
-    sql.run("UPDATE timer SET at = ? WHERE key = ?", next, key)
+    sql.run("UPDATE actor_timer SET at = ? WHERE key = ?", next, key)
     if (this.isDue(key, at)) this.#dueAt.set(key, next)
     alarm.atLatest(next)
   }
 
   /** There are none any more. Part of a step. */
   forget(): void {
-    this.#options.sql.run("DELETE FROM timer")
+    this.#options.sql.run("DELETE FROM actor_timer")
     this.#dueAt.clear()
   }
 
@@ -95,7 +95,7 @@ export class DurableTimers implements Timers<Protocol.Any>, OwnTimers {
     this.#dueAt.set(key, at)
     stage(() => {
       sql.run(
-        "INSERT OR REPLACE INTO timer (key, at, every, name, payload) VALUES (?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO actor_timer (key, at, every, name, payload) VALUES (?, ?, ?, ?, ?)",
         key,
         at,
         every,
@@ -108,7 +108,7 @@ export class DurableTimers implements Timers<Protocol.Any>, OwnTimers {
 
   #read(): Map<string, number> {
     if (!this.#options.alarm.isArmed) return new Map()
-    const rows = this.#options.sql.all<{ key: string; at: number }>("SELECT key, at FROM timer")
+    const rows = this.#options.sql.all<{ key: string; at: number }>("SELECT key, at FROM actor_timer")
     return new Map(rows.map(({ at, key }) => [key, at]))
   }
 }

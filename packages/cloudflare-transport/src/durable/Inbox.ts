@@ -150,12 +150,12 @@ export class Inbox {
     const { sql } = this.#options
     let remembers = this.#remembers.get(sender)
     if (remembers === undefined) {
-      remembers = sql.all("SELECT 1 FROM handled WHERE sender = ? LIMIT 1", sender).length > 0
+      remembers = sql.all("SELECT 1 FROM actor_handled WHERE sender = ? LIMIT 1", sender).length > 0
       if (this.#remembers.size >= MOST_SENDERS) this.#remembers.clear()
       this.#remembers.set(sender, remembers)
     }
     if (!remembers) return undefined
-    const query = "SELECT answer FROM handled WHERE sender = ? AND id = ?"
+    const query = "SELECT answer FROM actor_handled WHERE sender = ? AND id = ?"
     return sql.all<{ answer: StoredValue | null }>(query, sender, id)[0]
   }
 
@@ -180,7 +180,7 @@ export class Inbox {
     const { envelope } = taken.delivery
     try {
       sql.run(
-        "INSERT OR IGNORE INTO inbox (sender, id, delivery) VALUES (?, ?, ?)",
+        "INSERT OR IGNORE INTO actor_inbox (sender, id, delivery) VALUES (?, ?, ?)",
         envelope.from,
         envelope.id,
         toRow(taken.delivery),
@@ -194,7 +194,9 @@ export class Inbox {
 
   /** Takes again what is stored and not under way. */
   recover(): void {
-    const rows = this.#options.sql.all<{ delivery: StoredValue }>("SELECT delivery FROM inbox ORDER BY n")
+    const rows = this.#options.sql.all<{ delivery: StoredValue }>(
+      "SELECT delivery FROM actor_inbox ORDER BY n",
+    )
     for (const row of rows) {
       const delivery = fromRow(row.delivery) as Delivery
       const { envelope } = delivery
@@ -212,7 +214,7 @@ export class Inbox {
     const { envelope } = taken.delivery
     this.#remembers.set(envelope.from, true)
     sql.run(
-      "INSERT INTO handled (sender, id, at, answer) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+      "INSERT INTO actor_handled (sender, id, at, answer) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
       envelope.from,
       envelope.id,
       now(),
@@ -220,7 +222,7 @@ export class Inbox {
     )
     if (this.#closed++ % PURGE_EVERY === 0) {
       sql.run(
-        "DELETE FROM handled WHERE n IN (SELECT n FROM handled ORDER BY n LIMIT ?) AND at < ?",
+        "DELETE FROM actor_handled WHERE n IN (SELECT n FROM actor_handled ORDER BY n LIMIT ?) AND at < ?",
         2 * PURGE_EVERY,
         now() - DEDUPE_WINDOW,
       )
@@ -242,7 +244,8 @@ export class Inbox {
   discard(taken: Taken, outcome: Outcome): void {
     const { follow, sql } = this.#options
     const { envelope } = taken.delivery
-    if (taken.isStored) sql.run("DELETE FROM inbox WHERE sender = ? AND id = ?", envelope.from, envelope.id)
+    if (taken.isStored)
+      sql.run("DELETE FROM actor_inbox WHERE sender = ? AND id = ?", envelope.from, envelope.id)
     follow(() => this.leave(taken, outcome))
   }
 

@@ -53,7 +53,7 @@ export class Owed {
     const { alarm, now, sql } = this.#options
     const deadline = now() + timeout
     sql.run(
-      "INSERT INTO owed (token, asker, id, home, deadline) VALUES (?, ?, ?, ?, ?)",
+      "INSERT INTO actor_owed (token, asker, id, home, deadline) VALUES (?, ?, ?, ?, ?)",
       token,
       asked.from,
       asked.id,
@@ -65,35 +65,35 @@ export class Owed {
   }
 
   find(token: string): OwedRow | undefined {
-    const query = "SELECT token, asker, id, home FROM owed WHERE token = ?"
+    const query = "SELECT token, asker, id, home FROM actor_owed WHERE token = ?"
     return this.#options.sql.all<OwedRow>(query, token)[0]
   }
 
   /** Part of a step. */
   give(owed: OwedRow, answer: Answer): void {
-    this.#options.sql.run("DELETE FROM owed WHERE token = ?", owed.token)
+    this.#options.sql.run("DELETE FROM actor_owed WHERE token = ?", owed.token)
     this.#answer(owed, answer)
   }
 
   /** The actor gives none of them any more. Part of a step. */
   giveAll(answer: Answer): void {
-    const query = "DELETE FROM owed RETURNING token, asker, id, home"
+    const query = "DELETE FROM actor_owed RETURNING token, asker, id, home"
     for (const owed of this.#options.sql.all<OwedRow>(query)) this.#answer(owed, answer)
   }
 
   /** Who asked gave up. Part of a step. */
   cancelled(asker: string, id: string): void {
-    this.#options.sql.run("DELETE FROM owed WHERE asker = ? AND id = ?", asker, id)
+    this.#options.sql.run("DELETE FROM actor_owed WHERE asker = ? AND id = ?", asker, id)
   }
 
   /** Nobody waits any more for what was not given in time. */
   expire(now: number): void {
-    this.#options.sql.run("DELETE FROM owed WHERE deadline <= ?", now)
+    this.#options.sql.run("DELETE FROM actor_owed WHERE deadline <= ?", now)
   }
 
   #answer({ asker, home, id }: OwedRow, answer: Answer): void {
     const { letters, send, sql } = this.#options
-    sql.run("UPDATE handled SET answer = ? WHERE sender = ? AND id = ?", toRow(answer), asker, id)
+    sql.run("UPDATE actor_handled SET answer = ? WHERE sender = ? AND id = ?", toRow(answer), asker, id)
     send(home, { envelope: letters.answer(asker, id, answer) })
   }
 }

@@ -68,7 +68,7 @@ export class OwnMessages {
     const wanted =
       own._tag === "Timer"
         ? timers()?.isDue(own.key, own.at) === true
-        : sql.all("SELECT 1 FROM ask WHERE id = ?", own.ask).length > 0
+        : sql.all("SELECT 1 FROM actor_ask WHERE id = ?", own.ask).length > 0
     if (!wanted) this.forget(id)
     return wanted
   }
@@ -78,7 +78,7 @@ export class OwnMessages {
     const { follow, sql, timers } = this.#options
     const own = this.#coming.get(id)
     if (own?._tag === "Timer") timers()?.fired(own.key, own.at)
-    else if (own !== undefined) sql.run("DELETE FROM ask WHERE id = ?", own.ask)
+    else if (own !== undefined) sql.run("DELETE FROM actor_ask WHERE id = ?", own.ask)
     follow(() => this.forget(id))
   }
 
@@ -92,7 +92,7 @@ export class OwnMessages {
   asked(id: string, target: Address.Address, deadline: number, next: string, about: unknown): void {
     const { alarm, sql } = this.#options
     sql.run(
-      "INSERT INTO ask (id, target, next, about, deadline) VALUES (?, ?, ?, ?, ?)",
+      "INSERT INTO actor_ask (id, target, next, about, deadline) VALUES (?, ?, ?, ?, ?)",
       id,
       target,
       next,
@@ -104,12 +104,12 @@ export class OwnMessages {
 
   /** Somebody else has the ask now. */
   forwarded(id: string, target: string): void {
-    this.#options.sql.run("UPDATE ask SET target = ? WHERE id = ?", target, id)
+    this.#options.sql.run("UPDATE actor_ask SET target = ? WHERE id = ?", target, id)
   }
 
   /** Who was asked, where the ask is open. */
   target(id: string): Address.Address | undefined {
-    const query = "SELECT target FROM ask WHERE id = ?"
+    const query = "SELECT target FROM actor_ask WHERE id = ?"
     return this.#options.sql.all<{ target: Address.Address }>(query, id)[0]?.target
   }
 
@@ -129,25 +129,25 @@ export class OwnMessages {
 
   #keep(id: string, answer: unknown): void {
     // The first answer is the answer.
-    const query = "UPDATE ask SET answer = ? WHERE id = ? AND answer IS NULL"
+    const query = "UPDATE actor_ask SET answer = ? WHERE id = ? AND answer IS NULL"
     this.#options.sql.run(query, toRow(answer), id)
   }
 
   /** Goes on with the answers that are there. */
   recover(): void {
-    const query = "SELECT id FROM ask WHERE answer IS NOT NULL"
+    const query = "SELECT id FROM actor_ask WHERE answer IS NOT NULL"
     for (const { id } of this.#options.sql.all<{ id: string }>(query)) this.#continue(id)
   }
 
   /** The asks that nobody has answered in time. */
   overdue(now: number): ReadonlyArray<Pick<AskRow, "id" | "target">> {
-    const query = "SELECT id, target FROM ask WHERE deadline <= ? AND answer IS NULL"
+    const query = "SELECT id, target FROM actor_ask WHERE deadline <= ? AND answer IS NULL"
     return this.#options.sql.all<AskRow>(query, now)
   }
 
   /** Tells of the timers that are due. */
   fire(now: number): void {
-    const query = "SELECT key, at, name, payload FROM timer WHERE at <= ? ORDER BY at"
+    const query = "SELECT key, at, name, payload FROM actor_timer WHERE at <= ? ORDER BY at"
     for (const { at, key, name, payload } of this.#options.sql.all<TimerRow>(query, now)) {
       this.#tell(`timer~${at}~${key}`, { _tag: "Timer", key, at }, name, fromRow(payload))
     }
@@ -166,7 +166,7 @@ export class OwnMessages {
   }
 
   #continue(id: string): void {
-    const [ask] = this.#options.sql.all<AskRow>("SELECT * FROM ask WHERE id = ?", id)
+    const [ask] = this.#options.sql.all<AskRow>("SELECT * FROM actor_ask WHERE id = ?", id)
     if (ask?.answer == null) return
     const payload = { about: fromRow(ask.about), answer: fromRow(ask.answer) }
     this.#tell(`answer~${id}`, { _tag: "Answer", ask: id }, ask.next, payload)

@@ -92,7 +92,7 @@ export class Streams {
 
   /** Ends those whose memory was lost: what gave them is no more. */
   recover(): void {
-    const rows = this.#options.sql.all<Open>("SELECT asker, id, home FROM stream")
+    const rows = this.#options.sql.all<Open>("SELECT asker, id, home FROM actor_stream")
     for (const row of rows) if (!this.#open.has(keyOf(row.asker, row.id))) this.#end(row)
   }
 
@@ -109,7 +109,7 @@ export class Streams {
     }
     transaction(() => {
       sql.run(
-        "INSERT OR IGNORE INTO stream (asker, id, home) VALUES (?, ?, ?)",
+        "INSERT OR IGNORE INTO actor_stream (asker, id, home) VALUES (?, ?, ?)",
         stream.asker,
         stream.id,
         stream.home,
@@ -131,7 +131,7 @@ export class Streams {
   }
 
   #delete({ asker, id }: Open): void {
-    this.#options.sql.run("DELETE FROM stream WHERE asker = ? AND id = ?", asker, id)
+    this.#options.sql.run("DELETE FROM actor_stream WHERE asker = ? AND id = ?", asker, id)
   }
 
   /** A part did not arrive: the stream has a gap, or nobody reads it. */

@@ -34,7 +34,7 @@ export class Watching {
   add(address: Address.Address): void {
     const { alarm, follow, now, sql } = this.#options
     const [new_] = sql.all(
-      "INSERT OR IGNORE INTO watching (address, begun) VALUES (?, 0) RETURNING address",
+      "INSERT OR IGNORE INTO actor_watching (address, begun) VALUES (?, 0) RETURNING address",
       address,
     )
     if (new_ === undefined) return
@@ -46,7 +46,7 @@ export class Watching {
   remove(address: Address.Address): void {
     const { follow, reach, sql } = this.#options
     this.#telling.delete(address)
-    sql.run("DELETE FROM watching WHERE address = ?", address)
+    sql.run("DELETE FROM actor_watching WHERE address = ?", address)
     follow(
       () =>
         void reach(address)
@@ -57,7 +57,7 @@ export class Watching {
 
   /** The actor was told. Part of a step. */
   told(address: Address.Address): void {
-    this.#options.sql.run("DELETE FROM watching WHERE address = ?", address)
+    this.#options.sql.run("DELETE FROM actor_watching WHERE address = ?", address)
     this.#options.follow(() => void this.#telling.delete(address))
   }
 
@@ -70,7 +70,7 @@ export class Watching {
   ended(address: Address.Address, reason: string): void {
     const { alarm, now, sql } = this.#options
     const [watched] = sql.all(
-      "UPDATE watching SET reason = ? WHERE address = ? RETURNING address",
+      "UPDATE actor_watching SET reason = ? WHERE address = ? RETURNING address",
       reason,
       address,
     )
@@ -83,7 +83,7 @@ export class Watching {
   recover(): void {
     const { sql } = this.#options
     const rows = sql.all<{ address: Address.Address; begun: number; reason: string | null }>(
-      "SELECT address, begun, reason FROM watching WHERE begun = 0 OR reason IS NOT NULL",
+      "SELECT address, begun, reason FROM actor_watching WHERE begun = 0 OR reason IS NOT NULL",
     )
     for (const { address, reason } of rows) {
       if (reason === null) void this.#begin(address)
@@ -93,17 +93,19 @@ export class Watching {
 
   /** Somebody watches the actor from now on. */
   addWatcher(watcher: Address.Address): void {
-    this.#options.sql.run("INSERT OR IGNORE INTO watcher (address) VALUES (?)", watcher)
+    this.#options.sql.run("INSERT OR IGNORE INTO actor_watcher (address) VALUES (?)", watcher)
   }
 
   removeWatcher(watcher: Address.Address): void {
-    this.#options.sql.run("DELETE FROM watcher WHERE address = ?", watcher)
+    this.#options.sql.run("DELETE FROM actor_watcher WHERE address = ?", watcher)
   }
 
   /** The actor has ended: all who watch it hear so. Part of a step. */
   tellWatchers(reason: TerminatedReason): void {
     const { address, now, send, sql } = this.#options
-    for (const watcher of sql.all<{ address: Address.Address }>("DELETE FROM watcher RETURNING address")) {
+    for (const watcher of sql.all<{ address: Address.Address }>(
+      "DELETE FROM actor_watcher RETURNING address",
+    )) {
       const payload = { actorAddress: address, reason }
       send(watcher.address, { envelope: hubEnvelope("hub:terminated", watcher.address, payload, now()) })
     }
@@ -111,7 +113,10 @@ export class Watching {
 
   #tell(address: Address.Address): void {
     const { signal, sql } = this.#options
-    const [row] = sql.all<{ reason: string | null }>("SELECT reason FROM watching WHERE address = ?", address)
+    const [row] = sql.all<{ reason: string | null }>(
+      "SELECT reason FROM actor_watching WHERE address = ?",
+      address,
+    )
     if (row?.reason == null || this.#telling.has(address)) return
     this.#telling.add(address)
     signal(Signal.terminated, { address, reason: row.reason })
@@ -126,7 +131,7 @@ export class Watching {
       // Tried again by the alarm.
       return
     }
-    if (isThere) this.#options.sql.run("UPDATE watching SET begun = 1 WHERE address = ?", address)
+    if (isThere) this.#options.sql.run("UPDATE actor_watching SET begun = 1 WHERE address = ?", address)
     else this.ended(address, "unknown")
   }
 }

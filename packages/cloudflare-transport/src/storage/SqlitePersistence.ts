@@ -8,7 +8,7 @@ import { isTooLarge, type Sql } from "./Sql.ts"
 import { schemaOf, Tables } from "./Tables.ts"
 import { fromRow, type StoredValue, toReadableRow } from "./StoredValue.ts"
 
-export const SNAPSHOT = `CREATE TABLE snapshot (
+export const SNAPSHOT = `CREATE TABLE actor_snapshot (
   address TEXT PRIMARY KEY,
   version INTEGER NOT NULL,
   state BLOB NOT NULL
@@ -41,7 +41,7 @@ export const snapshotsIn = (sql: Sql): Persistence.Persistence => {
     load: (address) =>
       attempt(address, "load", () => {
         const [row] = sql.all<{ version: number; state: StoredValue }>(
-          "SELECT version, state FROM snapshot WHERE address = ?",
+          "SELECT version, state FROM actor_snapshot WHERE address = ?",
           address,
         )
         return row === undefined ? null : { version: row.version, state: fromRow(row.state) }
@@ -50,12 +50,12 @@ export const snapshotsIn = (sql: Sql): Persistence.Persistence => {
       attempt(address, "save", () =>
         expected === 0
           ? sql.all(
-              "INSERT INTO snapshot (address, version, state) VALUES (?, 1, ?) ON CONFLICT DO NOTHING RETURNING version",
+              "INSERT INTO actor_snapshot (address, version, state) VALUES (?, 1, ?) ON CONFLICT DO NOTHING RETURNING version",
               address,
               toReadableRow(state),
             )
           : sql.all(
-              "UPDATE snapshot SET version = version + 1, state = ? WHERE address = ? AND version = ? RETURNING version",
+              "UPDATE actor_snapshot SET version = version + 1, state = ? WHERE address = ? AND version = ? RETURNING version",
               toReadableRow(state),
               address,
               expected,
@@ -64,7 +64,7 @@ export const snapshotsIn = (sql: Sql): Persistence.Persistence => {
     delete: (address, expected) =>
       attempt(address, "delete", () =>
         sql.all(
-          "DELETE FROM snapshot WHERE address = ? AND version = ? RETURNING version",
+          "DELETE FROM actor_snapshot WHERE address = ? AND version = ? RETURNING version",
           address,
           expected,
         ),

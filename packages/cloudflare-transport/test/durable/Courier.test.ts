@@ -84,7 +84,7 @@ it.each([
     courier.put(BOB, { envelope: { ...question(0), id: `${i}`, payload: "\u0001".repeat(size) } })
   }
   courier.kick(BOB)
-  await expect.poll(() => sql.count("outbox")).toBe(0)
+  await expect.poll(() => sql.count("actor_outbox")).toBe(0)
   expect(came.map(({ envelope }) => envelope.id)).toEqual(Array.from({ length: count }, (_, i) => `${i}`))
   expect(Math.max(...calls)).toBe(most)
 })

@@ -176,9 +176,9 @@ it("fault 42: a client gets once what a durable actor tells it again, as it did 
   )
   await vi.waitFor(() =>
     runInDurableObject(buyer, async (_, { storage }) => {
-      expect(storage.sql.exec("UPDATE outbox SET due_at = 0 WHERE attempts = 1").rowsWritten).toBeGreaterThan(
-        0,
-      )
+      expect(
+        storage.sql.exec("UPDATE actor_outbox SET due_at = 0 WHERE attempts = 1").rowsWritten,
+      ).toBeGreaterThan(0)
       await storage.setAlarm(Date.now() + 60_000)
     }),
   )

@@ -27,7 +27,7 @@ const rows = (stub: DurableObjectStub, table: string): Promise<number> =>
 
 /** Until nothing is left of the stream. */
 const isOver = (stub: DurableObjectStub) =>
-  vi.waitFor(async () => expect(await rows(stub, "stream")).toBe(0), { timeout: 4_000 })
+  vi.waitFor(async () => expect(await rows(stub, "actor_stream")).toBe(0), { timeout: 4_000 })
 
 const nothingElse = async (client: SocketClient): Promise<void> => {
   expect((await client.request("hub:heartbeat", { timestamp: 1 })).type).toBe("hub:heartbeat_ack")
@@ -125,7 +125,7 @@ describe.each(KINDS)("a stream of a durable actor, read by %s", (_, enter) => {
     asks(client, to, "follow")
     client.send({ to, type: "note", payload: "heard" })
     expect((await client.came()).payload).toBe("heard")
-    expect(await rows(stub, "stream")).toBe(1)
+    expect(await rows(stub, "actor_stream")).toBe(1)
     await client.request("hub:disconnect")
     const other = await enter()
     other.client.send({ to, type: "note", payload: "for nobody" })

@@ -32,7 +32,7 @@ const newClock = () => {
 /** What failed is to be tried again now. */
 const overdue = (stub: DurableObjectStub) =>
   runInDurableObject(stub, async (_, { storage }) => {
-    stored(storage).run("UPDATE outbox SET due_at = 0")
+    stored(storage).run("UPDATE actor_outbox SET due_at = 0")
     await storage.setAlarm(Date.now() + 60_000)
   })
 
@@ -125,7 +125,8 @@ describe("a durable actor", () => {
   it("writes nothing for a volatile ask that changes nothing", async () => {
     const account = newAccount()
     await tell(account, "deposit", 10)
-    const rows = () => runInDurableObject(account.stub, (_, { storage }) => countRows(storage, "handled"))
+    const rows = () =>
+      runInDurableObject(account.stub, (_, { storage }) => countRows(storage, "actor_handled"))
     const before = await rows()
     await ask(account, "balance")
     await ask(account, "withdraw", 100)
@@ -139,10 +140,30 @@ describe("a durable actor", () => {
     expect(await ask(account, "withdraw", "much", { from })).toMatchObject(refused)
     // Its table is made with the first row that there ever is.
     const made = await runInDurableObject(account.stub, (_, { storage }) =>
-      storage.sql.exec("SELECT name FROM sqlite_master WHERE name = 'outbox'").toArray(),
+      storage.sql.exec("SELECT name FROM sqlite_master WHERE name = 'actor_outbox'").toArray(),
     )
     expect(made).toEqual([])
     expect(came).toEqual([])
+  })
+
+  it("leaves the tables of its object's own alone, whatever their names", async () => {
+    const account = newAccount()
+    const own = ["ask", "handled", "inbox", "line", "outbox", "snapshot", "timer"]
+    const ownRows = () =>
+      runInDurableObject(account.stub, (_, { storage: { sql } }) =>
+        own.map((table) => sql.exec(`SELECT of_mine FROM ${table}`).one().of_mine),
+      )
+    await runInDurableObject(account.stub, (_, { storage: { sql } }) => {
+      for (const table of own) {
+        sql.exec(`CREATE TABLE ${table} (of_mine TEXT)`)
+        sql.exec(`INSERT INTO ${table} VALUES ('${table}')`)
+      }
+    })
+    await evictDurableObject(account.stub)
+    await tell(account, "deposit", 10, { seq: 1 })
+    await evictDurableObject(account.stub)
+    expect(await ask(account, "withdraw", 4)).toMatchObject(answered(6))
+    expect(await ownRows()).toEqual(own)
   })
 
   it("of a step that fails keeps nothing, and carries out the same call when it comes again", async () => {
@@ -356,11 +377,11 @@ describe("an ask of a durable actor to another", () => {
       // An ask that was sent, and of which nothing was heard.
       const tables = stored(state.storage)
       tables.run(
-        "INSERT INTO ask (id, target, next, about, deadline) VALUES ('lost', '@(account/x)', 'paid', ?, 0)",
+        "INSERT INTO actor_ask (id, target, next, about, deadline) VALUES ('lost', '@(account/x)', 'paid', ?, 0)",
         JSON.stringify({ price: 1, reply: "token" }),
       )
       tables.run(
-        "INSERT INTO owed (token, asker, id, home, deadline) VALUES ('token', ?1, 'asked', ?1, ?2)",
+        "INSERT INTO actor_owed (token, asker, id, home, deadline) VALUES ('token', ?1, 'asked', ?1, ?2)",
         from,
         Date.now() + 60_000,
       )
@@ -393,7 +414,7 @@ describe("what a durable actor tells", () => {
       { timeout: 10_000 },
     )
     await runInDurableObject(env.BUYER.getByName(buyer.name), (_, { storage }) => {
-      expect(countRows(storage, "outbox")).toBe(0)
+      expect(countRows(storage, "actor_outbox")).toBe(0)
     })
     expect(await ask(account, "balance")).toMatchObject(answered(20))
   })
@@ -403,7 +424,7 @@ describe("what a durable actor tells", () => {
     await tell(buyer, "pay", { amount: 1, times: 3, fails: true })
     expect(await ask(buyer, "bought")).toMatchObject(answered([]))
     await runInDurableObject(buyer.stub, (_, { storage }) => {
-      expect(countRows(storage, "outbox")).toBe(0)
+      expect(countRows(storage, "actor_outbox")).toBe(0)
     })
     expect(await ask(buyer.account, "balance")).toMatchObject(answered(0))
   })
@@ -421,8 +442,8 @@ describe("timers of a durable actor", () => {
     const stub = env.CLOCK.getByName(clock.name)
     await runInDurableObject(stub, (_, { storage }) => {
       const tables = stored(storage)
-      tables.run("UPDATE timer SET at = at - ?", millis)
-      tables.run("UPDATE receive_timeout SET at = at - ?", millis)
+      tables.run("UPDATE actor_timer SET at = at - ?", millis)
+      tables.run("UPDATE actor_receive_timeout SET at = at - ?", millis)
     })
     await evictDurableObject(stub)
     await runDurableObjectAlarm(stub)
@@ -462,7 +483,7 @@ describe("timers of a durable actor", () => {
     await later(clock, 10 * 60_000)
     expect(await log(clock)).toEqual(["every"])
     await runInDurableObject(clock.stub, (_, { storage }) => {
-      const { at } = storage.sql.exec<{ at: number }>("SELECT at FROM timer").one()
+      const { at } = storage.sql.exec<{ at: number }>("SELECT at FROM actor_timer").one()
       expect(at).toBeGreaterThan(Date.now())
     })
     await later(clock, 60_000)
@@ -487,7 +508,7 @@ describe("timers of a durable actor", () => {
     const clock = newClock()
     await tell(clock, "start", { key: "b", delay: 60_000, every: false })
     await runInDurableObject(clock.stub, (_, { storage }) => {
-      storage.sql.exec("UPDATE timer SET at = 0")
+      storage.sql.exec("UPDATE actor_timer SET at = 0")
     })
     await evictDurableObject(clock.stub)
     await runInDurableObject(clock.stub, async (instance) => {
@@ -515,7 +536,7 @@ describe("a watch of a durable actor", () => {
     await tell(clock, "watch", account.name)
     await vi.waitFor(() =>
       runInDurableObject(account.stub, (_, { storage }) => {
-        expect(storage.sql.exec("SELECT address FROM watcher").toArray()).toEqual([
+        expect(storage.sql.exec("SELECT address FROM actor_watcher").toArray()).toEqual([
           { address: clock.address },
         ])
       }),
@@ -537,7 +558,7 @@ describe("a watch of a durable actor", () => {
     const inClock = <A>(look: (storage: DurableObjectStorage) => A | Promise<A>) =>
       runInDurableObject(clock.stub, (_, { storage }) => look(storage))
     await vi.waitFor(() =>
-      inClock(({ sql }) => expect(sql.exec("SELECT begun FROM watching").one()).toEqual({ begun: 1 })),
+      inClock(({ sql }) => expect(sql.exec("SELECT begun FROM actor_watching").one()).toEqual({ begun: 1 })),
     )
     await runDurableObjectAlarm(clock.stub)
     expect(await inClock((storage) => storage.getAlarm())).toBe(null)

@@ -38,7 +38,10 @@ const expectNotes = (shelf: Shelf, notes: ReadonlyArray<string>) =>
 /** How many rows there are of what is to be done yet. */
 const open = (shelf: Shelf) =>
   runInDurableObject(shelf.stub, (_, { storage }) =>
-    ["inbox", "outbox", "ask", "owed", "timer"].reduce((sum, table) => sum + countRows(storage, table), 0),
+    ["inbox", "outbox", "ask", "owed", "timer"].reduce(
+      (sum, table) => sum + countRows(storage, `actor_${table}`),
+      0,
+    ),
   )
 
 /** The memory is lost, and the alarm comes. */
@@ -144,7 +147,10 @@ describe("a step that makes more than a row takes", () => {
   it("at a timer's message is not tried again", async () => {
     const shelf = newShelf()
     await tell(shelf, "growLater", HUGE)
-    await runInDurableObject(shelf.stub, (_, { storage }) => void storage.sql.exec("UPDATE timer SET at = 0"))
+    await runInDurableObject(
+      shelf.stub,
+      (_, { storage }) => void storage.sql.exec("UPDATE actor_timer SET at = 0"),
+    )
     await crash(shelf)
     await eventually(async () => expect(await open(shelf)).toBe(0))
     await tell(shelf, "note", "next")
