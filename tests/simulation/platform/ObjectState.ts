@@ -26,10 +26,6 @@ export const makeState = (place: ObjectPlace, life: Incarnation): unknown => {
           alive()
           return storage.sql.exec(query, ...bindings)
         },
-        get databaseSize() {
-          alive()
-          return storage.size
-        },
       },
       deleteAll: (): Promise<void> => {
         alive()

@@ -4,8 +4,6 @@
  */
 import { DatabaseSync, type StatementSync } from "node:sqlite"
 
-const PAGE = 4_096
-
 type Value = string | number | null | ArrayBuffer
 
 export interface Cursor {
@@ -40,14 +38,9 @@ export class ObjectStorage {
     },
   }
 
-  /** Bytes: a page, and one for each table and index. */
-  get size(): number {
-    return PAGE * (1 + this.look("SELECT 1 FROM sqlite_master").length)
-  }
-
   /** Whether there is no table. */
   get isBlank(): boolean {
-    return this.size === PAGE
+    return this.look("SELECT 1 FROM sqlite_master").length === 0
   }
 
   /** All tables are gone. The alarm stays. */

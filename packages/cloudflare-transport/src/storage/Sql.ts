@@ -10,8 +10,6 @@ export interface Sql {
   /** The rows that the query gives, all of them: none where its table is not made yet, not even a count. */
   readonly all: <Row>(query: string, ...bindings: ReadonlyArray<SqlValue>) => ReadonlyArray<Row>
   readonly run: (query: string, ...bindings: ReadonlyArray<SqlValue>) => void
-  /** Whether there is no table for sure: nothing was ever written. */
-  readonly isBlank: () => boolean
   /** Runs the writes together or not at all: what throws leaves no row behind. */
   readonly transaction: <A>(writes: () => A) => A
 }
@@ -30,13 +28,9 @@ export const earliestOf = (sql: Sql, query: string): number | undefined =>
  */
 export const isTooLarge = (error: unknown): boolean => String(error).includes("string or blob too big")
 
-/** Bytes of a database without tables. */
-const PAGE = 4_096
-
 /** The SQLite database of a Durable Object. */
 export const durableObjectSql = (storage: DurableObjectStorage): Sql => ({
   all: (query, ...bindings) => storage.sql.exec(query, ...bindings).toArray() as never,
   run: (query, ...bindings) => void storage.sql.exec(query, ...bindings),
-  isBlank: () => storage.sql.databaseSize <= PAGE,
   transaction: (writes) => storage.transactionSync(writes),
 })

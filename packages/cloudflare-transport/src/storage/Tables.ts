@@ -48,6 +48,7 @@ export class Tables implements Sql {
     }
   }
 
+  /** Whether none of them is there: nothing was ever stored. */
   isBlank(): boolean {
     if (this.#made.size === 0) this.#lookUp()
     for (const table of this.#made) if (this.#schema.has(table)) return false
@@ -84,8 +85,6 @@ export class Tables implements Sql {
   #lookUp(): void {
     if (this.#isLookedUp) return
     this.#isLookedUp = true
-    // To ask costs a statement: a blank database is as usual as another.
-    if (this.#sql.isBlank()) return
     for (const { name } of this.#sql.all<{ name: string }>(
       "SELECT name FROM sqlite_master WHERE type = 'table'",
     ))

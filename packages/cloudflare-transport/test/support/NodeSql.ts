@@ -19,10 +19,6 @@ export class NodeSql implements Sql {
     this.#prepare(query).run(...bindings)
   }
 
-  isBlank(): boolean {
-    return this.tables().length === 0
-  }
-
   transaction<A>(writes: () => A): A {
     // Savepoints, as transactions nest: what an inner one throws may be caught by the outer one.
     const name = `level${this.#depth++}`
