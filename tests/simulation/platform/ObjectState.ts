@@ -26,6 +26,10 @@ export const makeState = (place: ObjectPlace, life: Incarnation): unknown => {
           alive()
           return storage.sql.exec(query, ...bindings)
         },
+        get databaseSize() {
+          alive()
+          return storage.size
+        },
       },
       deleteAll: (): Promise<void> => {
         alive()

@@ -4,6 +4,11 @@
  */
 import { DatabaseSync, type StatementSync } from "node:sqlite"
 
+const PAGE = 4_096
+
+/** As the platform has it: its table for an alarm. */
+const METADATA = "CREATE TABLE IF NOT EXISTS _cf_METADATA (key INTEGER PRIMARY KEY, value BLOB)"
+
 type Value = string | number | null | ArrayBuffer
 
 export interface Cursor {
@@ -38,9 +43,13 @@ export class ObjectStorage {
     },
   }
 
-  /** Whether there is no table. */
+  /** Bytes: a page, one for each table and index, and one once there was an alarm. */
+  get size(): number {
+    return PAGE * (1 + this.look("SELECT 1 FROM sqlite_master").length)
+  }
+
   get isBlank(): boolean {
-    return this.look("SELECT 1 FROM sqlite_master").length === 0
+    return this.size === PAGE
   }
 
   /** All tables are gone. The alarm stays. */
@@ -70,7 +79,9 @@ export class ObjectStorage {
   }
 
   setAlarm(at: number | null): void {
+    if (at === this.alarm) return
     this.#write()
+    this.#exec(METADATA)
     this.#alarms.push({ turn: this.#turn, before: this.alarm })
     this.alarm = at
     this.onAlarm()

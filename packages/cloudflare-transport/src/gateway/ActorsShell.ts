@@ -123,7 +123,7 @@ export abstract class ActorsShell<Core extends ActorsCore, Env extends HubEnv>
   }
 }
 
-/** What an object says in which nobody ever was: it needs no tables for that. */
+/** What an object says in which nobody is. */
 const nobody = ({ envelope, topic }: Delivery, place: Place): Outcome => {
   if (topic !== undefined) {
     return { status: "refused", code: "not_subscribed", message: `nobody is subscribed to "${topic}"` }

@@ -134,6 +134,11 @@ export class Neighbors<Host extends NeighborsHost = NeighborsHost> implements El
     this.outbound.sure.retry(this.host.now())
   }
 
+  forget(): void {
+    this.outbound.sure.numbers.forget()
+    this.watermarks.forgetAll()
+  }
+
   claimed(_identity: Address.Address): void {}
 
   registered(_registration: Registration, _session: Session, _now: number): void {}

@@ -17,7 +17,6 @@ export abstract class NodeShell<Core> extends DurableObject<GatewayEnv> {
 
   constructor(ctx: DurableObjectState, env: GatewayEnv, schema: Schema) {
     super(ctx, env)
-    const tables = new Tables(durableObjectSql(ctx.storage), schema)
     const limits = gatewayLimitsOf(env)
     const log = makeLog(env.LOG_LEVEL)
     const { later } = new Timers((task) => this.#run(task))
@@ -33,13 +32,10 @@ export abstract class NodeShell<Core> extends DurableObject<GatewayEnv> {
     })
     this.#host = {
       name: ctx.id.name ?? "",
-      sql: tables,
+      sql: new Tables(durableObjectSql(ctx.storage), schema),
       limits,
       now: () => Date.now(),
-      forget: () => {
-        void ctx.storage.deleteAll()
-        tables.forget()
-      },
+      forget: () => void ctx.storage.deleteAll(),
       setAlarm: (at) => void (at === null ? ctx.storage.deleteAlarm() : ctx.storage.setAlarm(at)),
       later,
       defer: (task) => void soon.then(() => this.#run(task)),

@@ -35,6 +35,11 @@ export class Numbers {
     return this.#next++
   }
 
+  /** The storage is deleted, and what it was called with it. */
+  forget(): void {
+    this.#id = undefined
+  }
+
   #load(): string {
     const [row] = this.#sql.all<{ id: string; reserved: number }>("SELECT id, reserved FROM numbers")
     this.#next = this.#end = row?.reserved ?? 1

@@ -96,6 +96,12 @@ export class Watermarks {
     this.#oldest = null
   }
 
+  /** The storage is deleted. */
+  forgetAll(): void {
+    this.#known.clear()
+    this.#oldest = null
+  }
+
   #get(line: string): Watermark | undefined {
     const known = this.#known.get(line)
     if (known !== undefined) return known

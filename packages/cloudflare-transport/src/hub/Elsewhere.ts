@@ -61,6 +61,8 @@ export interface Elsewhere {
   readonly recover: () => void
   /** An event is over: what is to be stored before anything of it leaves, is stored now. */
   readonly settle: () => void
+  /** All that is stored is about to be deleted. */
+  readonly forget: () => void
   /** The alarm came. */
   readonly alarm: (now: number) => void
   /** When it must come for what is to be done elsewhere, epoch milliseconds. */

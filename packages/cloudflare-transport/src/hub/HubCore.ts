@@ -128,6 +128,12 @@ export class HubCore {
     if (connection !== undefined) this.violated(connection, CloseCode.SlowConsumer, "slow_consumer")
   }
 
+  /** All that is stored is about to be deleted. How much of its rate an identity has spent stays known. */
+  forget(): void {
+    this.state.alarm.disarm()
+    this.state.elsewhere?.forget()
+  }
+
   /** The alarm came: does what is due and arms it for what comes next. */
   alarm(): void {
     const { state } = this

@@ -22,6 +22,9 @@ import type { HubHost } from "./HubHost.ts"
 import { makeLog } from "./Log.ts"
 import { Timers } from "./Timers.ts"
 
+/** Bytes of a blank database. */
+const PAGE = 4_096
+
 export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends DurableObject<Env> {
   protected readonly host: HubHost
   protected readonly bridge: WebSocketBridge
@@ -106,14 +109,14 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
     return core
   }
 
-  /** Whether nothing is stored, or was ever begun in this memory: nobody is here. */
+  /** Whether nothing is stored or under way: nobody is here. */
   protected get isFresh(): boolean {
-    return this.#core === undefined && this.isBlank
+    return this.#tables.isEmpty() && this.isQuiet
   }
 
-  /** Whether nothing is stored. */
+  /** Whether the database is blank: without even what the platform keeps of an alarm. */
   protected get isBlank(): boolean {
-    return this.#tables.isBlank()
+    return this.#tables.isEmpty() && this.ctx.storage.sql.databaseSize <= PAGE
   }
 
   /** Whether nothing is under way, and no socket is there: the object may sleep for ever. */
@@ -126,7 +129,7 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
    * its rate an identity has spent.
    */
   protected forget(): void {
-    this.#hub.state.alarm.disarm()
+    this.#hub.forget()
     void this.ctx.storage.deleteAll()
     this.#tables.forget()
   }

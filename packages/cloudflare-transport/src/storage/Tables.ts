@@ -31,31 +31,37 @@ export class Tables implements Sql {
   }
 
   all<Row>(query: string, ...bindings: ReadonlyArray<SqlValue>): ReadonlyArray<Row> {
-    return this.#isThereFor(query) ? this.#sql.all<Row>(query, ...bindings) : []
-  }
-
-  run(query: string, ...bindings: ReadonlyArray<SqlValue>): void {
-    if (this.#isThereFor(query)) this.#sql.run(query, ...bindings)
-  }
-
-  transaction<A>(writes: () => A): A {
+    if (!this.#isThereFor(query)) return []
     try {
-      return this.#sql.transaction(writes)
+      return this.#sql.all<Row>(query, ...bindings)
     } catch (error) {
-      // Undone with the rows that they were made for.
-      this.forget()
-      throw error
+      if (!this.#isUndone(query, error)) throw error
+      return this.all<Row>(query, ...bindings)
     }
   }
 
-  /** Whether none of them is there: nothing was ever stored. */
-  isBlank(): boolean {
+  run(query: string, ...bindings: ReadonlyArray<SqlValue>): void {
+    if (!this.#isThereFor(query)) return
+    try {
+      this.#sql.run(query, ...bindings)
+    } catch (error) {
+      if (!this.#isUndone(query, error)) throw error
+      this.run(query, ...bindings)
+    }
+  }
+
+  transaction<A>(writes: () => A): A {
+    return this.#sql.transaction(writes)
+  }
+
+  /** Whether none of them is there. Others may be: the platform has some of its own. */
+  isEmpty(): boolean {
     if (this.#made.size === 0) this.#lookUp()
     for (const table of this.#made) if (this.#schema.has(table)) return false
     return true
   }
 
-  /** This table is there: it need not be looked up. */
+  /** A row of this table was stored for sure, so that it need not be looked up. */
   know(table: string): void {
     this.#made.add(table)
   }
@@ -82,6 +88,18 @@ export class Tables implements Sql {
     return true
   }
 
+  /**
+   * Whether the query failed as its table is gone: with the transaction that made it, or deleted by somebody else.
+   * What is known of tables is forgotten then.
+   */
+  #isUndone(query: string, error: unknown): boolean {
+    const table = tableOf(query)
+    const gone = /no such table: (?:main\.)?(\w+)/.exec(String(error))?.[1]
+    if (gone !== table || !this.#schema.has(table)) return false
+    this.forget()
+    return true
+  }
+
   #lookUp(): void {
     if (this.#isLookedUp) return
     this.#isLookedUp = true
@@ -93,13 +111,13 @@ export class Tables implements Sql {
 }
 
 /** By queries, which are constants. */
-const tables = new Map<string, string>()
+const tableByQuery = new Map<string, string>()
 
 /** The one table that the query is about. */
 const tableOf = (query: string): string => {
-  const known = tables.get(query)
+  const known = tableByQuery.get(query)
   if (known !== undefined) return known
   const table = /\b(?:FROM|INTO|UPDATE(?: OR \w+)?)\s+(\w+)/.exec(query)?.[1] ?? ""
-  tables.set(query, table)
+  tableByQuery.set(query, table)
   return table
 }

@@ -50,6 +50,24 @@ describe("what leaves a gateway reliably", () => {
     expect(payloads(bob.of("note"))).toEqual([1])
   })
 
+  it("fault 42: has the numbers of another life once its gateway's storage was deleted", () => {
+    const { system, ada, bob } = two()
+    ada.tell(BOB, "note", 1)
+    const numbersOf = () =>
+      system.gateway(ADA).sql.all<{ id: string; reserved: number }>("SELECT id, reserved FROM numbers")
+    const [before] = numbersOf()
+    ada.client.request("hub:disconnect", {})
+    ada.client.drop()
+    system.advance(system.limits.identityKeptFor)
+    expect(system.gateway(ADA).isForgotten).toBe(true)
+    // In the same memory: rows are the truth, and those are gone.
+    new Peer(system, ADA).tell(BOB, "note", 2)
+    const [after] = numbersOf()
+    expect(after).toEqual({ id: expect.any(String), reserved: 1_001 })
+    expect(after!.id).not.toBe(before!.id)
+    expect(payloads(bob.of("note"))).toEqual([1, 2])
+  })
+
   it("fault 14: is not lost where its gateway crashes before it has left", () => {
     const { system, ada, bob } = two()
     system.gateway(ADA).afterwards = () => {}

@@ -65,3 +65,19 @@ describe.each(Object.entries(stores))("snapshots %s", (_, make) => {
     expect(refused).toMatchObject({ _tag: "PersistenceError", operation: "save", address: A })
   })
 })
+
+describe("snapshots on SQLite", () => {
+  it("are as before where the save of the first is undone from outside", async () => {
+    const sql = new NodeSql()
+    const store = sqlitePersistence(sql)
+    const undone = () =>
+      sql.transaction(() => {
+        Effect.runSync(store.save(A, "undone", 0))
+        throw new Error("no more")
+      })
+    expect(undone).toThrow("no more")
+    expect(await Effect.runPromise(store.load(A))).toBeNull()
+    await Effect.runPromise(store.save(A, "kept", 0))
+    expect(await Effect.runPromise(store.load(A))).toEqual({ version: 1, state: "kept" })
+  })
+})

@@ -26,7 +26,7 @@ describe("a table that has no row yet", () => {
     tables.run("DELETE FROM one WHERE a = 1")
     expect(tables.all("DELETE FROM one RETURNING a")).toEqual([])
     expect(database.tables()).toEqual([])
-    expect(tables.isBlank()).toBe(true)
+    expect(tables.isEmpty()).toBe(true)
   })
 
   it("is made with the first, and its indexes; no other is", () => {
@@ -35,7 +35,7 @@ describe("a table that has no row yet", () => {
     expect(database.tables()).toEqual(["one"])
     expect(database.plan("SELECT * FROM one WHERE b = 'x'").join()).toContain("one_b")
     expect(tables.all(ALL)).toEqual([{ a: 1, b: "x" }])
-    expect(tables.isBlank()).toBe(false)
+    expect(tables.isEmpty()).toBe(false)
   })
 })
 
@@ -75,14 +75,32 @@ describe("tables", () => {
     expect(tables.all(ALL)).toHaveLength(1)
   })
 
-  it("are made anew after all was deleted", () => {
+  it("are made anew after somebody else deleted them", () => {
+    const { database, tables } = setup()
+    tables.run(INSERT, 1, "x")
+    database.wipe()
+    expect(tables.all(ALL)).toEqual([])
+    tables.run(INSERT, 1, "x")
+    database.wipe()
+    tables.run(INSERT, 2, "y")
+    expect(tables.all(ALL)).toEqual([{ a: 2, b: "y" }])
+    database.wipe()
+    tables.run("DELETE FROM one")
+    expect(database.tables()).toEqual([])
+  })
+
+  it("are looked up anew after that was forgotten", () => {
     const { database, tables } = setup()
     tables.run(INSERT, 1, "x")
     database.wipe()
     tables.forget()
-    expect(tables.isBlank()).toBe(true)
-    tables.run(INSERT, 2, "y")
-    expect(tables.all(ALL)).toEqual([{ a: 2, b: "y" }])
+    expect(tables.isEmpty()).toBe(true)
+  })
+
+  it("are not blamed for another's that a query misses", () => {
+    const { tables } = setup()
+    tables.run(INSERT, 1, "x")
+    expect(() => tables.all(`${ALL} WHERE a IN (SELECT a FROM missing)`)).toThrow("no such table: missing")
   })
 
   it("of somebody else are passed by, and don't count", () => {
@@ -90,7 +108,7 @@ describe("tables", () => {
     database.run("CREATE TABLE other (a INTEGER)")
     tables.run("INSERT INTO other (a) VALUES (1)")
     expect(tables.all("SELECT a FROM other")).toEqual([{ a: 1 }])
-    expect(tables.isBlank()).toBe(true)
+    expect(tables.isEmpty()).toBe(true)
     expect(() => tables.all("SELECT a FROM missing")).toThrow("no such table")
   })
 })

@@ -215,13 +215,13 @@ export class TestHub implements HubHost {
 
   /** Deletes all that is stored. Memory stays. */
   forget(): void {
-    this.core.state.alarm.disarm()
+    this.core.forget()
     this.sql.wipe()
   }
 
   /** Whether nothing is stored. */
   get isForgotten(): boolean {
-    return this.sql.isBlank()
+    return this.sql.isEmpty()
   }
 
   /** The alarm comes, now. */

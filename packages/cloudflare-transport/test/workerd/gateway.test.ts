@@ -9,6 +9,7 @@ import { env } from "cloudflare:workers"
 import { describe, expect, it, vi } from "vitest"
 import type { HubEnv } from "../../src/worker/HubEnv.ts"
 import worker, { actors } from "./worker.ts"
+import { envelope } from "./durable/actors.ts"
 import { SocketClient } from "./SocketClient.ts"
 
 let count = 0
@@ -368,9 +369,11 @@ describe("what is left of an identity that is gone", () => {
         .exec("SELECT name FROM sqlite_master WHERE name NOT LIKE '\\_cf%' ESCAPE '\\'")
         .toArray()
         .map(({ name }) => name),
+      size: storage.sql.databaseSize,
       alarm: await storage.getAlarm(),
     }))
-  const NOTHING = { tables: [], alarm: null }
+  /** Not even what the platform keeps of an alarm. */
+  const NOTHING = { tables: [], size: 4_096, alarm: null }
 
   it("fault 19: after a goodbye nothing; and who comes back finds a gateway that works, awake or evicted", async () => {
     const identity = newIdentity()
@@ -409,9 +412,35 @@ describe("what is left of an identity that is gone", () => {
   it("of a socket that never connected nothing", async () => {
     const identity = newIdentity()
     const client = await upgrade(`?identity=${encodeURIComponent(identity)}`)
-    expect(await stored(gatewayOf(identity))).toEqual({ tables: [], alarm: expect.any(Number) })
+    expect(await stored(gatewayOf(identity))).toEqual({ tables: [], size: 8_192, alarm: expect.any(Number) })
     client.close(1000)
     await vi.waitFor(async () => expect(await stored(gatewayOf(identity))).toEqual(NOTHING))
+  })
+
+  it("of what comes late to who is awake and nobody, nothing, at no statement", async () => {
+    const identity = newIdentity() as Address.Address
+    const stub = gatewayOf(identity)
+    // It is awake, as a Worker's ask went out from it.
+    await stub.request(envelope(identity, "question", null, { pattern: "ask" }), 1_000)
+    const statements = await runInDurableObject(stub, (_, { storage: { sql } }) => {
+      const ran: Array<string> = []
+      const exec = sql.exec.bind(sql)
+      sql.exec = (query: string, ...bindings: Array<unknown>) => {
+        ran.push(query)
+        return exec(query, ...bindings)
+      }
+      return () => ran.splice(0)
+    })
+    const caller = { home: "@(room/1)" as Address.Address, claims: null, line: "line" }
+    let seq = 0
+    // Once the ask is over, and what it began with it.
+    await vi.waitFor(async () => {
+      await runInDurableObject(stub, statements)
+      const late = envelope(identity, "note", null, { seq: ++seq, ttl: 0 })
+      const outcomes = await stub.deliver({ caller, deliveries: [{ envelope: late }] })
+      expect(outcomes).toMatchObject([{ status: "refused", code: "unknown_actor" }])
+      expect(await runInDurableObject(stub, statements)).toEqual([])
+    })
   })
 
   it("fault 19: of 60 identities nothing, while one that has a durable subscription is remembered", async () => {
