@@ -744,14 +744,16 @@ const ROWS: ReadonlyArray<Mutation> = [
     fault: 40,
     breaks: "who holds what is found without an index",
     file: `${TRANSPORT}/src/storage/Schema.ts`,
-    edits: [["CREATE INDEX registration_session ON registration (session)", "SELECT 1"]],
+    edits: [
+      ["registration_session ON registration (session)", "registration_session ON registration (version)"],
+    ],
     test: SCALE,
   },
   {
     fault: 40,
     breaks: "whose subscriptions there are is found without an index",
     file: `${TRANSPORT}/src/storage/Schema.ts`,
-    edits: [["CREATE INDEX subscription_owner ON subscription (owner)", "SELECT 1"]],
+    edits: [["subscription_owner ON subscription (owner)", "subscription_owner ON subscription (id)"]],
     test: SCALE,
   },
   {
