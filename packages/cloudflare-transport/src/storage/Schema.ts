@@ -47,8 +47,8 @@ const TABLES: ReadonlyArray<string> = [
     token_until INTEGER,
     resume_token TEXT,
     previous_token TEXT,
-    in_seq INTEGER NOT NULL,
-    out_acked INTEGER NOT NULL,
+    in_seq INTEGER NOT NULL DEFAULT 0,
+    out_acked INTEGER NOT NULL DEFAULT 0,
     replayed INTEGER
   ) WITHOUT ROWID`,
   `CREATE TABLE registration (
@@ -79,7 +79,7 @@ const TABLES: ReadonlyArray<string> = [
     target_session TEXT NOT NULL,
     timeout INTEGER NOT NULL,
     deadline INTEGER NOT NULL,
-    reliable INTEGER NOT NULL,
+    reliable INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (asker, id)
   ) WITHOUT ROWID`,
   `CREATE TABLE pause (

@@ -1,19 +1,30 @@
 /**
  * SQL on tables that are made with the first row of each, and read as empty before that. There are many objects
  * and most need few of their tables: each is rows written and a page stored, and is parsed again at each wake-up.
+ * Tables of an earlier version are given the columns and indexes that they lack.
  */
 import type { Sql, SqlValue } from "./Sql.ts"
 
-/** The statements that make a table and its indexes, by the name of the table. */
-export type Schema = ReadonlyMap<string, ReadonlyArray<string>>
+interface Table {
+  /** The statement that makes it. */
+  readonly create: string
+  /** Those that make its indexes, by their names. */
+  readonly indexes: Map<string, string>
+}
 
-/** A schema of `CREATE TABLE` and `CREATE INDEX` statements, each table before its indexes. */
+/** Tables by their names. */
+export type Schema = ReadonlyMap<string, Table>
+
+/**
+ * A schema of `CREATE TABLE` and `CREATE INDEX` statements, each table before its indexes. A column that is added
+ * to one later stands on a line of its own, and may be null or has a default.
+ */
 export const schemaOf = (...statements: ReadonlyArray<string>): Schema => {
-  const schema = new Map<string, Array<string>>()
+  const schema = new Map<string, Table>()
   for (const statement of statements) {
-    const [, table, indexed] = /^CREATE (?:TABLE (\w+)|INDEX \w+ ON (\w+))/.exec(statement)!
-    if (table !== undefined) schema.set(table, [statement])
-    else schema.get(indexed!)!.push(statement)
+    const [, table, index, indexed] = /^CREATE (?:TABLE (\w+)|INDEX (\w+) ON (\w+))/.exec(statement)!
+    if (table !== undefined) schema.set(table, { create: statement, indexes: new Map() })
+    else schema.get(indexed!)!.indexes.set(index!, statement)
   }
   return schema
 }
@@ -57,8 +68,7 @@ export class Tables implements Sql {
   /** Whether none of them is there. Others may be: the platform has some of its own. */
   isEmpty(): boolean {
     if (this.#made.size === 0) this.#lookUp()
-    for (const table of this.#made) if (this.#schema.has(table)) return false
-    return true
+    return this.#made.size === 0
   }
 
   /** A row of this table was stored for sure, so that it need not be looked up. */
@@ -76,13 +86,14 @@ export class Tables implements Sql {
   #isThereFor(query: string): boolean {
     const table = tableOf(query)
     if (this.#made.has(table)) return true
-    const statements = this.#schema.get(table)
-    if (statements === undefined) return true
+    const definition = this.#schema.get(table)
+    if (definition === undefined) return true
     this.#lookUp()
     if (this.#made.has(table)) return true
     if (!query.startsWith("INSERT")) return false
     this.#sql.transaction(() => {
-      for (const statement of statements) this.#sql.run(statement)
+      this.#sql.run(definition.create)
+      for (const index of definition.indexes.values()) this.#sql.run(index)
     })
     this.#made.add(table)
     return true
@@ -103,12 +114,28 @@ export class Tables implements Sql {
   #lookUp(): void {
     if (this.#isLookedUp) return
     this.#isLookedUp = true
-    for (const { name } of this.#sql.all<{ name: string }>(
-      "SELECT name FROM sqlite_master WHERE type = 'table'",
-    ))
-      this.#made.add(name)
+    const found = new Map<string, string>()
+    for (const { name, sql } of this.#sql.all<{ name: string; sql: string }>(FIND)) found.set(name, sql)
+    for (const [table, definition] of this.#schema) {
+      const created = found.get(table)
+      if (created === undefined) continue
+      this.#made.add(table)
+      if (created !== definition.create) this.#addColumns(table, definition.create, created)
+      for (const [index, create] of definition.indexes) if (!found.has(index)) this.#sql.run(create)
+    }
+  }
+
+  /** Adds the columns that a table of an earlier version lacks. */
+  #addColumns(table: string, wanted: string, created: string): void {
+    for (const [, definition, column] of wanted.matchAll(/^\s*(([a-z_]+) .+?),?$/gm)) {
+      if (new RegExp(`\\b${column} `).test(created)) continue
+      this.#sql.run(`ALTER TABLE ${table} ADD COLUMN ${definition}`)
+    }
   }
 }
+
+/** All that was made, with the statements that made it, as SQLite keeps them. */
+const FIND = "SELECT name, sql FROM sqlite_master"
 
 /** By queries, which are constants. */
 const tableByQuery = new Map<string, string>()

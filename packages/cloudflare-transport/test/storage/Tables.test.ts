@@ -49,7 +49,7 @@ describe("tables", () => {
       expect(next.all(ALL)).toHaveLength(1)
       next.run(INSERT, 2, "y")
     })
-    expect(ran).toEqual(["SELECT name FROM sqlite_master WHERE type = 'table'", ALL, INSERT])
+    expect(ran).toEqual(["SELECT name, sql FROM sqlite_master", ALL, INSERT])
   })
 
   it("are not looked up where one is known", () => {
@@ -113,11 +113,52 @@ describe("tables", () => {
   })
 })
 
+describe("tables of an earlier version", () => {
+  it("are given the columns and indexes that they lack, and keep their rows", () => {
+    const database = new NodeSql()
+    new Tables(database, schemaOf("CREATE TABLE one (\n  a INTEGER PRIMARY KEY\n)")).run(
+      "INSERT INTO one (a) VALUES (1)",
+    )
+    const later = schemaOf(
+      "CREATE TABLE one (\n  a INTEGER PRIMARY KEY,\n  b INTEGER NOT NULL DEFAULT 7,\n  b_at INTEGER\n)",
+      "CREATE INDEX one_b ON one (b)",
+    )
+    const tables = new Tables(database, later)
+    expect(tables.all("SELECT a, b, b_at FROM one WHERE b = 7")).toEqual([{ a: 1, b: 7, b_at: null }])
+    expect(database.plan("SELECT * FROM one WHERE b = 7").join()).toContain("one_b")
+    // Once.
+    const again = database.record(() => new Tables(database, later).all("SELECT b FROM one"))
+    expect(again).toEqual(["SELECT name, sql FROM sqlite_master", "SELECT b FROM one"])
+  })
+
+  it("of a hub are brought up to date, with what is in them", () => {
+    const database = new NodeSql()
+    database.run(
+      "CREATE TABLE identity (address TEXT PRIMARY KEY, epoch INTEGER NOT NULL, session TEXT, released_at INTEGER) WITHOUT ROWID",
+    )
+    database.run("INSERT INTO identity (address, epoch) VALUES ('@(user/ada)', 7)")
+    const query = "SELECT address, epoch, takeovers, formerly FROM identity"
+    const row = { address: "@(user/ada)", epoch: 7, takeovers: 0, formerly: null }
+    expect(new Tables(database, HUB).all(query)).toEqual([row])
+    expect(new Tables(database, HUB).all(query)).toEqual([row])
+  })
+
+  it("are told from those of this one by one comparison each", () => {
+    const database = new NodeSql()
+    for (const { create } of HUB.values()) database.run(create)
+    const made = database.all<{ name: string; sql: string }>(
+      "SELECT name, sql FROM sqlite_master WHERE type = 'table'",
+    )
+    for (const { name, sql } of made) expect(sql).toBe(HUB.get(name)!.create)
+  })
+})
+
 it.each(Object.entries({ DIRECTORY, DURABLE, GATEWAY, HUB, TOPIC }))(
   "each table of %s can be made",
   (_, schema) => {
     const database = new NodeSql()
-    for (const statements of schema.values()) for (const statement of statements) database.run(statement)
+    for (const { create, indexes } of schema.values())
+      for (const statement of [create, ...indexes.values()]) database.run(statement)
     expect(database.tables().filter((name) => !name.startsWith("sqlite_"))).toEqual([...schema.keys()])
   },
 )
