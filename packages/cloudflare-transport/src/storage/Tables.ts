@@ -113,7 +113,6 @@ export class Tables implements Sql {
 
   #lookUp(): void {
     if (this.#isLookedUp) return
-    this.#isLookedUp = true
     const found = new Map<string, string>()
     for (const { name, sql } of this.#sql.all<{ name: string; sql: string }>(FIND)) found.set(name, sql)
     for (const [table, definition] of this.#schema) {
@@ -123,6 +122,7 @@ export class Tables implements Sql {
       if (created !== definition.create) this.#addColumns(table, definition.create, created)
       for (const [index, create] of definition.indexes) if (!found.has(index)) this.#sql.run(create)
     }
+    this.#isLookedUp = true
   }
 
   /** Adds the columns that a table of an earlier version lacks. */

@@ -166,6 +166,25 @@ describe("a durable actor", () => {
     expect(await ownRows()).toEqual(own)
   })
 
+  it("goes on where its object takes back, or deletes, what it has stored", async () => {
+    const account = newAccount()
+    const within = (work: (storage: DurableObjectStorage, ask: () => unknown) => unknown) =>
+      runInDurableObject(account.stub, (object, { storage }) =>
+        work(storage, () => object.deliver(batch(envelope(account.address, "deposit", 10)))),
+      )
+    await within((storage, deposit) => {
+      const undone = () =>
+        storage.transactionSync(() => {
+          void deposit()
+          throw new Error("no more")
+        })
+      expect(undone).toThrow("no more")
+    })
+    await tell(account, "deposit", 1, { seq: 1 })
+    await within((storage) => storage.deleteAll())
+    expect(await tell(account, "deposit", 2, { seq: 2 })).toEqual([{ status: "taken" }])
+  })
+
   it("of a step that fails keeps nothing, and carries out the same call when it comes again", async () => {
     const account = newAccount()
     await tell(account, "deposit", 1)
