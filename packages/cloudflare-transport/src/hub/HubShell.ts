@@ -152,6 +152,7 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
    */
   #wokenByFrame(socket: WebSocket): void {
     if (this.#core !== undefined) return
+    // The first that it asks for, and mostly the only one: the look-up of tables is spared.
     if (this.bridge.hasSession(socket)) this.#tables.know("session")
     this.#core = this.start()
   }
