@@ -45,7 +45,10 @@ export const authenticationOf = <Env extends HubEnv>(env: Env, verify?: VerifyTo
     if (mode !== "token") {
       throw new AuthMisconfigured({ message: `AUTH_MODE is "${mode}": it must be "token" or "open"` })
     }
-    return { mode, authenticate: guarded(verify === undefined ? byKeys(env) : (token) => verify(token, env)) }
+    return {
+      mode,
+      authenticate: verify === undefined ? byKeys(env) : guarded((token) => verify(token, env)),
+    }
   } catch (error) {
     if (!(error instanceof AuthMisconfigured)) throw error
     return { mode: "misconfigured", error }
@@ -70,8 +73,17 @@ const guarded =
     return claims
   }
 
+/** Checks by keys: the Worker and the objects of one isolate have the same variables, and read them once. */
+const known = new WeakMap<HubEnv, Authenticate>()
+
 /** The check by the keys that the variables name. */
-const byKeys = (env: HubEnv): ((token: string) => Promise<unknown>) => {
+const byKeys = (env: HubEnv): Authenticate => {
+  let authenticate = known.get(env)
+  if (authenticate === undefined) known.set(env, (authenticate = guarded(checkByKeys(env))))
+  return authenticate
+}
+
+const checkByKeys = (env: HubEnv): ((token: string) => Promise<unknown>) => {
   const { JWT_SECRET, JWT_ISSUER, JWT_AUDIENCE } = env
   const keySet = keySetOf(env)
   const secret = JWT_SECRET ? new TextEncoder().encode(JWT_SECRET) : undefined

@@ -55,6 +55,19 @@ describe("a deployment", () => {
     expect(authenticationOf({ JWT_SECRET: SECRET } as HubEnv).mode).toBe("token")
   })
 
+  it("reads its keys once, for all the objects of an isolate", async () => {
+    let reads = 0
+    const env = {
+      get JWKS() {
+        reads++
+        return keySet(ec)
+      },
+    } as HubEnv
+    const token = await signed({ actorId: "user/ada" }, "ES256", ec.privateKey, "e")
+    for (let object = 0; object < 3; object++) await authenticate(env, token)
+    expect(reads).toBe(1)
+  })
+
   it.each([
     [{}, "JWT_SECRET, JWKS or JWKS_URL"],
     [{ AUTH_MODE: "" }, "JWT_SECRET, JWKS or JWKS_URL"],
