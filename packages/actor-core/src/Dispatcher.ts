@@ -35,7 +35,6 @@ export class MicrotaskDispatcher implements Dispatcher {
   readonly throughput = THROUGHPUT
   readonly #scheduler: Scheduler.Scheduler
   #ready: Array<Runnable> = []
-  #batch: Array<Runnable> = []
   #scheduled = false
   /** Whether timers and sockets have their turn. */
   #yields = false
@@ -68,12 +67,10 @@ export class MicrotaskDispatcher implements Dispatcher {
     if (this.#yields) return
     let steps = 0
     while (this.#ready.length > 0) {
-      // Two arrays that take turns: what becomes ready meanwhile is for the next round.
       const batch = this.#ready
-      this.#ready = this.#batch
+      // What becomes ready meanwhile is for the next round.
+      this.#ready = []
       for (const runnable of batch) steps += runnable.run() + 1
-      batch.length = 0
-      this.#batch = batch
       if (steps >= BUDGET && this.#ready.length > 0) {
         this.#yields = true
         this.#scheduler.makeDispatcher().scheduleTask(this.#goOn, 0)

@@ -56,7 +56,9 @@ export class Taken {
 
   settle(outcome: Outcome): void {
     this.outcome = outcome
-    for (const told of this.#waiting.splice(0)) told()
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const told of waiting) told()
   }
 
   /** Until all are done, or the time is over. Answers go with the call that waits. */

@@ -102,8 +102,7 @@ export abstract class ActorsShell<Core extends ActorsCore, Env extends HubEnv>
     if (this.#isDraining) return
     this.#isDraining = true
     try {
-      for (let task = this.#deferred.shift(); task !== undefined; task = this.#deferred.shift())
-        this.run(task)
+      while (this.#deferred.length > 0) this.run(this.#deferred.shift()!)
     } finally {
       this.#isDraining = false
     }
