@@ -30,12 +30,18 @@ const IN_FLIGHT = 256
 const SLICES = 4
 /** More where they go one at a time: how soon a sleeping process wakes is much of them, and noise. */
 const SLICES_ALONE = 8
-/** Milliseconds of asks one at a time until what they run is compiled. */
-const WARM_UP_ALONE = 3_000
+/**
+ * Milliseconds of asks one at a time until nothing changes any more: what they run is compiled, and the server's
+ * memory has its size. Until then it takes fresh pages from the system with each ask, two or three, which in a
+ * virtual machine may cost 10 µs each.
+ */
+const WARM_UP_ALONE = 7_000
 /** Milliseconds that an object has rested before it is woken: caches are as cold for the one as for the other. */
 const REST = 30
 /** Wake-ups, and takeovers, of a slice. */
 const REPETITIONS = 40
+/** Wake-ups, of objects that did not rest, until what they run is compiled: each runs most of it but once. */
+const WARM_UP_WAKES = 600
 /** As one identity may not be taken over again and again. */
 const IDENTITIES = 20
 
@@ -117,21 +123,26 @@ const wake = (subject: GatewaySubject) =>
   probe(async (stack) => {
     const server = stack.use(await subject.start())
     const asker = stack.use(await server.connect("@(bench/a)", "one"))
-    const after = async (evict: () => Promise<unknown>, ask: () => Promise<unknown>) => {
+    const after = async (evict: () => Promise<unknown>, ask: () => Promise<unknown>, rest = REST) => {
       await evict()
-      await sleep(REST)
+      if (rest > 0) await sleep(rest)
       const start = performance.now()
       await ask()
       return (performance.now() - start) * 1_000
     }
-    const wakeGateway = () => after(() => server.evict("gateway", "@(bench/a)"), asker.ping)
-    const wakeBoth = () =>
+    const wakeGateway = (rest?: number) =>
+      after(() => server.evict("gateway", "@(bench/a)"), asker.ping, rest)
+    const wakeBoth = (rest?: number) =>
       after(
         () => Promise.all([server.evict("gateway", "@(bench/a)"), server.evict("actor", "one")]),
         () => echo(asker, 0),
+        rest,
       )
     await echo(asker, 0)
-    for (let n = 0; n < REPETITIONS; n++) await wakeBoth()
+    for (let n = 0; n < WARM_UP_WAKES; n += 2) {
+      await wakeGateway(0)
+      await wakeBoth(0)
+    }
     return async () => {
       // What rested while others had their turn may be evicted already.
       await echo(asker, 0)
