@@ -10,7 +10,7 @@ import {
   type JWTVerifyOptions,
   jwtVerify,
 } from "jose"
-import type { HubEnv } from "../worker/HubEnv.ts"
+import { type HubEnv, oncePerEnv } from "../worker/HubEnv.ts"
 import { type Claims, readClaims, type TokenPayload } from "./Claims.ts"
 import { KeysUnavailable, RemoteKeys } from "./RemoteKeys.ts"
 import { AuthMisconfigured, TokenRefused } from "./TokenRefused.ts"
@@ -73,17 +73,8 @@ const guarded =
     return claims
   }
 
-/** Checks by keys: the Worker and the objects of one isolate have the same variables, and read them once. */
-const known = new WeakMap<HubEnv, Authenticate>()
-
 /** The check by the keys that the variables name. */
-const byKeys = (env: HubEnv): Authenticate => {
-  let authenticate = known.get(env)
-  if (authenticate === undefined) known.set(env, (authenticate = guarded(checkByKeys(env))))
-  return authenticate
-}
-
-const checkByKeys = (env: HubEnv): ((token: string) => Promise<unknown>) => {
+const byKeys = oncePerEnv((env: HubEnv): Authenticate => {
   const { JWT_SECRET, JWT_ISSUER, JWT_AUDIENCE } = env
   const keySet = keySetOf(env)
   const secret = JWT_SECRET ? new TextEncoder().encode(JWT_SECRET) : undefined
@@ -99,14 +90,14 @@ const checkByKeys = (env: HubEnv): ((token: string) => Promise<unknown>) => {
     ...(JWT_ISSUER !== undefined && { issuer: JWT_ISSUER }),
     ...(JWT_AUDIENCE !== undefined && { audience: JWT_AUDIENCE }),
   }
-  return async (token) => {
+  return guarded(async (token) => {
     try {
       return await verifyWith(token, secret, keySet, options)
     } catch (error) {
       throw reasonOf(error)
     }
-  }
-}
+  })
+})
 
 /** The secret serves HS256 alone, and the key set never: a public key is no secret. */
 const verifyWith = async (

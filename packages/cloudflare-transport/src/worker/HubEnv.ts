@@ -30,6 +30,19 @@ export interface HubEnv {
   readonly LIMITS?: string | Partial<Limits>
 }
 
+/**
+ * What is made of an environment is made once: the Worker and the objects of an isolate have the same, and need
+ * not read it at each wake-up.
+ */
+export const oncePerEnv = <Env extends HubEnv, A>(make: (env: Env) => A): ((env: Env) => A) => {
+  const known = new WeakMap<Env, { readonly made: A }>()
+  return (env) => {
+    let kept = known.get(env)
+    if (kept === undefined) known.set(env, (kept = { made: make(env) }))
+    return kept.made
+  }
+}
+
 /** The limits in force. Throws where `LIMITS` is no JSON object, names none or gives no number. */
 export const limitsOf = (env: HubEnv, defaults: Limits = DEFAULT_LIMITS): Limits => {
   if (env.LIMITS === undefined || env.LIMITS === "") return defaults

@@ -15,7 +15,7 @@ import type { HubErrorCode } from "../protocol/HubError.ts"
 import { isReserved, provisionalAddress } from "../protocol/HubMessage.ts"
 import { CloseCode } from "../protocol/CloseCode.ts"
 import { SERVER_VERSION } from "../protocol/Version.ts"
-import type { HubEnv } from "./HubEnv.ts"
+import { type HubEnv, oncePerEnv } from "./HubEnv.ts"
 import { toHub } from "./Upgrade.ts"
 
 const HUB_PATH = /^\/ws\/([A-Za-z0-9_-]{1,64})$/
@@ -36,16 +36,11 @@ export const makeHubWorker = <Env extends HubEnv>({
   verify,
   isIdentity = () => true,
 }: WorkerOptions<Env> = {}): ExportedHandler<Env> => {
-  const known = new WeakMap<Env, Authentication>()
-  const authenticationIn = (env: Env): Authentication => {
-    let authentication = known.get(env)
-    if (authentication === undefined) {
-      authentication = authenticationOf(env, verify)
-      known.set(env, authentication)
-      warn(env, authentication)
-    }
+  const authenticationIn = oncePerEnv((env: Env): Authentication => {
+    const authentication = authenticationOf(env, verify)
+    warn(env, authentication)
     return authentication
-  }
+  })
   return {
     fetch: async (request, env) => {
       const { pathname } = new URL(request.url)
