@@ -16,6 +16,8 @@ export interface VirtualKind {
   readonly activate: (address: Address) => ActorCell | null
   /** Calls back when the actor has ended for good, which the end of an activation is not. */
   readonly watch: (address: Address, ended: (reason: TerminatedReason) => void) => () => void
+  /** No actor of the kind runs any more: tells those who watch one, and at once whoever does so later. */
+  readonly end: () => void
 }
 
 /** What runs a virtual actor, for a while. */

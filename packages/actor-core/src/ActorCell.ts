@@ -25,6 +25,7 @@ import { Incarnation } from "./Incarnation.ts"
 import { Inbox, type Taken } from "./Inbox.ts"
 import type { MessageQueue } from "./Mailbox.ts"
 import { type Addressed, EXPIRED, type Message, NOT_ACTIVATED, TERMINATED } from "./Message.ts"
+import { messageId } from "./MessageId.ts"
 import { outsideProtocol } from "./Outbound.ts"
 import * as Protocol from "./Protocol.ts"
 import type { Runtime } from "./Runtime.ts"
@@ -104,7 +105,7 @@ export class ActorCell extends Turns implements Addressed, Runnable {
   /** Given when it is first asked for, where none was given before. */
   get address(): Address.Address {
     if (this.#address === null) {
-      this.#address = `@(local/~${this.runtime.nextId()})`
+      this.#address = `@(local/~${messageId()})`
       if (this.#status !== "stopped") this.runtime.cells.set(this.#address, this)
     }
     return this.#address
@@ -371,6 +372,15 @@ export class ActorCell extends Turns implements Addressed, Runnable {
 
   /** Stops it: who waits for an answer is told at once, a running effect is interrupted and awaited. */
   stop(reason: Signal.TerminatedReason, exit: Exit.Exit<unknown, unknown> = Exit.void): void {
+    if (!this.ended) this.runtime.endings.run(() => this.#stop(reason, exit))
+  }
+
+  /** Stops it because its parent ends. It begins when the step that leads to it is over, so that ends don't nest. */
+  stopWithParent(): void {
+    this.runtime.endings.give(() => this.#stop("stopped", Exit.void))
+  }
+
+  #stop(reason: Signal.TerminatedReason, exit: Exit.Exit<unknown, unknown>): void {
     if (this.ended) return
     this.#status = "stopping"
     this.#reason = reason

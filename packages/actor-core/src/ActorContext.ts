@@ -12,6 +12,7 @@ import type { ActorSystem } from "./ActorSystem.ts"
 import type { Address } from "./Address.ts"
 import type { Behavior } from "./Behavior.ts"
 import type { Metadata } from "./Envelope.ts"
+import type { AcceptForwards } from "./Forwarding.ts"
 import type { Answered } from "./Handlers.ts"
 import type { Mailbox } from "./Mailbox.ts"
 import type * as Protocol from "./Protocol.ts"
@@ -34,6 +35,13 @@ export interface SpawnOptions {
   readonly stash?: number
   /** Makes it reachable from elsewhere, through every transport, until it stops. Default: no. */
   readonly register?: boolean | RegisterOptions
+  /**
+   * Whether it takes asks that a client forwards to it: all (`true`), or those by the addresses that the
+   * function says. The `sender` of such an ask is who asked, but its payload is whatever
+   * `context.forwardedBy` made of it. Default: no; who asked hears `forbidden`. What durable actors and
+   * other actors of the deployment forward is always taken.
+   */
+  readonly acceptForwards?: AcceptForwards
 }
 
 /** Timers of an actor. Each sends it a message of its own protocol; all end with the actor or its restart. */
@@ -91,7 +99,10 @@ export interface ActorContext<in out P extends Protocol.Any> {
   unwatch(actor: { readonly address: Address }): void
   /** Gives back what was put aside, oldest first, before all that waits. */
   unstashAll(): void
-  /** Signals `Signal.receiveTimeout` whenever no message came for so long; `null`: no more. */
+  /**
+   * Signals `Signal.receiveTimeout` whenever no message came for so long; `null`: no more. Throws a `RangeError`
+   * under 1 ms.
+   */
   setReceiveTimeout(duration: Duration.Input | null): void
   /**
    * Runs it aside and sends this actor a message of how it ended. It is interrupted, and its message does
@@ -108,8 +119,16 @@ export interface MessageContext<
   in out P extends Protocol.Any,
   in out N extends keyof P["messages"],
 > extends ActorContext<P> {
-  /** Who sent it, as far as it can be answered to; `null` for a sender of this process that is no actor. */
+  /**
+   * Who sent it, as far as it can be answered to; `null` for a sender of this process that is no actor. Where
+   * `forwardedBy` is not `null`, who sent it did not choose what it says.
+   */
   readonly sender: Address | null
+  /**
+   * The actor of another process that forwarded the message here: name and sender are what they were, the
+   * payload is its word. `null` where the message comes as it was sent.
+   */
+  readonly forwardedBy: Address | null
   /** The message's id. */
   readonly id: string
   readonly metadata: Metadata

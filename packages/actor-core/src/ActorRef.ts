@@ -15,7 +15,10 @@ import type * as Protocol from "./Protocol.ts"
 export interface TellOptions {
   /** At most 4 KiB as JSON. */
   readonly metadata?: Metadata
-  /** Not delivered when it is older. */
+  /**
+   * Not delivered when it is older. `Infinity`, the default, is no limit. With one below 0 or `NaN` the message is a
+   * dead letter (`invalid_message`).
+   */
   readonly ttl?: Duration.Input
   /**
    * Whether what carries it to another process sends it again until it is taken there, once and in order, as
@@ -28,8 +31,8 @@ export interface AskOptions {
   /** At most 4 KiB as JSON. */
   readonly metadata?: Metadata
   /**
-   * How long to wait for the answer; sent along as the message's `ttl`. Default: the system's, 30 s.
-   * With an infinite one only the other side's limit holds.
+   * How long to wait for the answer; sent along as the message's `ttl`. Default: the system's, 30 s. At most
+   * 24 hours, for which `Infinity` stands. Below 0 or `NaN` fails `AskRefused` with code `invalid_message`.
    */
   readonly timeout?: Duration.Input
 }

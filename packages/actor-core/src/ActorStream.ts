@@ -17,7 +17,7 @@ import * as AskError from "./AskError.ts"
 import type { Target } from "./Asking.ts"
 import { type Metadata, NO_METADATA } from "./Envelope.ts"
 import { Message } from "./Message.ts"
-import { CLOSED, finiteMillis, nowhere, outsideProtocol } from "./Outbound.ts"
+import { CLOSED, limitOf, nowhere, outsideProtocol } from "./Outbound.ts"
 import * as Protocol from "./Protocol.ts"
 import { Reference } from "./Reference.ts"
 import { StreamIntake } from "./StreamIntake.ts"
@@ -30,7 +30,8 @@ export interface Options {
   readonly metadata?: Metadata
   /**
    * How long to wait for the first element, and for each next one while the reader wants one. Default: the
-   * system's, 30 s. With an infinite one a stream may be quiet for as long as its actor lives.
+   * system's, 30 s. With `Infinity` a stream may be quiet for as long as its actor lives. Below 0 or `NaN`
+   * fails `AskRefused` with code `invalid_message`.
    */
   readonly timeout?: Duration.Input
   /** How many elements may be ahead of the reader. Default, and least: 16. */
@@ -125,7 +126,10 @@ const opened = (
 ): Exit.Exit<StreamIntake, unknown> => {
   const { cell, runtime } = target
   if (runtime.closed) return Exit.fail(CLOSED)
-  const millis = options.timeout === undefined ? runtime.askTimeout : finiteMillis(options.timeout)
+  const limit = limitOf(runtime, options.timeout)
+  if (typeof limit !== "number") return Exit.fail(limit)
+  // The reader minds the time between elements: a stream may be quiet for longer than an ask may last.
+  const millis = limit === Infinity ? null : limit
   const window = options.window ?? INITIAL_DEMAND
   if (cell === null) {
     const { border } = runtime

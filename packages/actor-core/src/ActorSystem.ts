@@ -27,6 +27,9 @@ import type { RegisterOptions, Transport, TransportError } from "./Transport.ts"
 export { AddressInUse } from "./ActorError.ts"
 export { DEFAULT_ASK_TIMEOUT, DEFAULT_SHUTDOWN_TIMEOUT } from "./LocalSystem.ts"
 
+/** What may be said of an actor that is served. */
+export interface ServeOptions extends RegisterOptions, Pick<SpawnOptions, "acceptForwards"> {}
+
 export interface ActorSystem {
   /** For logs. */
   readonly name: string
@@ -51,7 +54,7 @@ export interface ActorSystem {
     protocol: P,
     address: Address,
     handlers: H & NoOthers<P, H>,
-    options?: RegisterOptions,
+    options?: ServeOptions,
   ) => Effect.Effect<
     ActorRef<P>,
     AddressInUse | TransportError,
@@ -66,7 +69,8 @@ export interface ActorSystem {
   /**
    * Ends open asks, stops all actors, children before their parents, and waits; the system is of no more
    * use. Fails with the actors that had not stopped within the time limit. The end of the system's scope
-   * does the same with the system's `shutdownTimeout`, and logs them.
+   * does the same with the system's `shutdownTimeout`, and logs them. Dies of an `InvalidTimeLimit` where the time
+   * limit is below 0 or `NaN`.
    */
   readonly shutdown: (timeout?: Duration.Input) => Effect.Effect<void, ShutdownTimeout>
 }

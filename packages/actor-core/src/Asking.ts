@@ -24,11 +24,11 @@ export abstract class Asking extends Deadline {
   readonly name: string
   readonly sender: Addressed | null
   readonly #target: Addressed
-  /** Its time limit, milliseconds; `null`: none. */
-  readonly millis: number | null
+  /** Its time limit, milliseconds. */
+  readonly millis: number
   #ended: Ended | null
 
-  constructor(target: Target, name: string, millis: number | null, ended: Ended) {
+  constructor(target: Target, name: string, millis: number, ended: Ended) {
     super()
     this.runtime = target.runtime
     this.sender = target.sender

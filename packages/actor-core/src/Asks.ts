@@ -1,12 +1,13 @@
 /**
  * The asks of this process that wait for an answer from elsewhere. Each ends once: by a failure told by the
- * hub, or by an answer of who may give it. Who that is, the transport says where it knows; otherwise it is
- * the address that was asked.
+ * hub, or by an answer of the address that was asked, or of who has the ask in its place. The server says who
+ * that is; it is believed where the transport vouches for what only the server may say.
  */
 import * as Result from "effect/Result"
-import { HUB_ADDRESS, type Address } from "./Address.ts"
+import { type Address } from "./Address.ts"
 import * as AskError from "./AskError.ts"
 import type { Envelope } from "./Envelope.ts"
+import { isAnswerOf, isByHub } from "./Forwarding.ts"
 import type { Transport } from "./Transport.ts"
 
 export interface OpenAsk {
@@ -34,12 +35,12 @@ export class Asks {
     return this.#open.delete(id)
   }
 
-  /** Takes an envelope with a `correlationId`. */
+  /** Takes a tell with a `correlationId`. */
   answer(envelope: Envelope, by: Transport): Verdict {
     const id = envelope.correlationId ?? ""
     const open = this.#open.get(id)
     const failure = AskError.fromEnvelope(envelope)
-    const fromHub = failure !== undefined && envelope.from === HUB_ADDRESS
+    const fromHub = failure !== undefined && isByHub(envelope)
     if (open === undefined) return fromHub ? "refused" : "late_answer"
     if (open.transport !== null && open.transport !== by) return "unexpected_answer"
     if (!fromHub && !mayAnswer(open, envelope, by)) return "unexpected_answer"
@@ -57,7 +58,5 @@ export class Asks {
   }
 }
 
-const mayAnswer = (open: OpenAsk, { from, type }: Envelope, { guardsAnswers }: Transport): boolean => {
-  if (from === open.address) return true
-  return guardsAnswers === true && from !== HUB_ADDRESS && !type.startsWith("hub:")
-}
+const mayAnswer = ({ address }: OpenAsk, envelope: Envelope, { guardsAnswers }: Transport): boolean =>
+  isAnswerOf(address, envelope) && (guardsAnswers === true || envelope.from === address)

@@ -10,10 +10,12 @@ import type { Ended, Target } from "./Asking.ts"
 import { Asks } from "./Asks.ts"
 import type { Address } from "./Address.ts"
 import type { Reason } from "./DeadLetters.ts"
-import { type Envelope, type Metadata, reliably } from "./Envelope.ts"
+import { type Envelope, type Metadata, NO_METADATA, reliably } from "./Envelope.ts"
 import { forward } from "./Forward.ts"
 import { receive } from "./Inbound.ts"
 import { type Answer, type Message, senderAddress } from "./Message.ts"
+import { messageId } from "./MessageId.ts"
+import { measure, UnsupportedValue } from "./PayloadValue.ts"
 import type * as Protocol from "./Protocol.ts"
 import { RemoteAsk } from "./RemoteAsk.ts"
 import type { Runtime } from "./Runtime.ts"
@@ -39,10 +41,20 @@ export class Border {
   readonly open: Effect.Effect<void, never, Scope.Scope> = Effect.suspend(() =>
     Effect.forEach(
       this.transports,
-      (transport) => transport.receive((envelope) => receive(this, transport, envelope)),
+      (transport) =>
+        transport.receive((envelope, isUnclaimed) => {
+          if (isUnclaimed !== true) return receive(this, transport, envelope)
+          this.runtime.dead("unclaimed", envelope)
+          return true
+        }),
       { discard: true },
     ),
   )
+
+  /** An actor begins at this address, or at any of several: transports may have kept envelopes for it. */
+  served(address?: Address): void {
+    for (const transport of this.transports) transport.served?.(address)
+  }
 
   /** Makes the actor reachable through every transport, until the scope closes. */
   register(cell: ActorCell): Effect.Effect<void, TransportError, Scope.Scope> {
@@ -60,6 +72,12 @@ export class Border {
 
   /** Hands the envelope to a transport, and says to which, or why none took it. */
   transmit(envelope: Envelope): Transport | TransportError {
+    // Of the payload its schema has made what may leave; metadata come from the sender as they are.
+    const { metadata } = envelope
+    const measured = metadata === NO_METADATA ? undefined : measure(metadata, { name: "metadata" })
+    if (measured instanceof UnsupportedValue) {
+      return new TransportError({ reason: "refused", code: "invalid_message", message: measured.message })
+    }
     let refusal: TransportError | undefined
     for (const transport of this.transports) {
       if (transport.reaches?.(envelope.to) === false) continue
@@ -86,7 +104,7 @@ export class Border {
       return "invalid_payload"
     }
     const volatile = runtime.envelope({
-      id: (message.id ??= runtime.nextId()),
+      id: (message.id ??= messageId()),
       from: senderAddress(message.sender) ?? "",
       to,
       type: message.name,
@@ -107,7 +125,7 @@ export class Border {
     name: string,
     payload: unknown,
     metadata: Metadata,
-    millis: number | null,
+    millis: number,
     ended: Ended,
   ): Effect.Effect<void> {
     const asking = new RemoteAsk(this, target, name, millis, ended)

@@ -11,7 +11,9 @@ import { ReceiveTimeout } from "./ActorTimers.ts"
 import type { Address } from "./Address.ts"
 import type { AnyBehavior, Behavior } from "./Behavior.ts"
 import { type Metadata, NO_METADATA } from "./Envelope.ts"
+import { forwarderOf } from "./Forwarding.ts"
 import { type Answer, Message, senderAddress } from "./Message.ts"
+import { messageId } from "./MessageId.ts"
 import { forward } from "./Outbound.ts"
 import type * as Protocol from "./Protocol.ts"
 import { cellOf, Reference } from "./Reference.ts"
@@ -93,8 +95,8 @@ export class CellContext implements Context {
 
   setReceiveTimeout(duration: Duration.Input | null): void {
     const { holds, runtime } = this.#cell
+    const millis = receiveTimeoutMillis(duration)
     if (holds.receiveTimeout !== null) runtime.deadlines.clear(holds.receiveTimeout)
-    const millis = duration === null ? Infinity : Duration.toMillis(duration)
     holds.receiveTimeout = millis === Infinity ? null : new ReceiveTimeout(this.#cell, millis)
   }
 
@@ -143,8 +145,12 @@ export class CellContext implements Context {
     return senderAddress(this.message.sender)
   }
 
+  get forwardedBy(): Address | null {
+    return forwarderOf(this.message.metadata)
+  }
+
   get id(): string {
-    return (this.message.id ??= this.#cell.runtime.nextId())
+    return (this.message.id ??= messageId())
   }
 
   get metadata(): Metadata {
@@ -186,4 +192,11 @@ export class CellContext implements Context {
   stash(): void {
     this.#cell.stash()
   }
+}
+
+/** The receive timeout in milliseconds; `Infinity` where there is none. Throws a `RangeError` under 1 ms. */
+export const receiveTimeoutMillis = (duration: Duration.Input | null): number => {
+  const millis = duration === null ? Infinity : Duration.toMillis(duration)
+  if (millis >= 1) return millis
+  throw new RangeError(`a receive timeout can't be ${millis} ms: 1 ms at least, or null for none`)
 }

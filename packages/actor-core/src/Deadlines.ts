@@ -7,10 +7,11 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
+import { monotonicMillis } from "./MonotonicTime.ts"
 
 /** Something to do at a time. */
 export abstract class Deadline {
-  /** Epoch milliseconds. */
+  /** When it is due, by `Deadlines.now`. */
   at = 0
   /** Its place in the heap; -1: none. */
   index = -1
@@ -43,8 +44,9 @@ export class Deadlines {
     return this.#heap.length
   }
 
+  /** Monotonic milliseconds: no jump of the wall clock holds a deadline up, or brings it on. */
   now(): number {
-    return this.#clock.currentTimeMillisUnsafe()
+    return monotonicMillis(this.#clock)
   }
 
   /** Sets it, anew where it is set already. */

@@ -3,6 +3,7 @@
  * itself, for one elsewhere from a transport that can watch, and at once for one that is not there.
  */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import type { ActorCell } from "./ActorCell.ts"
 import { DeathPact } from "./ActorError.ts"
@@ -25,7 +26,15 @@ export const watch = (
     return () => cell.removeWatcher(ended)
   }
   const fiber = watchElsewhere(runtime, actor.address, ended)
-  return () => fiber.interruptUnsafe()
+  let isLetGo = false
+  // The end of this system interrupts it: nothing will be heard of the actor any more.
+  fiber.addObserver((exit) => {
+    if (!isLetGo && Exit.isFailure(exit)) ended("closed")
+  })
+  return () => {
+    isLetGo = true
+    fiber.interruptUnsafe()
+  }
 }
 
 /** The reasons that come from elsewhere; any other is one that is newer than this. */

@@ -42,7 +42,7 @@ export const endIncarnation = (
 /** Stops them last to first, and waits for all. */
 const stopChildren = (cell: ActorCell): Effect.Effect<void> => {
   const children = members(cell).toReversed()
-  for (const child of children) child.stop("stopped")
+  for (const child of children) child.stopWithParent()
   return Effect.forEach(children, ended, { discard: true })
 }
 
@@ -76,7 +76,8 @@ export const quietly = (
 /** Ends when the actor has stopped. */
 const ended = (cell: ActorCell): Effect.Effect<void> =>
   Effect.callback<void>((resume) => {
-    const ended = () => resume(Effect.void)
+    // The parent may be the one that waits, and its own end goes on by this.
+    const ended = () => cell.runtime.endings.give(() => resume(Effect.void))
     cell.addWatcher(ended)
     return Effect.sync(() => cell.removeWatcher(ended))
   })

@@ -5,10 +5,19 @@
  * with the schema, `WireEnvelope` of `WireSchema`. `check` also normalizes: what may be absent is filled
  * in, what is unknown is left behind, and the object has always one shape.
  */
-import { isAddress, type Address } from "./Address.ts"
+import { isAddress, MAX_ADDRESS_BYTES, type Address } from "./Address.ts"
+import {
+  formOf,
+  isPlainObject,
+  MAX_DEPTH,
+  MAX_PAYLOAD_LEVELS,
+  measure,
+  rejectionOf,
+  UNSUPPORTED,
+  UnsupportedValue,
+} from "./PayloadValue.ts"
 
-/** Deepest nesting of an envelope, the envelope itself being level 1. */
-export const MAX_DEPTH = 128
+export { isPlainObject, MAX_DEPTH }
 /** Longest `id` and `correlationId`, in characters. */
 export const MAX_ID_LENGTH = 128
 /** Longest `type`, in characters. */
@@ -16,20 +25,26 @@ export const MAX_TYPE_LENGTH = 256
 /** Most bytes of `metadata`, as JSON. */
 export const MAX_METADATA_BYTES = 4_096
 
-/** What an application may add to a message; ≤ 4 KiB as JSON. `traceparent` is carried untouched. */
+/**
+ * What an application may add to a message; ≤ 4 KiB as JSON. `traceparent` is carried untouched. Some fields
+ * are the server's alone to set: see `Forwarding`.
+ */
 export type Metadata = { readonly [key: string]: unknown }
 
 /** One message. The same fields on the wire, in every codec and in memory. */
 export interface Envelope {
   /** Unique per sender; 1–128 characters. */
   readonly id: string
-  /** Set by the server: what a client writes here is only a wish. Empty where a client left it out. */
+  /**
+   * Set by the server: what a client writes here is only a wish. Empty where a client left it out. Of an ask
+   * that was handed on it is who asked; the payload is the word of `metadata.forwardedBy`.
+   */
   readonly from: Address | ""
   readonly to: Address
   readonly type: string
   readonly payload: unknown
   readonly pattern: "tell" | "ask"
-  /** On an answer: the `id` of the ask. */
+  /** On an answer, which is a tell: the `id` of the ask. An ask has none. */
   readonly correlationId: string | null
   /** The sender's clock, epoch milliseconds. */
   readonly timestamp: number
@@ -94,6 +109,8 @@ export const check = (value: unknown): Envelope | Malformed => {
     return new Malformed(null, `"id" must be a string of 1 to ${MAX_ID_LENGTH} characters`)
   if (from !== undefined && from !== null && typeof from !== "string")
     return new Malformed(id, '"from" must be an address')
+  if (typeof from === "string" && !isAddressSized(from))
+    return new Malformed(id, `"from" must be an address: at most ${MAX_ADDRESS_BYTES} bytes`)
   if (!isAddress(to)) return new Malformed(id, '"to" must be an address, as "@(type/name)"')
   if (!isText(type, MAX_TYPE_LENGTH)) {
     return new Malformed(id, `"type" must be a string of 1 to ${MAX_TYPE_LENGTH} characters`)
@@ -106,7 +123,11 @@ export const check = (value: unknown): Envelope | Malformed => {
   if (ttl !== undefined && ttl !== null && !(isFiniteNumber(ttl) && ttl >= 0)) {
     return new Malformed(id, '"ttl" must be null or a number of milliseconds, 0 or more')
   }
-  if (signature !== undefined && signature !== null && typeof signature !== "string") {
+  if (
+    signature !== undefined &&
+    signature !== null &&
+    !(typeof signature === "string" && signature.isWellFormed())
+  ) {
     return new Malformed(id, '"signature" must be null or a string')
   }
   if (seq !== undefined && !(Number.isSafeInteger(seq) && (seq as number) >= 1)) {
@@ -114,20 +135,13 @@ export const check = (value: unknown): Envelope | Malformed => {
   }
   if (metadata !== undefined && metadata !== null) {
     if (!isPlainObject(metadata)) return new Malformed(id, '"metadata" must be an object')
-    if (!isPlain(metadata, 2))
-      return new Malformed(
-        id,
-        `"metadata" is nested deeper than ${MAX_DEPTH} levels, or holds what is no plain data`,
-      )
+    if (formOf(metadata, MAX_PAYLOAD_LEVELS) === UNSUPPORTED)
+      return new Malformed(id, flawOf("metadata", metadata))
     if (!metadataFits(metadata))
       return new Malformed(id, `"metadata" is larger than ${MAX_METADATA_BYTES} bytes`)
   }
-  if (!isPlain(payload, 2)) {
-    return new Malformed(
-      id,
-      `"payload" is nested deeper than ${MAX_DEPTH} levels, or holds what is no plain data`,
-    )
-  }
+  if (formOf(payload, MAX_PAYLOAD_LEVELS) === UNSUPPORTED)
+    return new Malformed(id, flawOf("payload", payload))
   const envelope: Envelope = {
     id,
     from: (from ?? "") as Address | "",
@@ -144,13 +158,24 @@ export const check = (value: unknown): Envelope | Malformed => {
   return seq === undefined ? envelope : { ...envelope, seq: seq as number }
 }
 
-/** Whether the metadata is within `MAX_METADATA_BYTES`. */
+const flawOf = (name: string, value: unknown): string => {
+  const measured = measure(value, { name })
+  return (measured instanceof UnsupportedValue ? measured : rejectionOf([[name, value]])).message
+}
+
+/** Whether the metadata, less what the server alone sets (`Forwarding`), is within `MAX_METADATA_BYTES`. */
 export const metadataFits = (metadata: Metadata): boolean => {
   for (const _ in metadata) {
-    const json = JSON.stringify(metadata)
-    return json.length * 3 <= MAX_METADATA_BYTES || utf8Length(json) <= MAX_METADATA_BYTES
+    if (jsonFits(metadata)) return true
+    const { answeredFor, forwardedBy, forwardedByServer, ...own } = metadata
+    return (answeredFor ?? forwardedBy ?? forwardedByServer) !== undefined && jsonFits(own)
   }
   return true
+}
+
+const jsonFits = (metadata: Metadata): boolean => {
+  const json = JSON.stringify(metadata)
+  return json.length * 3 <= MAX_METADATA_BYTES || utf8Length(json) <= MAX_METADATA_BYTES
 }
 
 /** A global of browsers, Node and Workers alike. */
@@ -171,45 +196,13 @@ export const utf8Length = (text: string): number => {
   return bytes
 }
 
+/** Whether the text has no more bytes than an address may have. */
+export const isAddressSized = (text: string): boolean =>
+  text.length <= MAX_ADDRESS_BYTES &&
+  (text.length * 3 <= MAX_ADDRESS_BYTES || utf8Length(text) <= MAX_ADDRESS_BYTES)
+
 const isText = (value: unknown, max: number): value is string =>
-  typeof value === "string" && value.length >= 1 && value.length <= max
+  typeof value === "string" && value.length >= 1 && value.length <= max && value.isWellFormed()
 
 const isFiniteNumber = (value: unknown): value is number =>
   typeof value === "number" && Number.isFinite(value)
-
-/** Whether the value is an object of keys and values: no array, no instance of a class. */
-export const isPlainObject = (value: unknown): value is { readonly [key: string]: unknown } => {
-  if (typeof value !== "object" || value === null) return false
-  const prototype = Object.getPrototypeOf(value)
-  return prototype === Object.prototype || prototype === null
-}
-
-/**
- * Whether the value, at this level of nesting, is data that every codec can carry and not too deep.
- * A `bigint`, which msgpack can hold, is not: JSON throws on it.
- */
-export const isPlain = (value: unknown, level: number): boolean => {
-  switch (typeof value) {
-    case "bigint":
-    case "symbol":
-    case "function":
-      return false
-    case "object":
-      return value === null || isPlainStructure(value, level)
-    default:
-      return true
-  }
-}
-
-const isPlainStructure = (value: object, level: number): boolean => {
-  if (level > MAX_DEPTH) return false
-  if (Array.isArray(value)) {
-    for (let i = 0; i < value.length; i++) if (!isPlain(value[i], level + 1)) return false
-    return true
-  }
-  if (isPlainObject(value)) {
-    for (const key in value) if (!isPlain(value[key], level + 1)) return false
-    return true
-  }
-  return value instanceof Uint8Array || value instanceof Date
-}

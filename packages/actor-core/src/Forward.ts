@@ -10,9 +10,11 @@ import type { Address } from "./Address.ts"
 import { open } from "./ActorStream.ts"
 import type { Border } from "./Border.ts"
 import type { Answer, Message } from "./Message.ts"
+import { messageId } from "./MessageId.ts"
 import * as Protocol from "./Protocol.ts"
 import { isAskError, payloadOf } from "./RelayedError.ts"
 import { fromTransport } from "./RemoteAsk.ts"
+import * as TimeLimit from "./TimeLimit.ts"
 
 export const forward = (
   border: Border,
@@ -23,7 +25,7 @@ export const forward = (
 ): void => {
   const { protocol, runtime } = from
   if (answer === null) {
-    const metadata = { ...message.metadata, forwardOf: (message.id ??= runtime.nextId()) }
+    const metadata = { ...message.metadata, forwardOf: (message.id ??= messageId()) }
     return void border.tell(protocol, address, message, metadata)
   }
   const { remote } = answer
@@ -42,7 +44,8 @@ export const forward = (
     const options = { metadata: message.metadata, timeout: ttl ?? Infinity }
     return answer.succeed(open(target, message.name, message.payload, options))
   }
-  border.ask(target, message.name, message.payload, message.metadata, ttl, (exit) => {
+  const limit = TimeLimit.ofAsk(ttl ?? Infinity)
+  border.ask(target, message.name, message.payload, message.metadata, limit, (exit) => {
     if (Exit.isSuccess(exit)) return answer.succeed(exit.value)
     const error = Cause.squash(exit.cause)
     if (remote !== null && isAskError(error)) answer.refuse(payloadOf(error))

@@ -12,10 +12,13 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { isAboutAsk, isMoreToCome } from "./AnswerStream.ts"
 import * as Address from "./Address.ts"
-import type { Codec } from "./codec/Codec.ts"
+import { contentsOf, type Codec } from "./codec/Codec.ts"
 import { JsonCodec } from "./codec/JsonCodec.ts"
 import { DeadLetterOffice, type DeadLetters, type Reason } from "./DeadLetters.ts"
+import { answeredFor, unmarked } from "./Forwarding.ts"
 import { check, Malformed, NO_METADATA, type Envelope, utf8Length } from "./Envelope.ts"
+import { messageId } from "./MessageId.ts"
+import { measure, UnsupportedValue } from "./PayloadValue.ts"
 import { type RemoteWatch, TransportError, type Transport } from "./Transport.ts"
 
 const { HUB_ADDRESS } = Address
@@ -58,8 +61,11 @@ interface Member {
 interface OpenAsk {
   readonly asker: Member
   readonly from: Address.Address
-  readonly target: Address.Address
   readonly id: string
+  readonly type: string
+  readonly asked: Address.Address
+  /** Who has it now. */
+  target: Address.Address
 }
 
 interface Watch {
@@ -87,7 +93,6 @@ class Switchboard {
   #next = 0
   #scheduled = false
   #members = 0
-  #ids = 0
 
   constructor(options: Options, clock: Clock.Clock) {
     this.#codec = options.codec ?? JsonCodec
@@ -114,6 +119,7 @@ class Switchboard {
 
   transport(member: Member): Transport {
     return {
+      guardsAnswers: true,
       send: (envelope) => this.#send(member, envelope),
       receive: (receiver) =>
         Effect.acquireRelease(
@@ -192,6 +198,10 @@ class Switchboard {
 
   #send(member: Member, envelope: Envelope): TransportError | undefined {
     if (!member.open) return CLOSED
+    for (const [name, value] of contentsOf([envelope])) {
+      const measured = measure(value, { name })
+      if (measured instanceof UnsupportedValue) return refusal("invalid_message", measured.message)
+    }
     let decoded: ReadonlyArray<unknown>
     try {
       const frame = this.#codec.encode([envelope])
@@ -214,7 +224,10 @@ class Switchboard {
   readonly #flush = (): void => {
     while (this.#next < this.#wire.length) {
       const { envelope, sender } = this.#wire[this.#next++]!
-      this.#route(sender, { ...envelope, from: this.#trueSender(sender, envelope.from) })
+      const held = this.#heldBy(sender, envelope)
+      const metadata = unmarked(envelope.metadata)
+      if (held !== undefined) this.#forward(sender, held, { ...envelope, metadata })
+      else this.#route(sender, { ...envelope, metadata, from: this.#trueSender(sender, envelope.from) })
     }
     this.#wire = []
     this.#next = 0
@@ -228,16 +241,45 @@ class Switchboard {
     return first ?? sender.provisional
   }
 
-  #route(sender: Member, envelope: Envelope & { readonly from: Address.Address }): void {
+  /** The open ask that the member has and hands on. */
+  #heldBy(member: Member, { from, id, metadata, pattern }: Envelope): OpenAsk | undefined {
+    const ask = pattern === "ask" && metadata.forwardOf === id ? this.#asks.get(askKey(from, id)) : undefined
+    return ask !== undefined && this.#holders.get(ask.target) === member ? ask : undefined
+  }
+
+  #forward(holder: Member, ask: OpenAsk, envelope: Envelope): void {
+    const about = { id: envelope.id, from: ask.target }
+    if (envelope.type !== ask.type) {
+      return this.#tellFailure(holder, about, "forbidden", "an ask is forwarded under its own type")
+    }
+    const target = this.#holders.get(envelope.to)
+    if (target === undefined) {
+      this.#asks.delete(askKey(ask.from, ask.id))
+      const message = `nobody is at ${envelope.to}`
+      return this.#tell(ask.asker, ask, "hub:unknown_actor", { actorAddress: envelope.to, message })
+    }
+    const metadata = { ...envelope.metadata, forwardedBy: ask.target }
+    ask.target = envelope.to
+    this.#hand(target, { ...envelope, from: ask.from, metadata })
+  }
+
+  #route(sender: Member, given: Envelope & { readonly from: Address.Address }): void {
+    let envelope = given
     const target = this.#holders.get(envelope.to)
     if (envelope.type.startsWith("hub:")) {
       return this.#tellFailure(sender, envelope, "unknown_type", "there is no hub in this network")
     }
+    const { correlationId, pattern } = envelope
+    if (pattern === "ask" && correlationId !== null) {
+      return this.#tellFailure(sender, envelope, "invalid_message", 'an ask has no "correlationId"')
+    }
     const byAsker = isAboutAsk(envelope.type)
     if (envelope.correlationId !== null && !byAsker) {
       const key = askKey(envelope.to, envelope.correlationId)
-      if (this.#asks.get(key)?.target !== envelope.from) return this.#dead("late_answer", envelope)
+      const ask = this.#asks.get(key)
+      if (ask?.target !== envelope.from) return this.#dead("late_answer", envelope)
       if (!isMoreToCome(envelope)) this.#asks.delete(key)
+      envelope = { ...envelope, metadata: answeredFor(envelope.metadata, ask.asked, envelope.from) }
     }
     if (target === undefined) {
       if (envelope.pattern === "tell") return this.#dead("unknown_actor", envelope)
@@ -251,14 +293,20 @@ class Switchboard {
     const { from, id } = envelope
     if (byAsker) {
       const key = askKey(from, envelope.correlationId ?? "")
+      const ask = this.#asks.get(key)
       // Answered already, or another's: nothing to say of it.
-      if (!this.#asks.has(key)) return
+      if (ask === undefined) return
       if (envelope.type === "actor:cancel") this.#asks.delete(key)
+      const holder = this.#holders.get(ask.target)
+      // Who asked need not know that the ask was handed on, and to whom.
+      if (holder !== undefined) this.#hand(holder, { ...envelope, to: ask.target })
+      return
     } else if (envelope.pattern === "ask") {
       if (this.#asks.has(askKey(from, id))) {
         return this.#tellFailure(sender, envelope, "invalid_message", `"id" is that of an ask which is open`)
       }
-      this.#asks.set(askKey(from, id), { asker: sender, from, target: envelope.to, id })
+      const { to, type } = envelope
+      this.#asks.set(askKey(from, id), { asker: sender, from, id, type, asked: to, target: to })
     }
     this.#hand(target, envelope)
   }
@@ -279,7 +327,7 @@ class Switchboard {
     payload: unknown,
   ): void {
     this.#hand(to, {
-      id: `hub-${++this.#ids}`,
+      id: messageId(),
       from: HUB_ADDRESS,
       to: about.from,
       type,

@@ -5,10 +5,12 @@
 import * as Result from "effect/Result"
 import type { ActorCell } from "./ActorCell.ts"
 import { isAddress, type Address } from "./Address.ts"
+import { isAboutAsk } from "./AnswerStream.ts"
 import type { ActorErrorPayload } from "./AskError.ts"
 import type { Border } from "./Border.ts"
 import type { Reason } from "./DeadLetters.ts"
 import type { Envelope, Metadata } from "./Envelope.ts"
+import { accepts, forwarderOf } from "./Forwarding.ts"
 import { demandOf, mark } from "./StreamPart.ts"
 import { type Answer, Message, type RemoteAsk } from "./Message.ts"
 import { outsideProtocol } from "./Outbound.ts"
@@ -21,22 +23,39 @@ import type { Transport, TransportError } from "./Transport.ts"
 /** The type of an actor's answer. An asker goes by `correlationId`, not by this. */
 export const REPLY = "actor:reply"
 
-/** Takes one envelope off the transport. Never throws. */
-export const receive = (border: Border, transport: Transport, envelope: Envelope): void => {
+/**
+ * Takes one envelope off the transport. Never throws. `false`: no actor is at its address, and the transport
+ * keeps it until one is.
+ */
+export const receive = (border: Border, transport: Transport, envelope: Envelope): boolean => {
   const { runtime } = border
-  const from: Origin = { border, runtime, transport, envelope }
+  const { correlationId, pattern, to, type } = envelope
+  if (isAboutAsk(type) || (correlationId !== null && pattern === "tell")) {
+    takeFollowUp(border, transport, envelope)
+    return true
+  }
+  const cell = runtime.reach(to)
+  if (cell === null && transport.served !== undefined) return false
+  take({ border, runtime, transport, envelope }, cell)
+  return true
+}
+
+/** Takes an answer to an ask of this system, or what an asker says about an ask that is held here. */
+const takeFollowUp = (border: Border, transport: Transport, envelope: Envelope): void => {
+  const { runtime } = border
   if (envelope.type === "actor:cancel") return cancel(runtime, envelope)
   if (envelope.type === "actor:demand") {
     const message = heldAsk(runtime, envelope)
     // Not of a stream that is over by now.
     return message && border.streams.get(message)?.grant(demandOf(envelope))
   }
-  if (envelope.correlationId !== null) {
-    const verdict = border.asks.answer(envelope, transport)
-    if (verdict !== "settled") runtime.dead(verdict, envelope)
-    return
-  }
-  const cell = runtime.reach(envelope.to)
+  const verdict = border.asks.answer(envelope, transport)
+  if (verdict !== "settled") runtime.dead(verdict, envelope)
+}
+
+/** Gives it to the actor, or says why not. */
+const take = (from: Origin, cell: ActorCell | null): void => {
+  const { envelope } = from
   if (cell === null) {
     return turnAway(from, "unknown_actor", {
       code: "unknown_actor",
@@ -51,8 +70,15 @@ export const receive = (border: Border, transport: Transport, envelope: Envelope
       retryable: true,
     })
   }
-  // Transports vouch for who sent it.
-  const byItself = envelope.from === cell.address
+  if (!accepts(cell.options.acceptForwards, envelope.metadata)) {
+    return turnAway(from, "forbidden", {
+      code: "forbidden",
+      message: `${envelope.to} takes no messages that ${forwarderOf(envelope.metadata)} forwards`,
+      retryable: false,
+    })
+  }
+  // Transports vouch for who sent it; of what was handed on, the payload is another's word.
+  const byItself = envelope.from === cell.address && forwarderOf(envelope.metadata) === null
   const definition = Protocol.find(cell.protocol, envelope.type)
   const streamed = definition?.pattern === "stream" && envelope.pattern === "ask"
   const pattern = streamed ? "stream" : envelope.pattern
@@ -198,7 +224,8 @@ export const encodeAnswer = (
     if (Result.isSuccess(payload)) return [REPLY, payload.success]
     return ["actor:error", unencodable(name, "answer")]
   }
-  const data = Schemas.encode(definition.error, answer.failure)
+  // In the payload of the failure, it is a level deeper.
+  const data = Schemas.encode(definition.error, answer.failure, { name: "error", level: 3 })
   return ["actor:error", Result.isSuccess(data) ? typedError(data.success) : unencodable(name, "error")]
 }
 

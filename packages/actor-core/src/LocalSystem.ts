@@ -6,7 +6,6 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Random from "effect/Random"
 import * as Scheduler from "effect/Scheduler"
 import type * as Scope from "effect/Scope"
 import type { ActorCell } from "./ActorCell.ts"
@@ -22,24 +21,28 @@ import { type Dispatcher, MicrotaskDispatcher } from "./Dispatcher.ts"
 import { stopAndWait } from "./Ending.ts"
 import { Events } from "./EventStream.ts"
 import { type Family, members } from "./Family.ts"
-import { CLOSED, finiteMillis } from "./Outbound.ts"
+import { CLOSED } from "./Outbound.ts"
 import type * as Protocol from "./Protocol.ts"
 import { cellOf, Reference } from "./Reference.ts"
 import { Runtime } from "./Runtime.ts"
 import type { Terminated } from "./Signal.ts"
 import * as Supervision from "./Supervision.ts"
+import * as TimeLimit from "./TimeLimit.ts"
 
 /** How long an ask waits unless told otherwise. */
-export const DEFAULT_ASK_TIMEOUT: Duration.Duration = Duration.seconds(30)
+export const DEFAULT_ASK_TIMEOUT: Duration.Duration = Duration.millis(TimeLimit.DEFAULT_ASK_TIMEOUT_MS)
 /** How long actors have to stop unless told otherwise. */
 export const DEFAULT_SHUTDOWN_TIMEOUT: Duration.Duration = Duration.seconds(10)
 
 export interface LocalOptions {
   /** For logs. Default: `actors`. */
   readonly name?: string
-  /** Default: 30 s. */
+  /**
+   * How long an ask waits unless told otherwise. Default: 30 s. At most 24 hours, for which `Infinity` stands. Below 0
+   * or `NaN` the system dies of an `InvalidTimeLimit` as it is made.
+   */
   readonly askTimeout?: Duration.Input
-  /** How long actors have to stop at the end of the scope. Default: 10 s. */
+  /** How long actors have to stop at the end of the scope. Default: 10 s. Judged as `askTimeout` is. */
   readonly shutdownTimeout?: Duration.Input
   /** How many dead letters are kept. Default: 1,000. */
   readonly deadLetters?: number
@@ -65,6 +68,10 @@ export const make = (options: LocalOptions = {}): Effect.Effect<ActorSystem, nev
 /** The runtime of a system, without a way to other processes. */
 export const makeRuntime = (options: LocalOptions) =>
   Effect.gen(function* () {
+    const askTimeout = TimeLimit.read(options.askTimeout ?? DEFAULT_ASK_TIMEOUT, "askTimeout")
+    if (typeof askTimeout !== "number") return yield* Effect.die(askTimeout)
+    const shutdownTimeout = TimeLimit.read(options.shutdownTimeout ?? Infinity, "shutdownTimeout")
+    if (typeof shutdownTimeout !== "number") return yield* Effect.die(shutdownTimeout)
     const clock = yield* Clock.Clock
     const scheduler = yield* Scheduler.Scheduler
     const context = yield* Effect.context<never>()
@@ -77,8 +84,7 @@ export const makeRuntime = (options: LocalOptions) =>
       context,
       metrics: options.metrics ?? null,
       tracing: options.tracing?.(context, clock) ?? null,
-      idPrefix: `${base36(clock.currentTimeMillisUnsafe())}${base36(yield* Random.nextInt)}`,
-      askTimeout: finiteMillis(options.askTimeout ?? DEFAULT_ASK_TIMEOUT),
+      askTimeout,
     })
     runtime.system = makeSystem(runtime)
     if (options.metrics !== undefined) yield* options.metrics.observe(runtime)
@@ -121,9 +127,14 @@ const makeSystem = (runtime: Runtime): ActorSystem => {
     deadLetters: runtime.deadLetters,
     events: runtime.events,
     spawn,
-    serve: (protocol, address, handlers, register = {}) =>
+    serve: (protocol, address, handlers, { acceptForwards = false, ...register } = {}) =>
       Effect.acquireRelease(
-        spawn(Behavior.make(protocol, handlers), { address, register, supervision: Supervision.resume }),
+        spawn(Behavior.make(protocol, handlers), {
+          address,
+          register,
+          acceptForwards,
+          supervision: Supervision.resume,
+        }),
         stop,
         { interruptible: true },
       ),
@@ -141,6 +152,8 @@ const makeSystem = (runtime: Runtime): ActorSystem => {
 const shutdown = (runtime: Runtime, timeout: Duration.Input): Effect.Effect<void, ShutdownTimeout> =>
   Effect.suspend(() => {
     if (runtime.over) return Effect.void
+    const limit = TimeLimit.read(timeout, "timeout")
+    if (typeof limit !== "number") return Effect.die(limit)
     runtime.closed = true
     runtime.border?.asks.endAll(CLOSED)
     const all = Effect.forEach(members(runtime.root), stopAndWait, {
@@ -165,7 +178,14 @@ const tooLate = (runtime: Runtime, timeout: Duration.Input): ShutdownTimeout => 
 }
 
 /** The actors that keep others from stopping: those that have no children left. */
-const left = (family: Family<ActorCell>): ReadonlyArray<ActorCell> =>
-  members(family).flatMap((cell) => (cell.first === null ? cell : left(cell)))
-
-const base36 = (number: number): string => Math.abs(number).toString(36)
+const left = (root: Family<ActorCell>): ReadonlyArray<ActorCell> => {
+  const childless: Array<ActorCell> = []
+  const families: Array<Family<ActorCell>> = [root]
+  for (let family = families.pop(); family !== undefined; family = families.pop()) {
+    for (const cell of members(family)) {
+      if (cell.first === null) childless.push(cell)
+      else families.push(cell)
+    }
+  }
+  return childless
+}

@@ -69,7 +69,7 @@ export class Message {
   readonly name: string
   readonly payload: unknown
   readonly sender: Addressed | Address | null
-  /** When it is no longer worth handling, epoch milliseconds; `Infinity`: never. */
+  /** When it is no longer worth handling, monotonic milliseconds; `Infinity`: never. */
   readonly deadline: number
   readonly metadata: Metadata
   readonly pattern: "tell" | "ask"

@@ -2,7 +2,7 @@
  * What goes out of a reference: a tell or an ask to an address. An actor of this system gets the value as
  * it is; what is for any other goes over the border, where there is one.
  */
-import * as Duration from "effect/Duration"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { ActorCell } from "./ActorCell.ts"
@@ -16,6 +16,8 @@ import { type Metadata, NO_METADATA } from "./Envelope.ts"
 import { type Addressed, type Answer, Message } from "./Message.ts"
 import * as Protocol from "./Protocol.ts"
 import { cellOf } from "./Reference.ts"
+import type { Runtime } from "./Runtime.ts"
+import * as TimeLimit from "./TimeLimit.ts"
 
 /** Why an ask ends when its system does. */
 export const CLOSED = new AskError.AskRefused({
@@ -31,11 +33,27 @@ export const tell = (
   options: TellOptions | undefined,
 ): void => {
   const cell = target.cell ?? target.runtime.reach(target.address)
-  const message = toldMessage(target, name, payload, options)
-  if (cell === null) tellElsewhere(target, message)
+  const ttl = ttlOf(options)
+  const message = toldMessage(target, name, payload, options, ttl)
+  if (typeof ttl !== "number") deadOfTtl(target, message, ttl)
+  else if (cell === null) tellElsewhere(target, message)
   else if (cell.protocol === target.protocol || outsideProtocol(cell.protocol, name, "tell") === undefined) {
     cell.deliver(message)
   } else target.runtime.deadMessage("unknown_message", target.address, message)
+}
+
+/** The milliseconds after which a tell is not delivered; `Infinity` where there are none. */
+const ttlOf = (options: TellOptions | undefined): number | TimeLimit.InvalidTimeLimit =>
+  options?.ttl === undefined ? Infinity : TimeLimit.read(options.ttl, "ttl")
+
+/** The message is told to nobody: its `ttl` is none. */
+const deadOfTtl = (
+  { address, runtime }: Target,
+  message: Message,
+  error: TimeLimit.InvalidTimeLimit,
+): Reason => {
+  runtime.deadMessage("invalid_message", address, message, Cause.fail(error))
+  return "invalid_message"
 }
 
 const toldMessage = (
@@ -43,13 +61,13 @@ const toldMessage = (
   name: string,
   payload: unknown,
   options: TellOptions | undefined,
+  ttl: number | TimeLimit.InvalidTimeLimit,
 ): Message => {
   const { tracing } = runtime
   if (options === undefined && tracing === null) {
     return new Message(name, payload, sender, NO_METADATA, Infinity, null, null)
   }
-  const ttl = options?.ttl === undefined ? null : finiteMillis(options.ttl)
-  const deadline = ttl === null ? Infinity : runtime.now() + ttl
+  const deadline = typeof ttl === "number" && ttl !== Infinity ? runtime.now() + ttl : Infinity
   const given = options?.metadata ?? NO_METADATA
   const metadata = tracing === null ? given : tracing.carry(given, sender)
   const message = new Message(name, payload, sender, metadata, deadline, null, null)
@@ -73,15 +91,17 @@ export const offer = (
   Effect.callback<void, NotDelivered>((resume) => {
     const { address, runtime } = target
     const cell = target.cell ?? runtime.reach(address)
-    const ended = (reason: Reason | null | undefined): void =>
+    const ended = (reason: Reason | null | undefined, why: string | null | undefined = reason): void =>
       resume(
         reason == null
           ? Effect.void
           : Effect.fail(
-              new NotDelivered({ address, reason, message: `${address} did not take "${name}": ${reason}` }),
+              new NotDelivered({ address, reason, message: `${address} did not take "${name}": ${why}` }),
             ),
       )
-    const message = toldMessage(target, name, payload, options)
+    const ttl = ttlOf(options)
+    const message = toldMessage(target, name, payload, options, ttl)
+    if (typeof ttl !== "number") return ended(deadOfTtl(target, message, ttl), ttl.message)
     if (cell === null) return ended(tellElsewhere(target, message))
     if (outsideProtocol(cell.protocol, name, "tell") !== undefined) return ended("unknown_message")
     const withdraw = cell.offer(message, ended)
@@ -111,18 +131,19 @@ const asked = (
     const { runtime } = target
     const cell = target.cell ?? runtime.reach(target.address)
     if (runtime.closed) return resume(Exit.fail(CLOSED))
-    const millis = options?.timeout === undefined ? runtime.askTimeout : finiteMillis(options.timeout)
+    const millis = limitOf(runtime, options?.timeout)
+    if (typeof millis !== "number") return resume(Exit.fail(millis))
     const metadata = options?.metadata ?? NO_METADATA
     if (cell === null) {
       const { border } = runtime
       return border === null
         ? resume(Exit.fail(nowhere(target.address)))
-        : border.ask(target, name, payload, metadata, millis, resume)
+        : border.ask(target, name, payload, metadata, TimeLimit.ofAsk(millis), resume)
     }
     const outside = outsideProtocol(cell.protocol, name, "ask")
     if (outside !== undefined) return resume(Exit.fail(AskError.fromActor(cell.address, outside)))
     if (cell.isCurrent) return resume(Exit.fail(askToSelf(name)))
-    const asking = new LocalAsk(target, name, millis, resume)
+    const asking = new LocalAsk(target, name, TimeLimit.ofAsk(millis), resume)
     asking.begin(cell, payload, metadata)
     return asking.giveUp
   })
@@ -145,11 +166,11 @@ class LocalAsk extends Asking implements Answer {
   #message: Message | null = null
 
   begin(cell: ActorCell, payload: unknown, metadata: Metadata): void {
-    const deadline = this.millis === null ? Infinity : this.runtime.now() + this.millis
+    const deadline = this.runtime.now() + this.millis
     const message = new Message(this.name, payload, this.sender, metadata, deadline, this, null)
     message.holder = cell
     this.#message = message
-    if (deadline !== Infinity) this.runtime.deadlines.set(this, deadline)
+    this.runtime.deadlines.set(this, deadline)
     cell.deliver(message)
   }
 
@@ -217,8 +238,14 @@ export const outsideProtocol = (
 
 const USED = { tell: "told", ask: "asked", stream: "answered by a stream" } as const
 
-/** The duration in whole milliseconds, as a `ttl` is; `null` where it has no end. */
-export const finiteMillis = (duration: Duration.Input): number | null => {
-  const millis = Duration.toMillis(duration)
-  return Number.isFinite(millis) ? Math.max(0, Math.ceil(millis)) : null
+/** The time limit that an ask is given, in milliseconds, or else the system's; or how it ends for it. */
+export const limitOf = (
+  { askTimeout }: Runtime,
+  given: AskOptions["timeout"],
+): number | AskError.AskRefused => {
+  if (given === undefined) return askTimeout
+  const millis = TimeLimit.read(given, "timeout")
+  if (typeof millis === "number") return millis
+  const message = `${millis.message}; nothing was sent, correct it`
+  return new AskError.AskRefused({ code: "invalid_message", message, retryable: false })
 }

@@ -1,6 +1,6 @@
 /**
  * The port that actors keep their state behind: one snapshot for each address. What the state is, and how
- * it is encoded, is the actor's; who stores sees JSON-safe values.
+ * it is encoded, is the actor's; who stores sees values that a payload may hold.
  *
  * A snapshot has a version, which says how often it was stored. Who stores names the version that it
  * began from; where another has stored meanwhile it is refused, and nothing changes.
@@ -10,12 +10,13 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { Address } from "./Address.ts"
+import { pack, unpack } from "./codec/MsgPack.ts"
 
 /** The stored state of one actor. */
 export interface Snapshot {
   /** From 1. */
   readonly version: number
-  /** JSON-safe. */
+  /** A value that a payload may hold: see `PayloadValue`. */
   readonly state: unknown
 }
 
@@ -66,9 +67,9 @@ export const conflict = (address: Address, expected: number): SnapshotConflict =
     message: `the snapshot of ${address} is no longer version ${expected}: another has stored it`,
   })
 
-/** Keeps snapshots in memory, as JSON, so that nothing is shared with the actors. */
+/** Keeps snapshots in memory, packed as a database keeps them, so that nothing is shared with the actors. */
 export const makeInMemory: Effect.Effect<Persistence> = Effect.sync(() => {
-  const snapshots = new Map<Address, { readonly version: number; readonly state: string }>()
+  const snapshots = new Map<Address, { readonly version: number; readonly state: Uint8Array }>()
   const changing = (
     operation: "save" | "delete",
     address: Address,
@@ -79,18 +80,19 @@ export const makeInMemory: Effect.Effect<Persistence> = Effect.sync(() => {
       if ((snapshots.get(address)?.version ?? 0) !== expected) return Effect.fail(conflict(address, expected))
       return Effect.try({
         try: change,
-        catch: (cause) => new PersistenceError({ address, operation, cause, message: String(cause) }),
+        catch: (cause) =>
+          new PersistenceError({ address, operation, cause, message: (cause as Error).message }),
       })
     })
   return {
     load: (address) =>
       Effect.sync(() => {
         const stored = snapshots.get(address)
-        return stored === undefined ? null : { version: stored.version, state: JSON.parse(stored.state) }
+        return stored === undefined ? null : { version: stored.version, state: unpack(stored.state) }
       }),
     save: (address, state, expected) =>
       changing("save", address, expected, () => {
-        snapshots.set(address, { version: expected + 1, state: JSON.stringify(state) })
+        snapshots.set(address, { version: expected + 1, state: pack(state, "state").slice() })
       }),
     delete: (address, expected) =>
       changing("delete", address, expected, () => void snapshots.delete(address)),

@@ -11,10 +11,11 @@ import type { Timers } from "./ActorContext.ts"
 import type { ActorRef } from "./ActorRef.ts"
 import type { Address } from "./Address.ts"
 import type { ActorErrorPayload } from "./AskError.ts"
-import { CellContext, soon } from "./CellContext.ts"
+import { CellContext, receiveTimeoutMillis, soon } from "./CellContext.ts"
 import * as Continuation from "./Continuation.ts"
 import type { Cause, Journal, JournaledActor } from "./Journal.ts"
 import { type Answer, FAILED, senderAddress } from "./Message.ts"
+import { limitOf } from "./Outbound.ts"
 import { asEffect, isPending } from "./Pending.ts"
 import { PersistenceError } from "./Persistence.ts"
 import type * as Protocol from "./Protocol.ts"
@@ -106,7 +107,7 @@ export class PersistentCellContext extends CellContext implements JournaledActor
   override setReceiveTimeout(duration: Duration.Input | null): void {
     const duties = this.journal?.duties
     if (duties === undefined) return super.setReceiveTimeout(duration)
-    const millis = duration === null ? Infinity : Duration.toMillis(duration)
+    const millis = receiveTimeoutMillis(duration)
     duties.setReceiveTimeout(millis === Infinity ? null : millis)
   }
 
@@ -184,7 +185,8 @@ export class PersistentCellContext extends CellContext implements JournaledActor
     options: { readonly timeout?: Duration.Input } = {},
   ): void {
     const duties = this.journal?.duties
-    if (duties !== undefined && !this.cell.runtime.cells.has(to.address)) {
+    const isValid = typeof limitOf(this.cell.runtime, options.timeout) === "number"
+    if (duties !== undefined && isValid && !this.cell.runtime.cells.has(to.address)) {
       return duties.ask(to, name, payload, { name: then, about, timeout: options.timeout })
     }
     // The names and the payload are the compiler's to check, at who calls.
@@ -267,7 +269,7 @@ export class Steps<S = unknown> {
     const changed = next !== this.state
     let state: unknown = undefined
     if (changed && !forgets) {
-      const encoded = Schemas.encode(this.#schema, next)
+      const encoded = Schemas.encode(this.#schema, next, { name: "state" })
       if (Result.isFailure(encoded)) throw encoded.failure
       state = encoded.success
     }

@@ -61,7 +61,7 @@ export interface PersistentContext<in out P extends Protocol.Any> extends Omit<A
 export interface PersistentMessageContext<in out P extends Protocol.Any, in out N extends keyof P["messages"]>
   extends
     PersistentContext<P>,
-    Pick<MessageContext<P, N>, "sender" | "id" | "metadata" | "reply" | "forward" | "stash"> {
+    Pick<MessageContext<P, N>, "sender" | "forwardedBy" | "id" | "metadata" | "reply" | "forward" | "stash"> {
   /** Takes the answer of this ask over, to give it by `answer` after this message. */
   postpone(): ReplyToken
 }

@@ -8,6 +8,7 @@ import type { OpenAsk } from "./Asks.ts"
 import type { Border } from "./Border.ts"
 import type { Metadata } from "./Envelope.ts"
 import { senderAddress } from "./Message.ts"
+import { messageId } from "./MessageId.ts"
 import * as Protocol from "./Protocol.ts"
 import * as Schemas from "./Schemas.ts"
 import { type Transport, TransportError } from "./Transport.ts"
@@ -19,7 +20,7 @@ export class RemoteAsk extends Asking implements OpenAsk {
   #from: Address | "" = ""
   transport: Transport | null = null
 
-  constructor(border: Border, target: Target, name: string, millis: number | null, ended: Ended) {
+  constructor(border: Border, target: Target, name: string, millis: number, ended: Ended) {
     super(target, name, millis, ended)
     this.#border = border
     this.#protocol = target.protocol
@@ -33,7 +34,7 @@ export class RemoteAsk extends Asking implements OpenAsk {
       return this.end(Exit.fail(refused("invalid_payload", encoded.failure.message, false)))
     }
     this.#from = senderAddress(this.sender) ?? ""
-    this.#id = runtime.nextId()
+    this.#id = messageId()
     this.#border.asks.open(this.#id, this)
     const sent = this.#border.transmit(
       runtime.envelope({
@@ -52,7 +53,7 @@ export class RemoteAsk extends Asking implements OpenAsk {
       return this.end(Exit.fail(fromTransport(to, sent)))
     }
     this.transport = sent
-    if (this.open && millis !== null) runtime.deadlines.set(this, runtime.now() + millis)
+    if (this.open) runtime.deadlines.set(this, runtime.now() + millis)
   }
 
   settle(end: Result.Result<unknown, AskError.AskError>): void {

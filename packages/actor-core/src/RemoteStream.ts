@@ -8,10 +8,12 @@ import type { OpenAsk } from "./Asks.ts"
 import type { Border } from "./Border.ts"
 import type { Envelope, Metadata } from "./Envelope.ts"
 import { senderAddress } from "./Message.ts"
+import { messageId } from "./MessageId.ts"
 import * as Protocol from "./Protocol.ts"
 import { fromTransport, refused, typedFailure } from "./RemoteAsk.ts"
 import * as Schemas from "./Schemas.ts"
 import { StreamIntake } from "./StreamIntake.ts"
+import * as TimeLimit from "./TimeLimit.ts"
 import { type Transport, TransportError } from "./Transport.ts"
 
 export class RemoteStream extends StreamIntake implements OpenAsk {
@@ -42,7 +44,7 @@ export class RemoteStream extends StreamIntake implements OpenAsk {
       return this.fail(refused("invalid_payload", encoded.failure.message, false))
     }
     this.#from = senderAddress(this.sender) ?? ""
-    this.#id = runtime.nextId()
+    this.#id = messageId()
     this.#border.asks.open(this.#id, this)
     const sent = this.#border.transmit(
       runtime.envelope({
@@ -53,7 +55,7 @@ export class RemoteStream extends StreamIntake implements OpenAsk {
         payload: encoded.success,
         pattern: "ask",
         metadata,
-        ttl: this.millis,
+        ttl: TimeLimit.ofAsk(this.millis ?? Infinity),
       }),
     )
     if (sent instanceof TransportError) {

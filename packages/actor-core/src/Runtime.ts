@@ -23,8 +23,10 @@ import { NO_METADATA, type Envelope } from "./Envelope.ts"
 import type { Events } from "./EventStream.ts"
 import type { Family } from "./Family.ts"
 import { type Message, senderAddress } from "./Message.ts"
+import { messageId } from "./MessageId.ts"
 import type { TerminatedReason } from "./Signal.ts"
 import type { Failure } from "./Supervision.ts"
+import { Trampoline } from "./Trampoline.ts"
 import type { TransportError } from "./Transport.ts"
 
 /** The fields that say something; the others are filled in. */
@@ -40,10 +42,8 @@ export interface RuntimeOptions {
   readonly tracing: ActorTracing | null
   /** What the runtime's own effects run in. */
   readonly context: Context.Context<never>
-  /** Begins every id of this system; no two systems have the same. */
-  readonly idPrefix: string
-  /** Milliseconds; `null`: none. */
-  readonly askTimeout: number | null
+  /** Milliseconds, or `Infinity`. */
+  readonly askTimeout: number
 }
 
 const runtimes = new WeakMap<ActorSystem, Runtime>()
@@ -62,19 +62,19 @@ export class Runtime {
   readonly clock: Clock.Clock
   readonly dispatcher: Dispatcher
   readonly deadlines: Deadlines
-  readonly askTimeout: number | null
-  /** Whether it takes nobody in any more. */
+  readonly askTimeout: number
   /** Who measures; `null`: nobody. */
   readonly metrics: ActorMetrics | null
   /** `null`: nothing is traced. */
   readonly tracing: ActorTracing | null
+  /** Runs the steps by which actors end, each of which may lead to those of others. */
+  readonly endings = new Trampoline()
+  /** Whether it takes nobody in any more. */
   closed = false
   /** Whether it has ended. */
   over = false
   readonly #context: Context.Context<never>
   readonly #fibers = new Set<Fiber.Fiber<void>>()
-  readonly #idPrefix: string
-  #ids = 0
   #system: ActorSystem | undefined
 
   constructor(options: RuntimeOptions) {
@@ -87,7 +87,6 @@ export class Runtime {
     this.metrics = options.metrics
     this.tracing = options.tracing
     this.#context = options.context
-    this.#idPrefix = options.idPrefix
     this.deadlines = new Deadlines(options.clock, (effect) => this.fork(effect))
   }
 
@@ -105,12 +104,14 @@ export class Runtime {
     return runtimes.get(system)!
   }
 
+  /** Monotonic milliseconds, to measure by: those of `deadlines`. */
   now(): number {
-    return this.clock.currentTimeMillisUnsafe()
+    return this.deadlines.now()
   }
 
-  nextId(): string {
-    return `${this.#idPrefix}-${(++this.#ids).toString(36)}`
+  /** Epoch milliseconds, for what others read. */
+  timestamp(): number {
+    return this.clock.currentTimeMillisUnsafe()
   }
 
   /** Runs the effect beside the actors; the system's end interrupts it. */
@@ -125,6 +126,7 @@ export class Runtime {
   close(): void {
     this.over = true
     this.deadlines.close()
+    for (const kind of this.virtuals.values()) kind.end()
     for (const fiber of this.#fibers) fiber.interruptUnsafe()
     this.deadLetters.close()
   }
@@ -145,6 +147,7 @@ export class Runtime {
     const cell = new ActorCell(this, parent, behavior, address, options, services)
     // What is closing takes nobody in.
     if (this.closed || parent?.ended === true) cell.stop("stopped")
+    else if (address !== null) this.border?.served(address)
     return cell
   }
 
@@ -232,14 +235,14 @@ export class Runtime {
 
   envelope(draft: Draft): Envelope {
     return {
-      id: draft.id ?? this.nextId(),
+      id: draft.id ?? messageId(),
       from: draft.from,
       to: draft.to,
       type: draft.type,
       payload: draft.payload ?? null,
       pattern: draft.pattern,
       correlationId: draft.correlationId ?? null,
-      timestamp: this.now(),
+      timestamp: this.timestamp(),
       metadata: draft.metadata ?? NO_METADATA,
       ttl: draft.ttl ?? null,
       signature: null,
@@ -252,7 +255,7 @@ export class Runtime {
   }
 
   dead(reason: Reason, envelope: Envelope, cause?: Cause.Cause<unknown>): void {
-    const letter = this.deadLetters.add(reason, envelope, this.now(), cause)
+    const letter = this.deadLetters.add(reason, envelope, this.timestamp(), cause)
     if (this.events.heard("DeadLetter")) this.events.publish({ _tag: "DeadLetter", letter })
     else this.events.count("DeadLetter")
   }
@@ -262,7 +265,7 @@ export class Runtime {
     this.dead(
       reason,
       this.envelope({
-        id: (message.id ??= this.nextId()),
+        id: (message.id ??= messageId()),
         from: senderAddress(message.sender) ?? "",
         to,
         type: message.name,

@@ -6,6 +6,7 @@ import * as Data from "effect/Data"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { StandardSchemaV1 } from "effect/StandardSchema"
+import { measure, type MeasureOptions, UnsupportedValue } from "./PayloadValue.ts"
 import * as Protocol from "./Protocol.ts"
 
 /** A value that a schema refuses, with the schema's own words. */
@@ -13,9 +14,22 @@ export class InvalidValue extends Data.TaggedError("InvalidValue")<{
   readonly message: string
 }> {}
 
-/** The value as it goes over a wire: JSON-safe. */
-export const encode = (schema: Protocol.AnySchema, value: unknown): Result.Result<unknown, InvalidValue> =>
-  judged(() => wire(schema).encode(value))
+/**
+ * The value as it goes over a wire or into a row: one that a payload may hold. A schema that takes anything, or
+ * one of another library, may give a value that is none.
+ */
+export const encode = (
+  schema: Protocol.AnySchema,
+  value: unknown,
+  options?: MeasureOptions,
+): Result.Result<unknown, InvalidValue> => {
+  const encoded = judged(() => wire(schema).encode(value))
+  if (Result.isFailure(encoded)) return encoded
+  const measured = measure(encoded.success, options)
+  return measured instanceof UnsupportedValue
+    ? Result.fail(new InvalidValue({ message: measured.message }))
+    : encoded
+}
 
 /** The value that came over a wire. */
 export const decode = (schema: Protocol.AnySchema, value: unknown): Result.Result<unknown, InvalidValue> =>
@@ -75,7 +89,7 @@ const judged = (evaluate: () => Judgment): Result.Result<unknown, InvalidValue> 
   try {
     return Result.mapError(
       evaluate(),
-      (error) => new InvalidValue({ message: error.message.slice(0, MAX_REASON) }),
+      (error) => new InvalidValue({ message: error.message.slice(0, MAX_REASON).toWellFormed() }),
     )
   } catch {
     return Result.fail(new InvalidValue({ message: "the schema failed on it" }))

@@ -46,9 +46,9 @@ export abstract class StreamIntake extends Deadline {
   /** Told how it ended. */
   #span: AskSpan | undefined
   #reader: Reader | undefined
-  /** When the reader began to wait, epoch milliseconds. */
+  /** When the reader began to wait, monotonic milliseconds. */
   #waitsSince = 0
-  /** When the two ends last heard of one another, epoch milliseconds. */
+  /** When the two ends last heard of one another, monotonic milliseconds. */
   #heardAt: number
 
   constructor(target: Target, name: string, millis: number | null, window: number, remote: boolean) {
@@ -59,7 +59,8 @@ export abstract class StreamIntake extends Deadline {
     this.millis = millis
     this.#target = target
     this.#window = Math.max(INITIAL_DEMAND, Math.floor(window))
-    this.#keepAlive = remote ? Math.min(KEEP_ALIVE, (millis ?? Infinity) / 2) : Infinity
+    // At least 1 ms, as a deadline that is always due would never let go of its fiber.
+    this.#keepAlive = remote ? Math.max(1, Math.min(KEEP_ALIVE, (millis ?? Infinity) / 2)) : Infinity
     this.#heardAt = this.runtime.now()
   }
 

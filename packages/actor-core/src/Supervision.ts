@@ -88,6 +88,12 @@ export const decide = (supervision: Supervision, failure: Failure): Directive =>
 
 const DEFAULT_INTENSITY: Intensity = { restarts: 10, within: "10 seconds" }
 
+/** The time to measure by, and that of the wall clock, which a schedule may go by. Milliseconds. */
+interface Clocks {
+  readonly now: () => number
+  readonly timestamp: () => number
+}
+
 /** The restarts of one actor. */
 export class Restarts {
   #times: Array<number> = []
@@ -98,7 +104,8 @@ export class Restarts {
   /** Milliseconds to wait before the restart, or `null`: there have been too many. */
   readonly next = Effect.fnUntraced(
     { self: this },
-    function* (options: RestartOptions, failure: Failure, now: number) {
+    function* (options: RestartOptions, failure: Failure, clocks: Clocks) {
+      const now = clocks.now()
       const { restarts, within } = options.intensity ?? DEFAULT_INTENSITY
       const since = now - Duration.toMillis(within)
       this.#times = this.#times.filter((time) => time > since)
@@ -109,7 +116,7 @@ export class Restarts {
       this.#times.push(now)
       if (options.backoff === undefined) return 0
       this.#step ??= yield* Schedule.toStep(options.backoff)
-      const step = yield* Effect.exit(this.#step(now, failure))
+      const step = yield* Effect.exit(this.#step(clocks.timestamp(), failure))
       return Exit.isSuccess(step) ? Duration.toMillis(step.value[1]) : null
     },
   )

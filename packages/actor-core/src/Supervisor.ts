@@ -47,7 +47,7 @@ const restart = (
   const { runtime } = cell
   cell.suspend()
   cell.restarts ??= new Restarts()
-  const delay = cell.restarts.next(options, failure, runtime.now())
+  const delay = cell.restarts.next(options, failure, runtime)
   runtime.fork(
     Effect.flatMap(delay, (millis) => {
       if (!cell.suspended) return Effect.void

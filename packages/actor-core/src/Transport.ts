@@ -13,8 +13,11 @@ import type { Envelope } from "./Envelope.ts"
 
 /** Why a transport did not take what it was given. */
 export class TransportError extends Data.TaggedError("TransportError")<{
-  /** `closed` for good; `queue_full` for now; `refused` by the other side; `too_large` for any frame. */
-  readonly reason: "closed" | "queue_full" | "refused" | "too_large"
+  /**
+   * `closed` for good; `queue_full` for now; `refused` by the other side; `too_large` for any frame;
+   * `undeliverable`: it was taken, and no connection survived it.
+   */
+  readonly reason: "closed" | "queue_full" | "refused" | "too_large" | "undeliverable"
   /** The other side's error code, where it refused. */
   readonly code?: string | undefined
   readonly message: string
@@ -34,6 +37,12 @@ export interface RemoteWatch {
   readonly terminated: Effect.Effect<{ readonly reason: string }, TransportError>
 }
 
+/**
+ * Takes an envelope. `false`: no actor is at its address yet, and the transport keeps it. Where nobody took it
+ * in time, the transport hands it over a last time with `isUnclaimed`: it is a dead letter.
+ */
+export type Receiver = (envelope: Envelope, isUnclaimed?: boolean) => boolean | void
+
 export interface Transport {
   /**
    * Whether it is for this address. A system asks its transports in their order and sends through the
@@ -42,8 +51,9 @@ export interface Transport {
    */
   readonly reaches?: (address: Address) => boolean
   /**
-   * Whether an answer arrives only from the actor that holds the ask: the one that was asked, or that it
-   * was forwarded to. Without it, answers from any other address than the asked one are left out.
+   * Whether an answer arrives only from the actor that holds the ask, and whether `metadata.answeredFor` and
+   * `metadata.forwardedBy` are the server's word. Without it, answers from any other address than the asked
+   * one are left out.
    */
   readonly guardsAnswers?: boolean
   /**
@@ -54,7 +64,13 @@ export interface Transport {
    */
   readonly send: (envelope: Envelope) => TransportError | undefined
   /** Hands over what arrives, in order, until the scope closes. One receiver at a time. */
-  readonly receive: (receiver: (envelope: Envelope) => void) => Effect.Effect<void, never, Scope.Scope>
+  readonly receive: (receiver: Receiver) => Effect.Effect<void, never, Scope.Scope>
+  /**
+   * An actor begins at this address; without an address, at any of several. Present where the transport keeps
+   * an envelope that its receiver did not take: it hands over the address's again, in order, before it returns.
+   * Absent: nothing is kept, and the receiver takes all.
+   */
+  readonly served?: (address?: Address) => void
   /** Makes a local address reachable from elsewhere until the scope closes. */
   readonly register: (
     address: Address,

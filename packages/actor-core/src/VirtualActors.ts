@@ -41,7 +41,7 @@ export class TypeInUse extends Data.TaggedError("TypeInUse")<{
   readonly message: string
 }> {}
 
-export interface Options extends Pick<SpawnOptions, "supervision" | "mailbox" | "stash"> {
+export interface Options extends Pick<SpawnOptions, "supervision" | "mailbox" | "stash" | "acceptForwards"> {
   /** The first segment of their addresses. Default: the protocol's name. */
   readonly type?: string
   /**
@@ -101,6 +101,7 @@ export const make = Effect.fnUntraced(function* <P extends Protocol.Any, R>(
       }
       const kind = new Kind(runtime, behavior, options, services)
       runtime.virtuals.set(type, kind)
+      runtime.border?.served()
       return Effect.succeed(kind)
     }),
     (kind) =>
@@ -142,6 +143,7 @@ class Kind implements VirtualKind {
   readonly #options: Options
   readonly #services: Context.Context<never>
   closed = false
+  #isOver = false
 
   constructor(runtime: Runtime, behavior: AnyBehavior, options: Options, services: Context.Context<never>) {
     this.runtime = runtime
@@ -157,7 +159,7 @@ class Kind implements VirtualKind {
     const { runtime } = this
     if (this.closed || runtime.closed) return null
     this.trim(this.#maxActive - 1)
-    const { mailbox, stash, supervision = DEFAULT } = this.#options
+    const { acceptForwards, mailbox, stash, supervision = DEFAULT } = this.#options
     const cell = runtime.spawn(
       null,
       this.#behavior,
@@ -166,6 +168,7 @@ class Kind implements VirtualKind {
         supervision: activationOf(address, supervision),
         ...(mailbox !== undefined && { mailbox }),
         ...(stash !== undefined && { stash }),
+        ...(acceptForwards !== undefined && { acceptForwards }),
       },
       this.#services,
     )
@@ -177,6 +180,10 @@ class Kind implements VirtualKind {
   }
 
   watch(address: Address.Address, ended: Ended): () => void {
+    if (this.#isOver) {
+      ended("stopped")
+      return () => {}
+    }
     const watchers = this.#watchers.get(address) ?? new Set()
     this.#watchers.set(address, watchers)
     watchers.add(ended)
@@ -217,13 +224,12 @@ class Kind implements VirtualKind {
     this.closed = true
     const cells = [...this.active].map(({ cell }) => cell)
     return Effect.forEach(cells, stopAndWait, { concurrency: "unbounded", discard: true })
-  }).pipe(
-    Effect.andThen(
-      Effect.sync(() => {
-        for (const address of this.#watchers.keys()) this.terminated(address, "stopped")
-      }),
-    ),
-  )
+  }).pipe(Effect.andThen(Effect.sync(() => this.end())))
+
+  end(): void {
+    this.#isOver = true
+    for (const address of this.#watchers.keys()) this.terminated(address, "stopped")
+  }
 }
 
 /** How many that are at work are looked at, at once, for one that is not. */

@@ -5,34 +5,39 @@
 import * as Schema from "effect/Schema"
 import { isAddress, type Address } from "./Address.ts"
 import {
-  isPlain,
+  isAddressSized,
   isPlainObject,
   MAX_ID_LENGTH,
   MAX_TYPE_LENGTH,
   metadataFits,
   type Metadata,
 } from "./Envelope.ts"
+import { formOf, MAX_PAYLOAD_LEVELS, UNSUPPORTED } from "./PayloadValue.ts"
 
 /** An address, as a schema. */
 export const AddressSchema: Schema.Codec<Address, string> = Schema.String.pipe(
   Schema.refine(isAddress, { identifier: "Address" }),
 )
 
+const Text = Schema.String.check(Schema.makeFilter((text: string) => text.isWellFormed()))
 const boundedString = (min: number, max: number) =>
-  Schema.String.check(Schema.isMinLength(min), Schema.isMaxLength(max))
+  Text.check(Schema.isMinLength(min), Schema.isMaxLength(max))
 // A guard, not a record: a record schema takes any object, an instance of a class too.
 const MetadataSchema = Schema.Unknown.pipe(
   Schema.refine(
-    (value: unknown): value is Metadata => isPlainObject(value) && isPlain(value, 2) && metadataFits(value),
+    (value: unknown): value is Metadata =>
+      isPlainObject(value) && formOf(value, MAX_PAYLOAD_LEVELS) !== UNSUPPORTED && metadataFits(value),
     { identifier: "Metadata" },
   ),
 )
-const PayloadSchema = Schema.Unknown.check(Schema.makeFilter((payload: unknown) => isPlain(payload, 2)))
+const PayloadSchema = Schema.Unknown.check(
+  Schema.makeFilter((payload: unknown) => formOf(payload, MAX_PAYLOAD_LEVELS) !== UNSUPPORTED),
+)
 
 /** The envelope as a schema of what may come off a wire, before `check` has normalized it. */
 export const WireEnvelope = Schema.Struct({
   id: boundedString(1, MAX_ID_LENGTH),
-  from: Schema.optional(Schema.NullOr(Schema.String)),
+  from: Schema.optional(Schema.NullOr(Schema.String.check(Schema.makeFilter(isAddressSized)))),
   to: AddressSchema,
   type: boundedString(1, MAX_TYPE_LENGTH),
   payload: Schema.optional(PayloadSchema),
@@ -43,6 +48,6 @@ export const WireEnvelope = Schema.Struct({
   ttl: Schema.optional(
     Schema.NullOr(Schema.Number.check(Schema.isFinite(), Schema.isGreaterThanOrEqualTo(0))),
   ),
-  signature: Schema.optional(Schema.NullOr(Schema.String)),
+  signature: Schema.optional(Schema.NullOr(Text)),
   seq: Schema.optional(Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))),
 })

@@ -12,4 +12,15 @@ export * as AskError from "./AskError.ts"
 export { type Codec, UndecodableFrame } from "./codec/Codec.ts"
 export { JsonCodec } from "./codec/JsonCodec.ts"
 export * as Envelope from "./Envelope.ts"
-export { type RegisterOptions, type RemoteWatch, type Transport, TransportError } from "./Transport.ts"
+export * as Forwarding from "./Forwarding.ts"
+export { messageId } from "./MessageId.ts"
+export { monotonicMillis } from "./MonotonicTime.ts"
+export * as PayloadValue from "./PayloadValue.ts"
+export * as TimeLimit from "./TimeLimit.ts"
+export {
+  type Receiver,
+  type RegisterOptions,
+  type RemoteWatch,
+  type Transport,
+  TransportError,
+} from "./Transport.ts"

@@ -6,9 +6,11 @@ import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/testing/TestClock"
 import * as ActorSystem from "../src/ActorSystem.ts"
 import { HUB_ADDRESS, type Address } from "../src/Address.ts"
+import * as Behavior from "../src/Behavior.ts"
 import * as Envelope from "../src/Envelope.ts"
 import { TransportError } from "../src/Transport.ts"
 import type { Handlers } from "../src/Handlers.ts"
+import * as VirtualActors from "../src/VirtualActors.ts"
 import { Greeter, greeter, GREETER, Rejected, settled, withLogs } from "./support/greeter.ts"
 import { ScriptedTransport } from "./support/ScriptedTransport.ts"
 
@@ -161,6 +163,62 @@ describe("an ask that arrives", () => {
   )
 })
 
+describe("what arrives by a transport that keeps what is not taken", () => {
+  const LATE: Address = "@(node/late)"
+  const keeping = Effect.gen(function* () {
+    const wire = new ScriptedTransport()
+    const served: Array<Address | undefined> = []
+    wire.served = (address) => void served.push(address)
+    return { ...(yield* makeSystem({}, wire)), served }
+  })
+  const note = (text: string) => ({ type: "note", to: LATE, payload: { text } })
+
+  it.effect("fault 78: is left to it while no actor is at its address, and is no dead letter", () =>
+    Effect.gen(function* () {
+      const { system, served, wire } = yield* keeping
+      expect(wire.arrive(note("early"))).toBe(false)
+      expect(wire.arrive({ type: "count", to: LATE, pattern: "ask", payload: 1 })).toBe(false)
+      // Nobody will ever wait for these.
+      expect(wire.arrive({ type: "actor:cancel", to: LATE, correlationId: "a1" })).toBe(true)
+      expect(wire.arrive({ type: "actor:reply", to: LATE, correlationId: "long-ago" })).toBe(true)
+      expect(wire.sent).toEqual([])
+      expect(system.deadLetters.counts).toEqual({ late_answer: 1 })
+      expect(served).toEqual([GREETER])
+    }),
+  )
+
+  it.effect(
+    "fault 78: is asked for again as an actor begins at the address, which takes it before it returns",
+    () =>
+      Effect.gen(function* () {
+        const { served, system, wire } = yield* keeping
+        const notes: Array<string> = []
+        const taken: Array<unknown> = []
+        wire.served = (address) => {
+          served.push(address)
+          if (address === LATE) taken.push(wire.arrive(note("waited")))
+        }
+        yield* system.serve(Greeter, LATE, greeter({ note: ({ text }) => void notes.push(text) }))
+        yield* settled
+        expect([taken, notes, served]).toEqual([[true], ["waited"], [GREETER, LATE]])
+        yield* VirtualActors.make(system, Behavior.make(Greeter, greeter({})), { type: "virtual" })
+        expect(served).toEqual([GREETER, LATE, undefined])
+        expect(wire.arrive({ ...note("first"), to: "@(virtual/one)" })).toBe(true)
+      }),
+  )
+
+  it.effect("fault 78: is a dead letter when it is given up", () =>
+    Effect.gen(function* () {
+      const { system, wire } = yield* keeping
+      expect(wire.arrive(note("too late"), true)).toBe(true)
+      expect(wire.arrive({ type: "count", to: LATE, pattern: "ask", payload: 1 }, true)).toBe(true)
+      expect(system.deadLetters.counts).toEqual({ unclaimed: 2 })
+      // The transport tells who asked.
+      expect(wire.sent).toEqual([])
+    }),
+  )
+})
+
 describe("a tell that leaves", () => {
   it.effect("says that it is reliable where its sender does", () =>
     Effect.gen(function* () {
@@ -217,7 +275,7 @@ describe("an ask that goes out", () => {
       yield* Effect.forkChild(Effect.exit(peer.ask("count", 1)), once)
       yield* Effect.forkChild(Effect.exit(peer.ask("count", 1, { timeout: "5 seconds" })), once)
       yield* Effect.forkChild(Effect.exit(peer.ask("count", 1, { timeout: "Infinity" })), once)
-      expect(wire.sent.map((sent) => sent.ttl)).toEqual([30_000, 5_000, null])
+      expect(wire.sent.map((sent) => sent.ttl)).toEqual([30_000, 5_000, 86_400_000])
       expect(new Set(wire.sent.map((sent) => sent.id)).size).toBe(3)
     }),
   )
@@ -236,15 +294,44 @@ describe("an ask that goes out", () => {
     }),
   )
 
-  it.effect("may be answered by who it was forwarded to, where the transport guards answers", () =>
+  it.effect("fault 67: is answered by who has it in another's place only where the server says so", () =>
     Effect.gen(function* () {
+      const deputy = { type: "whatever", from: "@(node/deputy)", payload: 2 } as const
       const { fiber, id, system, wire } = yield* asking(new ScriptedTransport(true))
       wire.arrive({ type: "hub:error", correlationId: id, payload: { code: "timeout" }, from: "@(node/eve)" })
       wire.arrive({ type: "hub:pong", correlationId: id, payload: 666, from: HUB_ADDRESS })
+      wire.arrive({ ...deputy, correlationId: id, payload: 667 })
+      wire.arrive({ ...deputy, correlationId: id, metadata: { answeredFor: "@(node/other)" } })
       expect(fiber.pollUnsafe()).toBeUndefined()
-      wire.arrive({ type: "whatever", correlationId: id, payload: 2, from: "@(node/deputy)" })
+      wire.arrive({ ...deputy, correlationId: id, metadata: { answeredFor: PEER } })
       expect(yield* Fiber.join(fiber)).toMatchObject({ _tag: "Success", success: 2 })
-      expect(system.deadLetters.counts).toEqual({ unexpected_answer: 2 })
+      expect(system.deadLetters.counts).toEqual({ unexpected_answer: 4 })
+    }),
+  )
+
+  it.effect(
+    "fault 67: believes nobody's word for whom an answer is, where the transport does not vouch",
+    () =>
+      Effect.gen(function* () {
+        const { fiber, id, wire } = yield* asking()
+        const forged = { type: "x", from: "@(node/eve)", metadata: { answeredFor: PEER } } as const
+        wire.arrive({ ...forged, correlationId: id, payload: 666 })
+        expect(fiber.pollUnsafe()).toBeUndefined()
+        wire.arrive({ type: "x", correlationId: id, payload: 2 })
+        expect(yield* Fiber.join(fiber)).toMatchObject({ success: 2 })
+      }),
+  )
+
+  it.effect("fault 67: is not ended by an ask that names its id, whoever sends that", () =>
+    Effect.gen(function* () {
+      for (const guards of [false, true]) {
+        const { fiber, id, wire } = yield* asking(new ScriptedTransport(guards))
+        wire.arrive({ type: "x", pattern: "ask", correlationId: id, payload: 666 })
+        wire.arrive({ type: "hub:error", pattern: "ask", correlationId: id, from: HUB_ADDRESS })
+        expect(fiber.pollUnsafe()).toBeUndefined()
+        wire.arrive({ type: "x", correlationId: id, payload: 2 })
+        expect(yield* Fiber.join(fiber)).toMatchObject({ success: 2 })
+      }
     }),
   )
 

@@ -54,6 +54,27 @@ describe("dead letters", () => {
     expect(none.total).toBe(5)
   })
 
+  it("fault 70: are kept up to 16 MiB, however few those are, whatever they hold", () => {
+    const office = new DeadLetterOffice()
+    const add = (id: string, payload: unknown) =>
+      office.add("unknown_message", { ...envelope(id), payload }, 0)
+    for (let n = 0; n < 40; n++) add(String(n), "x".repeat(1_048_576))
+    expect(ids(office)).toEqual(Array.from({ length: 15 }, (_, n) => String(n + 25)))
+    add("huge", new Uint8Array(64 * 1_048_576))
+    expect(ids(office)).toEqual(["huge"])
+    const cyclic: { [key: string]: unknown } = {}
+    cyclic.self = cyclic
+    add("cyclic", cyclic)
+    add("throws", {
+      get at() {
+        throw new Error("no")
+      },
+    })
+    fill(office, 1, 2_000)
+    expect(ids(office)).toHaveLength(1_000)
+    expect(office.total).toBe(2_043)
+  })
+
   it("reach subscribers until they leave, and no subscriber's failure stops the others", () => {
     const office = new DeadLetterOffice()
     const seen: Array<string> = []

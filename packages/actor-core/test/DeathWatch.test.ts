@@ -120,6 +120,30 @@ describe("death watch", () => {
     }),
   )
 
+  it.effect("fault 58: a watch of a remote actor ends with the system that watches", () =>
+    Effect.gen(function* () {
+      const transport = new ScriptedTransport()
+      transport.watch = () =>
+        Effect.succeed({
+          registered: true,
+          terminated: Effect.never,
+        })
+      const system = yield* ActorSystem.make({ transport })
+      const watched = yield* Effect.forkChild(system.watch(system.ref(Counter, FAR)), {
+        startImmediately: true,
+      })
+      const letGo = yield* Effect.forkChild(system.watch(system.ref(Counter, FAR)), {
+        startImmediately: true,
+      })
+      yield* settled
+      expect(watched.pollUnsafe()).toBeUndefined()
+      yield* Fiber.interrupt(letGo)
+      yield* system.shutdown()
+      yield* settled
+      expect(yield* Fiber.join(watched)).toEqual({ address: FAR, reason: "closed" })
+    }),
+  )
+
   it.effect("that is taken back tells nothing, not even what waits already", () =>
     Effect.gen(function* () {
       const system = yield* ActorSystem.make()

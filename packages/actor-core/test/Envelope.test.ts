@@ -65,6 +65,10 @@ const oddities = fc.constantFrom<unknown>(
   nested(128, "array"),
   { a: "é".repeat(2_040) },
   { a: "x".repeat(MAX_METADATA_BYTES) },
+  "x".repeat(256),
+  "x".repeat(257),
+  "é".repeat(128),
+  "é".repeat(129),
 )
 
 const good: { readonly [field: string]: fc.Arbitrary<unknown> } = {
@@ -130,6 +134,19 @@ describe("an envelope", () => {
     })
     expect(check({ ...minimal, seq: 7 })).toHaveProperty("seq", 7)
     expect(check(minimal)).not.toHaveProperty("seq")
+  })
+
+  it.each([
+    ["x".repeat(256), true],
+    ["x".repeat(257), false],
+    ["é".repeat(128), true],
+    ["é".repeat(129), false],
+    ["x".repeat(1_000_000), false],
+  ])("fault 70: a from longer than an address may be is malformed", (from, isTaken) => {
+    const checked = check({ ...minimal, from })
+    expect(checked instanceof Malformed).toBe(!isTaken)
+    if (checked instanceof Malformed)
+      expect(checked.reason).toBe('"from" must be an address: at most 256 bytes')
   })
 
   it("names the id of what is malformed, where it has one", () => {

@@ -3,11 +3,12 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
-import type { ActorContext } from "../src/ActorContext.ts"
+import type { ActorContext, SpawnOptions } from "../src/ActorContext.ts"
 import * as ActorSystem from "../src/ActorSystem.ts"
 import type { Address } from "../src/Address.ts"
 import * as Behavior from "../src/Behavior.ts"
 import * as Envelope from "../src/Envelope.ts"
+import * as InMemoryTransport from "../src/InMemoryTransport.ts"
 import * as Protocol from "../src/Protocol.ts"
 import { settled } from "./support/greeter.ts"
 import { ScriptedTransport } from "./support/ScriptedTransport.ts"
@@ -182,6 +183,104 @@ describe("a message that is forwarded", () => {
         wire.arrive({ type, payload, correlationId: sent.id, from: CLERK })
         expect(yield* Fiber.join(asking)).toMatchObject(end)
       }
+    }),
+  )
+})
+
+describe("an ask that somebody elsewhere forwards here", () => {
+  const EVE: Address = "@(node/eve)"
+  const byEve = { forwardOf: "a1", forwardedBy: EVE }
+  const question = { id: "a1", type: "question", pattern: "ask", payload: "why", to: CLERK } as const
+
+  /** A clerk that says who it believes has asked, and whose word the question is. */
+  const witness = Behavior.make(Desk, {
+    note: () => undefined,
+    question: (text, { forwardedBy, sender }) => `${sender} by ${forwardedBy}: ${text}`,
+  })
+
+  const at = (acceptForwards?: SpawnOptions["acceptForwards"]) =>
+    Effect.gen(function* () {
+      const wire = new ScriptedTransport(true)
+      const system = yield* ActorSystem.make({ transport: wire })
+      const options = acceptForwards === undefined ? {} : { acceptForwards }
+      yield* system.spawn(witness, { address: CLERK, ...options })
+      return { system, wire }
+    })
+
+  it.effect("fault 68: is refused where a client forwards it and the actor does not accept that", () =>
+    Effect.gen(function* () {
+      for (const option of [undefined, false, (by: Address) => by !== EVE] as const) {
+        const { system, wire } = yield* at(option)
+        wire.arrive({ ...question, metadata: byEve })
+        wire.arrive({ type: "note", payload: "hi", to: CLERK, metadata: byEve })
+        wire.arrive({ ...question, id: "a2" })
+        yield* settled
+        expect(wire.sent).toMatchObject([
+          { type: "actor:error", correlationId: "a1", payload: { code: "forbidden", retryable: false } },
+          { type: "actor:reply", correlationId: "a2", payload: "@(node/peer) by null: why" },
+        ])
+        expect(system.deadLetters.counts).toEqual({ forbidden: 1 })
+      }
+    }),
+  )
+
+  it.effect("fault 68: is handled where the actor accepts it, and says whose word it is", () =>
+    Effect.gen(function* () {
+      for (const option of [true, (by: Address) => by === EVE] as const) {
+        const { wire } = yield* at(option)
+        wire.arrive({ ...question, metadata: byEve })
+        yield* settled
+        expect(wire.sent).toMatchObject([{ payload: "@(node/peer) by @(node/eve): why" }])
+      }
+    }),
+  )
+
+  it.effect("is handled where an actor of the deployment forwards it", () =>
+    Effect.gen(function* () {
+      const { wire } = yield* at()
+      wire.arrive({ ...question, metadata: { ...byEve, forwardedByServer: true } })
+      yield* settled
+      expect(wire.sent).toMatchObject([{ payload: "@(node/peer) by @(node/eve): why" }])
+    }),
+  )
+
+  it.effect("fault 68: is not the actor's own, though it asked first itself", () =>
+    Effect.gen(function* () {
+      const Safe = Protocol.make("safe", {
+        unlock: Protocol.own({ payload: Schema.String }),
+        open: Protocol.tell({ payload: Schema.String }),
+      })
+      const opened: Array<string> = []
+      const wire = new ScriptedTransport(true)
+      const system = yield* ActorSystem.make({ transport: wire })
+      yield* system.spawn(
+        Behavior.make(Safe, { unlock: (by) => void opened.push(by), open: () => undefined }),
+        { address: CLERK, acceptForwards: true },
+      )
+      const unlock = { type: "unlock", from: CLERK, to: CLERK } as const
+      wire.arrive({ ...unlock, payload: "eve", metadata: byEve })
+      wire.arrive({ ...unlock, payload: "itself" })
+      yield* settled
+      expect(opened).toEqual(["itself"])
+    }),
+  )
+
+  it.effect("fault 68: is answered once by the last who has it, from network to network", () =>
+    Effect.gen(function* () {
+      const network = yield* InMemoryTransport.makeNetwork()
+      const systemOf = Effect.gen(function* () {
+        return yield* ActorSystem.make({ transport: yield* network.connect })
+      })
+      const [near, front, back] = [yield* systemOf, yield* systemOf, yield* systemOf]
+      const DESK: Address = "@(node/desk)"
+      yield* front.spawn(frontDesk, { address: DESK, register: true })
+      const options = { address: CLERK, register: true }
+      const strict = yield* back.spawn(witness, options)
+      const desk = near.ref(Desk, DESK)
+      expect(yield* Effect.flip(desk.ask("question", "why"))).toMatchObject({ code: "forbidden" })
+      yield* back.stop(strict)
+      yield* back.spawn(witness, { ...options, acceptForwards: true })
+      expect(yield* desk.ask("question", "why")).toBe("@(session/m1) by @(node/desk): why")
     }),
   )
 })

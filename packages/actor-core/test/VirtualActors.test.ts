@@ -279,6 +279,25 @@ describe("no more than so many are active", () => {
 })
 
 describe("a watch of a virtual actor", () => {
+  it.effect(
+    "fault 58: ends with its system, also of an actor that does not run, and at once after that",
+    () =>
+      Effect.gen(function* () {
+        const { accounts, system } = yield* bank()
+        const a = accounts.ref("a")
+        const before = yield* Effect.forkChild(system.watch(a), { startImmediately: true })
+        yield* settled
+        expect(before.pollUnsafe()).toBeUndefined()
+        yield* system.shutdown()
+        yield* settled
+        const end = { address: "@(account/a)", reason: "stopped" }
+        expect(yield* Fiber.join(before)).toEqual(end)
+        const after = yield* Effect.forkChild(system.watch(a), { startImmediately: true })
+        yield* settled
+        expect(yield* Fiber.join(after)).toEqual(end)
+      }),
+  )
+
   it.effect("outlives passivation, and a start that failed", () =>
     silently(
       Effect.gen(function* () {

@@ -33,7 +33,7 @@ const envelope: fc.Arbitrary<Envelope> = fc
     from: fc.constantFrom<Envelope["from"]>("@(a/b)", ""),
     to: fc.constant(base.to),
     type: fc.string({ minLength: 1, maxLength: 20 }),
-    payload: json.filter((value) => !JSON.stringify(value).includes("__proto__")),
+    payload: json,
     pattern: fc.constantFrom<Envelope["pattern"]>("tell", "ask"),
     correlationId: fc.option(fc.string({ minLength: 1, maxLength: 20 })),
     timestamp: fc.integer({ min: 0, max: 8_640_000_000_000_000 }),
@@ -174,30 +174,125 @@ describe("the msgpack codec", () => {
     expect([...(decoded as { readonly payload: typeof payload }).payload.bytes]).toEqual([1, 2, 3])
   })
 
-  it("keeps nothing of a frame that defines records: the next frame is read as if it never was", () => {
-    // fixext 1 of type "r" defines record 0x40 by the names of its fields, and its first value follows.
-    const defines = bytes(0x91, 0xd4, 0x72, 0x40, 0x91, 0xa1, ...ascii("x"), 0x05)
-    const uses = bytes(0x91, 0x40, 0x05)
-    const fresh = outcome(uses)
-    outcome(defines)
-    expect(outcome(uses)).toEqual(fresh)
-    expect(outcome(bytes(0x91, 0x40))).toEqual([64])
-    expect(MsgPackCodec.decode(MsgPackCodec.encode([base])).map(check)).toEqual([base])
+  const payloadOf = (...value: ReadonlyArray<number>): unknown => {
+    const fields = [0x97, 0xa1, 0x31, 0xc0, 0xa6, ...ascii("@(c/d)"), 0xa1, 0x74, 0x00, 0x00]
+    const [judged] = MsgPackCodec.decode(bytes(0x91, ...fields, ...value)).map(check)
+    return judged instanceof Malformed ? judged : (judged as Envelope).payload
+  }
+
+  it.each<[name: string, says: RegExp, ...value: ReadonlyArray<number>]>([
+    ["an unknown extension", /an extension of type 5/, 0xd4, 5, 0],
+    ["a set of msgpackr", /extension of type 115/, 0xd4, 0x73, 0],
+    ["an error of msgpackr", /extension of type 101/, 0xd4, 0x65, 0],
+    ["a regular expression of msgpackr", /extension of type 120/, 0xd4, 0x78, 0],
+    ["a typed array of msgpackr", /extension of type 116/, 0xd8, 0x74, ...Array<number>(16).fill(8)],
+    ["a record of msgpackr", /extension of type 114/, 0xd4, 0x72, 0x40],
+    ["undefined of msgpackr", /extension of type 0/, 0xd4, 0, 0],
+    ["a big integer of msgpackr", /extension of type 66/, 0xc7, 9, 0x42, 1, 0, 0, 0, 0, 0, 0, 0, 0],
+    ["an extension of two bytes of length", /extension of type 7/, 0xc8, 0, 1, 7, 0],
+    ["an extension of four bytes of length", /extension of type 7/, 0xc9, 0, 0, 0, 1, 7, 0],
+    ["a large integer", /beyond 2\^53/, 0xcf, 0, 0x20, 0, 0, 0, 0, 0, 1],
+    ["a large negative integer", /beyond 2\^53/, 0xd3, 0x80, 0, 0, 0, 0, 0, 0, 0],
+    ["NaN", /NaN/, 0xcb, 0x7f, 0xf8, 0, 0, 0, 0, 0, 0],
+    ["Infinity of four bytes", /Infinity/, 0xca, 0x7f, 0x80, 0, 0],
+    ["text that is no UTF-8", /not UTF-8/, 0xa1, 0xff],
+    ["half of a surrogate pair", /not UTF-8/, 0xa3, 0xed, 0xa0, 0x80],
+    ["a key that is no UTF-8", /a key that is no string/, 0x81, 0xa1, 0xff, 1],
+    ["a number as a key", /a key that is no string/, 0x81, 1, 1],
+    ["null as a key", /a key that is no string/, 0x81, 0xc0, 1],
+    ["a list as a key", /a key that is no string/, 0x81, 0x90, 1],
+    ["a timestamp of another length", /an invalid timestamp/, 0xd5, 0xff, 0, 0],
+    [
+      "a timestamp of too many nanoseconds",
+      /an invalid timestamp/,
+      0xd7,
+      0xff,
+      0xff,
+      0xff,
+      0xff,
+      0xff,
+      0,
+      0,
+      0,
+      0,
+    ],
+    [
+      "a timestamp beyond all dates",
+      /an invalid timestamp/,
+      0xc7,
+      12,
+      0xff,
+      0,
+      0,
+      0,
+      0,
+      0x7f,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+    ],
+  ])("fault 47: yields no value of a language: %s makes its envelope malformed", (_, says, ...value) => {
+    expect(payloadOf(...value)).toMatchObject({ id: "1", reason: expect.stringMatching(says) })
+    // What is beside it is read all the same.
+    expect(payloadOf(0x92, 1, ...value)).toMatchObject({ reason: expect.stringContaining("payload[1]") })
   })
 
-  it("lets no value of a language pass as data: sets, errors, regular expressions, big integers", () => {
-    const inPayload = (...value: ReadonlyArray<number>) => {
-      const fields = [0x97, 0xa1, 0x31, 0xc0, 0xa6, ...ascii("@(c/d)"), 0xa1, 0x74, 0x00, 0x00]
-      return MsgPackCodec.decode(bytes(0x91, ...fields, ...value)).map(check)
+  it("reads each form that other encoders choose: integers of eight bytes, long forms of short things", () => {
+    expect(payloadOf(0xcf, 0, 0, 1, 0x8b, 0xcf, 0xe5, 0x68, 0x7b)).toBe(1_700_000_000_123)
+    expect(payloadOf(0xd3, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe)).toBe(-2)
+    expect(payloadOf(0xca, 0x3f, 0x80, 0, 0)).toBe(1)
+    expect(payloadOf(0xdd, 0, 0, 0, 2, 0xdc, 0, 0, 0xdf, 0, 0, 0, 0)).toEqual([[], {}])
+    expect(payloadOf(0xde, 0, 1, 0xd9, 1, 0x61, 0xdb, 0, 0, 0, 1, 0x62)).toEqual({ a: "b" })
+    expect(payloadOf(0xda, 0, 1, 0x61)).toBe("a")
+    expect(payloadOf(0xc5, 0, 1, 9)).toEqual(bytes(9))
+    expect(payloadOf(0xc6, 0, 0, 0, 1, 9)).toEqual(bytes(9))
+    expect(payloadOf(0xd1, 0xff, 0)).toBe(-256)
+    expect(payloadOf(0xd2, 0xff, 0, 0, 0)).toBe(-16_777_216)
+    // 1969, to the nanosecond.
+    expect(payloadOf(0xc7, 12, 0xff, 0, 0x1e, 0x84, 0x80, ...Array<number>(8).fill(0xff))).toEqual(
+      new Date(-998),
+    )
+  })
+
+  it("refuses what claims more than there is, without making room for it", () => {
+    const claims = (...head: ReadonlyArray<number>) =>
+      bytes(...Array.from({ length: 100 }, () => head).flat())
+    expect(() => MsgPackCodec.decode(claims(0xdd, 0, 0, 1, 0x80))).toThrow(UndecodableFrame)
+    expect(() => MsgPackCodec.decode(claims(0xdf, 0, 0, 1, 0x80))).toThrow(UndecodableFrame)
+    for (const head of [0xa5, 0xc4, 0xc5, 0xc6, 0xc7, 0xd9, 0xda, 0xdb, 0xcb, 0xca, 0xcf, 0xd3, 0xd8, 0xc1]) {
+      expect(() => MsgPackCodec.decode(bytes(0x91, head, 0xff, 0xff, 0xff))).toThrow(UndecodableFrame)
     }
-    expect(inPayload(0x05)).toMatchObject([{ payload: 5 }])
-    const bigint = [0xc7, 0x09, 0x42, 1, 0, 0, 0, 0, 0, 0, 0, 0]
-    const set = [0xd4, 0x73, 0x00, 0x91, 0x01]
-    const error = [0xd4, 0x65, 0x00, 0x93, 0xa5, ...ascii("Error"), 0xa1, 0x6d, 0xc0]
-    const regexp = [0xd4, 0x78, 0x00, 0x92, 0xa1, 0x61, 0xa0]
-    for (const value of [bigint, set, error, regexp]) {
-      expect(inPayload(...value)[0]).toBeInstanceOf(Malformed)
+  })
+
+  it("shares no memory with the frame, and writes each frame where no other is", () => {
+    const frame = MsgPackCodec.encode([{ ...base, payload: bytes(1, 2, 3) }]) as Uint8Array
+    const next = MsgPackCodec.encode([{ ...base, payload: bytes(7, 8, 9) }])
+    const [read] = MsgPackCodec.decode(frame).map(check) as ReadonlyArray<Envelope>
+    const payload = read!.payload as Uint8Array
+    expect(payload.buffer.byteLength).toBe(3)
+    frame.fill(0)
+    expect([...payload]).toEqual([1, 2, 3])
+    expect(MsgPackCodec.decode(next).map(check)).toMatchObject([{ payload: bytes(7, 8, 9) }])
+    const large = MsgPackCodec.encode([{ ...base, payload: new Uint8Array(100_000) }]) as Uint8Array
+    expect(large.buffer.byteLength).toBe(large.length)
+  })
+
+  it("writes one message while a getter of another writes a third", () => {
+    let inner: string | Uint8Array | undefined
+    const payload = {
+      a: 1,
+      get b() {
+        inner = MsgPackCodec.encode([{ ...base, id: "inner", payload: "x".repeat(20_000) }])
+        return 2
+      },
     }
+    const outer = MsgPackCodec.encode([{ ...base, payload }])
+    expect(MsgPackCodec.decode(outer).map(check)).toMatchObject([{ id: "1", payload: { a: 1, b: 2 } }])
+    expect(MsgPackCodec.decode(inner!).map(check)).toMatchObject([{ id: "inner" }])
   })
 
   it("survives 200,000 levels: the frame is refused, and the next one is read", () => {
@@ -212,13 +307,41 @@ describe("the msgpack codec", () => {
     expect(verdict instanceof Malformed || verdict instanceof UndecodableFrame).toBe(true)
     expect(MsgPackCodec.decode(MsgPackCodec.encode([base])).map(check)).toEqual([base])
   })
+
+  it("refuses only the envelope that is nested too deep, with its id, and reads those beside it", () => {
+    const maps = Array.from({ length: 10_000 }, () => [0x81, 0xa1, 0x61, 0x92, 0xc0]).flat()
+    expect(payloadOf(...maps, 0xc0)).toMatchObject({ id: "1", reason: expect.stringMatching(/nested/) })
+    const frame = MsgPackCodec.encode([base]) as Uint8Array
+    const deep = [0x97, 0xa1, 0x32, 0xc0, 0xa6, ...ascii("@(c/d)"), 0xa1, 0x74, 0, 0, ...maps, 0xc0]
+    const batch = MsgPackCodec.decode(bytes(0x93, ...frame.subarray(1), ...deep, ...frame.subarray(1)))
+    expect(batch.map(check)).toMatchObject([base, { id: "2" }, base])
+  })
 })
 
-const outcome = (frame: Uint8Array): unknown => {
-  try {
-    return MsgPackCodec.decode(frame)
-  } catch (error) {
-    expect(error).toBeInstanceOf(UndecodableFrame)
-    return "undecodable"
-  }
-}
+describe("text in JSON frames", () => {
+  it.each(['"\\ud800"', '{"\\udc00":1}', '["a\\uD83D "]', '"\\\\\\ud83d\\\\ude00"'])(
+    "fault 47: %s, with half of a surrogate pair, makes its envelope malformed",
+    (payload) => {
+      const frame = JSON.stringify([base, base]).replace('"payload":null', `"payload":${payload}`)
+      const judged = JsonCodec.decode(frame).map(check)
+      expect(judged).toMatchObject([{ id: "1", reason: expect.stringMatching(/surrogate/) }, base])
+    },
+  )
+
+  it("fault 47: no field of an envelope holds half of a surrogate pair: each encoder takes what was checked", () => {
+    for (const field of ["id", "type", "correlationId", "signature"]) {
+      const [judged] = JsonCodec.decode(JSON.stringify({ ...base, [field]: "\ud800x" })).map(check)
+      expect(judged).toMatchObject({ reason: expect.stringContaining(`"${field}"`) })
+    }
+  })
+
+  it("may escape whole pairs", () => {
+    const frame = JSON.stringify(base).replace('"payload":null', '"payload":["\\ud83d\\ude00","\\\\ud800"]')
+    expect(JsonCodec.decode(frame).map(check)).toMatchObject([{ payload: ["😀", "\\ud800"] }])
+  })
+
+  it("may hold no number that is not finite", () => {
+    const frame = JSON.stringify(base).replace('"payload":null', '"payload":1e999')
+    expect(JsonCodec.decode(frame).map(check)).toMatchObject([{ reason: expect.stringMatching(/Infinity/) }])
+  })
+})

@@ -3,45 +3,55 @@
  * position, what is absent at the end left out:
  * `[id, from, to, type, pattern (0 tell, 1 ask), timestamp, payload, correlationId, metadata, ttl,
  * signature, seq]`; `from` null where the sender leaves it to the server, `metadata` null for `{}`.
- *
- * Records and shared structures of msgpackr are off: they need `new Function`, which Workers refuse,
- * and state between frames, which hibernation loses.
  */
-import { Packr } from "msgpackr/index-no-eval"
 import type { Envelope } from "../Envelope.ts"
-import { UndecodableFrame, type Codec } from "./Codec.ts"
+import { rejectionOf } from "../PayloadValue.ts"
+import { contentsOf, UndecodableFrame, type Codec } from "./Codec.ts"
+import { measureMsgPack } from "./measureMsgPack.ts"
+import * as MsgPack from "./MsgPack.ts"
 
-const packr = new Packr({ useRecords: false, int64AsType: "number", structuredClone: false })
+/** A value as frames hold it, with its bytes and dates. Throws `UnsupportedValue` at what no payload may hold. */
+export const pack: (value: unknown, name?: string) => Uint8Array = MsgPack.pack
 
-/** Any plain value as frames hold it, with its bytes and dates. */
-export const pack = (value: unknown): Uint8Array => packr.pack(value)
+/** What `pack` was given. Throws where the bytes are none that `pack` made. */
+export const unpack: (packed: Uint8Array) => unknown = MsgPack.unpack
 
-/** What `pack` was given. */
-export const unpack = (packed: Uint8Array): unknown => packr.unpack(packed)
+/** The level of payload and metadata in a frame: in a field of an envelope of the batch. */
+const FIELD_LEVEL = 2
 
-const toPositional = (e: Envelope): ReadonlyArray<unknown> => {
-  let hasMetadata = false
-  for (const _ in e.metadata) {
-    hasMetadata = true
-    break
-  }
-  const fields: Array<unknown> = [
-    e.id,
-    e.from === "" ? null : e.from,
-    e.to,
-    e.type,
-    e.pattern === "ask" ? 1 : 0,
-    e.timestamp,
-    e.payload,
-  ]
-  if (e.seq !== undefined)
-    fields.push(e.correlationId, hasMetadata ? e.metadata : null, e.ttl, e.signature, e.seq)
-  else if (e.signature !== null)
-    fields.push(e.correlationId, hasMetadata ? e.metadata : null, e.ttl, e.signature)
-  else if (e.ttl !== null) fields.push(e.correlationId, hasMetadata ? e.metadata : null, e.ttl)
-  else if (hasMetadata) fields.push(e.correlationId, e.metadata)
-  else if (e.correlationId !== null) fields.push(e.correlationId)
-  return fields
+/** Writes the envelope as it is for this receiver. Returns how many bytes came before `to`. */
+const writeEnvelope = (e: Envelope, to: string): number => {
+  const metadata = isEmpty(e.metadata) ? null : e.metadata
+  const length = fieldsOf(e, metadata !== null)
+  MsgPack.writeArrayHead(length)
+  MsgPack.write(e.id, FIELD_LEVEL)
+  MsgPack.write(e.from === "" ? null : e.from, FIELD_LEVEL)
+  const beforeTo = MsgPack.countWritten()
+  MsgPack.write(to, FIELD_LEVEL)
+  MsgPack.write(e.type, FIELD_LEVEL)
+  MsgPack.write(e.pattern === "ask" ? 1 : 0, FIELD_LEVEL)
+  MsgPack.write(e.timestamp, FIELD_LEVEL)
+  MsgPack.write(e.payload, FIELD_LEVEL)
+  if (length > 7) MsgPack.write(e.correlationId, FIELD_LEVEL)
+  if (length > 8) MsgPack.write(metadata, FIELD_LEVEL)
+  if (length > 9) MsgPack.write(e.ttl, FIELD_LEVEL)
+  if (length > 10) MsgPack.write(e.signature, FIELD_LEVEL)
+  if (length > 11) MsgPack.write(e.seq, FIELD_LEVEL)
+  return beforeTo
+}
+
+/** How many fields the envelope needs. */
+const fieldsOf = (e: Envelope, hasMetadata: boolean): number => {
+  if (e.seq !== undefined) return 12
+  if (e.signature !== null) return 11
+  if (e.ttl !== null) return 10
+  if (hasMetadata) return 9
+  return e.correlationId === null ? 7 : 8
+}
+
+const isEmpty = (metadata: object): boolean => {
+  for (const _ in metadata) return false
+  return true
 }
 
 const fromPositional = (f: unknown): unknown =>
@@ -83,16 +93,66 @@ const roomFor = (): ((length: number) => Uint8Array) => {
   }
 }
 
+const bytesOf = (frame: string | Uint8Array): Uint8Array => {
+  if (typeof frame !== "string") return frame
+  throw new UndecodableFrame({
+    message: "this socket speaks msgpack: send binary frames, or offer signal-hub.json",
+  })
+}
+
+/** The header of an array of so many. */
+const arrayHeader = (length: number): ReadonlyArray<number> => {
+  if (length < 16) return [0x90 | length]
+  const low = [(length >> 8) & 0xff, length & 0xff]
+  return length < 65_536 ? [0xdc, ...low] : [0xdd, length >>> 24, (length >> 16) & 0xff, ...low]
+}
+
+/** Joins frames of one envelope each: of the array of one that each is, the header is a byte. */
+const join = (frames: ReadonlyArray<Uint8Array>): Uint8Array => {
+  if (frames.length === 1) return frames[0]!
+  const header = arrayHeader(frames.length)
+  let length = header.length - frames.length
+  for (const frame of frames) length += frame.length
+  const joined = new Uint8Array(length)
+  joined.set(header)
+  let at = header.length
+  for (const frame of frames) {
+    joined.set(frame.subarray(1), at)
+    at += frame.length - 1
+  }
+  return joined
+}
+
 /** The msgpack codec. */
 export const MsgPackCodec: Codec = {
   subprotocol: "signal-hub.msgpack",
-  encode: (batch) => packr.pack(batch.length === 1 ? [toPositional(batch[0]!)] : batch.map(toPositional)),
+  encode: (batch) => {
+    const outer = MsgPack.begin()
+    try {
+      MsgPack.writeArrayHead(batch.length)
+      for (const envelope of batch) writeEnvelope(envelope, envelope.to)
+      return MsgPack.bytesWritten()
+    } catch (cause) {
+      throw rejectionOf(contentsOf(batch), cause)
+    } finally {
+      MsgPack.end(outer)
+    }
+  },
   encodeFor: (envelope) => {
-    const fields = toPositional(envelope).with(2, "")
-    const whole = packr.pack([fields])
-    // Two arrays of less than 16 begin with a byte each; the empty string is one byte.
-    const at = 2 + packr.pack(fields[0]).length + packr.pack(fields[1]).length
+    let at: number
+    let whole: Uint8Array
+    const outer = MsgPack.begin()
+    try {
+      MsgPack.writeArrayHead(1)
+      at = writeEnvelope(envelope, "")
+      whole = MsgPack.bytesWritten()
+    } catch (cause) {
+      throw rejectionOf(contentsOf([envelope]), cause)
+    } finally {
+      MsgPack.end(outer)
+    }
     const before = whole.slice(0, at)
+    // The empty string is one byte.
     const after = whole.slice(at + 1)
     const room = roomFor()
     return (to) => {
@@ -109,15 +169,13 @@ export const MsgPackCodec: Codec = {
       return frame
     }
   },
+  measure: (frame) => measureMsgPack(bytesOf(frame)),
+  join: (frames) => join(frames as ReadonlyArray<Uint8Array>),
   decode: (frame) => {
-    if (typeof frame === "string") {
-      throw new UndecodableFrame({
-        message: "this socket speaks msgpack: send binary frames, or offer signal-hub.json",
-      })
-    }
+    const bytes = bytesOf(frame)
     let value: unknown
     try {
-      value = packr.unpack(frame)
+      value = MsgPack.unpack(bytes)
     } catch {
       throw new UndecodableFrame({ message: "the frame is not msgpack" })
     }

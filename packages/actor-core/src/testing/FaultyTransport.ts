@@ -151,7 +151,7 @@ export const make = (
       send: (envelope) => (state === "ended" ? ENDED : pass("out", envelope, () => inner.send(envelope))),
       receive: (receiver) =>
         inner.receive((envelope) => {
-          if (state !== "ended") pass("in", envelope, () => receiver(envelope))
+          if (state !== "ended") pass("in", envelope, () => void receiver(envelope))
         }),
       register: (address, options) =>
         Effect.suspend(() => (state === "ended" ? Effect.fail(ENDED) : inner.register(address, options))),

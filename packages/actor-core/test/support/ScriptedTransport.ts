@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import { check, Malformed, type Envelope } from "../../src/Envelope.ts"
 import type { Address } from "../../src/Address.ts"
-import type { Transport, TransportError } from "../../src/Transport.ts"
+import type { Receiver, Transport, TransportError } from "../../src/Transport.ts"
 
 export class ScriptedTransport implements Transport {
   readonly guardsAnswers: boolean
@@ -13,7 +13,9 @@ export class ScriptedTransport implements Transport {
   declare watch?: NonNullable<Transport["watch"]>
   /** The addresses that it is for; all by default. */
   reaches: (address: Address) => boolean = () => true
-  #receiver: ((envelope: Envelope) => void) | undefined
+  /** Present where it keeps what is not taken. */
+  declare served?: NonNullable<Transport["served"]>
+  #receiver: Receiver | undefined
 
   constructor(guardsAnswers = false) {
     this.guardsAnswers = guardsAnswers
@@ -33,8 +35,11 @@ export class ScriptedTransport implements Transport {
 
   readonly register: Transport["register"] = () => Effect.void
 
-  /** What arrives, with the fields that the test is not about filled in. */
-  arrive(fields: Partial<Envelope> & Pick<Envelope, "type">): void {
+  /**
+   * What arrives, with the fields that the test is not about filled in; a last time where it is `isUnclaimed`.
+   * `false` where it was not taken.
+   */
+  arrive(fields: Partial<Envelope> & Pick<Envelope, "type">, isUnclaimed?: boolean): boolean | void {
     const envelope = check({
       id: "in-1",
       from: "@(node/peer)",
@@ -44,6 +49,6 @@ export class ScriptedTransport implements Transport {
       ...fields,
     })
     if (envelope instanceof Malformed) throw new Error(envelope.reason)
-    this.#receiver?.(envelope)
+    return this.#receiver?.(envelope, isUnclaimed)
   }
 }
