@@ -1,6 +1,9 @@
 import { cloudflareTest } from "@cloudflare/vitest-plugin"
 import { defineConfig } from "vitest/config"
 
+/** Milliseconds that a test waits for what is to come: only one that fails waits so long. */
+const PATIENCE = 10_000
+
 /**
  * - `node`: everything that needs no platform: the client, the protocol, and the core of the hub on
  *   Node's SQLite.
@@ -14,8 +17,9 @@ export default defineConfig({
           name: "node",
           // Properties take their time on a busy machine.
           testTimeout: 60_000,
+          expect: { poll: { timeout: PATIENCE } },
           include: [
-            "test/{auth,client,durable,protocol,session,hub,gateway,bridge,storage,worker}/**/*.test.ts",
+            "test/{auth,client,durable,protocol,session,hub,gateway,bridge,bounds,storage,worker}/**/*.test.ts",
           ],
         },
       },
@@ -23,6 +27,7 @@ export default defineConfig({
         plugins: [cloudflareTest({ wrangler: { configPath: "./test/workerd/wrangler.jsonc" } })],
         test: {
           name: "workerd",
+          expect: { poll: { timeout: PATIENCE } },
           include: ["test/workerd/**/*.test.ts"],
         },
       },

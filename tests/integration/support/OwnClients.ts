@@ -18,7 +18,7 @@ export const useClients = (): typeof connect => {
   afterEach(async () => {
     await Promise.all(hubs.splice(0).map((hub) => hub.close()))
   })
-  return async (url: string, options?: ConnectOptions) => {
+  return async (url: string | URL, options?: ConnectOptions) => {
     const hub = await connect(url, options)
     hubs.push(hub)
     return hub

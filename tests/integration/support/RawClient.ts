@@ -102,6 +102,9 @@ export const listOf = (received: Received, field: string): ReadonlyArray<Fields>
 export const codeOf = (received: Received): unknown =>
   received.type === "hub:error" ? fieldsOf(received.payload).code : received.type
 
+const isProbe = (value: unknown): value is Received =>
+  typeof value === "object" && value !== null && "type" in value && value.type === "hub:probe"
+
 /** A WebSocket that tells when it answers a close: with the code of the other side. */
 class TellingSocket extends WebSocket {
   onClosing: ((code: number | undefined) => void) | undefined
@@ -130,6 +133,8 @@ export class RawClient {
   private allowance = BURST
   private allowedAt = performance.now()
   private readonly closeListeners: Array<(closed: Closed) => void> = []
+  /** Of the last probe that came. Probes are not in the inbox: any test that reads much would meet them. */
+  nonce: string | undefined
   /** As `hub:connected` told them. */
   identity = ""
   sessionId = ""
@@ -329,7 +334,8 @@ export class RawClient {
     this.frames.push(text)
     const value: unknown = JSON.parse(text)
     for (const one of Array.isArray(value) ? value : [value]) {
-      if (typeof one === "object" && one !== null && "id" in one) this.envelopes.put(one as Received)
+      if (isProbe(one)) this.nonce = textOf(one, "nonce")
+      else if (typeof one === "object" && one !== null && "to" in one) this.envelopes.put(one as Received)
       else this.texts.put(text)
     }
   }

@@ -41,7 +41,13 @@ export interface HubServer {
 }
 
 /** For tests of something else that send faster than a hub allows, and read more than they acknowledge. */
-export const UNHURRIED = { maxEnvelopesPerSecond: 1e6, envelopeBurst: 1e6, pauseThreshold: 1e9 }
+export const UNHURRIED = {
+  maxEnvelopesPerSecond: 1e6,
+  envelopeBurst: 1e6,
+  maxBytesPerSecond: 1e12,
+  byteBurst: 1e12,
+  pauseThreshold: 1e9,
+}
 
 /** Starts a hub, in open mode unless `vars` says otherwise. `limits` overrides the defaults. */
 export const startHub = async (

@@ -12,6 +12,7 @@ import {
 } from "jose"
 import { type HubEnv, oncePerEnv } from "../worker/HubEnv.ts"
 import { type Claims, readClaims, type TokenPayload } from "./Claims.ts"
+import { identityTemplate, type IdentityTemplate } from "./TokenIdentity.ts"
 import { KeysUnavailable, RemoteKeys } from "./RemoteKeys.ts"
 import { AuthMisconfigured, TokenRefused } from "./TokenRefused.ts"
 
@@ -45,10 +46,8 @@ export const authenticationOf = <Env extends HubEnv>(env: Env, verify?: VerifyTo
     if (mode !== "token") {
       throw new AuthMisconfigured({ message: `AUTH_MODE is "${mode}": it must be "token" or "open"` })
     }
-    return {
-      mode,
-      authenticate: verify === undefined ? byKeys(env) : guarded((token) => verify(token, env)),
-    }
+    if (verify === undefined) return { mode, authenticate: byKeys(env) }
+    return { mode, authenticate: guarded((token) => verify(token, env), templateOf(env)) }
   } catch (error) {
     if (!(error instanceof AuthMisconfigured)) throw error
     return { mode: "misconfigured", error }
@@ -57,7 +56,7 @@ export const authenticationOf = <Env extends HubEnv>(env: Env, verify?: VerifyTo
 
 /** Whatever a check throws refuses the token, and what it gives is read before it is believed. */
 const guarded =
-  (verify: (token: string) => unknown): Authenticate =>
+  (verify: (token: string) => unknown, template: IdentityTemplate | undefined): Authenticate =>
   async (token) => {
     if (token.length > MAX_TOKEN_LENGTH) {
       throw refused(`it is longer than ${MAX_TOKEN_LENGTH} characters`)
@@ -68,10 +67,13 @@ const guarded =
     } catch (error) {
       throw error instanceof TokenRefused ? error : refused("it was not accepted")
     }
-    const claims = readClaims(payload)
+    const claims = readClaims(payload, template)
     if (claims.expiresAt !== null && claims.expiresAt <= Date.now()) throw expired()
     return claims
   }
+
+const templateOf = ({ JWT_IDENTITY }: HubEnv): IdentityTemplate | undefined =>
+  JWT_IDENTITY ? identityTemplate(JWT_IDENTITY) : undefined
 
 /** The check by the keys that the variables name. */
 const byKeys = oncePerEnv((env: HubEnv): Authenticate => {
@@ -96,7 +98,7 @@ const byKeys = oncePerEnv((env: HubEnv): Authenticate => {
     } catch (error) {
       throw reasonOf(error)
     }
-  })
+  }, templateOf(env))
 })
 
 /** The secret serves HS256 alone, and the key set never: a public key is no secret. */

@@ -25,9 +25,6 @@ export const maySend = (claims: Bearer, address: Address.Address): boolean =>
 export const mayDiscover = maySend
 export const mayWatch = maySend
 
-/** Whether no address is hidden from it. */
-export const seesAll = (claims: Bearer): boolean => claims === null || claims.send === null
-
 /** Discovery by a pattern that names nothing is a list of all. */
 export const mayDiscoverBy = (claims: Bearer, { source }: AddressPattern.AddressPattern): boolean =>
   /[^@(*/)]/.test(source) || mayList(claims)

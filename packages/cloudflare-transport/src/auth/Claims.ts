@@ -2,17 +2,21 @@
  * What a verified token says of its bearer. Read field by field: a claim that is not of its form makes
  * the whole token none. What may be done with claims is in `Authorization`.
  */
-import { Address, AddressPattern, Envelope } from "@signal-hub/actor-core"
+import { type Address, AddressPattern, Envelope } from "@signal-hub/actor-core"
 import { isReserved } from "../protocol/HubMessage.ts"
+import type { ClaimedRates } from "../session/RateBucket.ts"
+import { identityOf, type IdentityTemplate } from "./TokenIdentity.ts"
 import { TokenRefused } from "./TokenRefused.ts"
 
 /**
- * The payload of a token, as far as the hub reads it. All but `actorId` may be absent. What else it has
- * (`sub`, `iat`, …) is its issuer's.
+ * The payload of a token, as far as the hub reads it. All may be absent but what its identity is made of. What
+ * else it has (`iat`, …) is its issuer's.
  */
 export interface TokenPayload {
-  /** The identity, as `@(user/ada)` or `user/ada`. */
-  readonly actorId: string
+  /** The identity, as `@(user/ada)` or `user/ada`. Absent: `JWT_IDENTITY` makes it, or `sub` is it. */
+  readonly actorId?: string
+  /** Whom the issuer means. It is the identity where there is neither `actorId` nor `JWT_IDENTITY`. */
+  readonly sub?: string
   /** Of `broadcast`, `list` and `metrics`; others are ignored. Absent: none. */
   readonly capabilities?: ReadonlyArray<string>
   /** Names of the hubs that it opens. Absent: `default` alone. */
@@ -24,6 +28,8 @@ export interface TokenPayload {
   /** Patterns over topics. Absent: all. */
   readonly publish?: ReadonlyArray<string>
   readonly subscribe?: ReadonlyArray<string>
+  /** Rates of a trusted service, in place of the deployment's; bursts follow in proportion. Absent: the deployment's. */
+  readonly limits?: ClaimedRates
   /** When it expires, in seconds since the epoch. Absent: never. */
   readonly exp?: number
 }
@@ -39,6 +45,8 @@ export interface Claims {
   readonly send: Patterns | null
   readonly publish: Patterns | null
   readonly subscribe: Patterns | null
+  /** `null`: the deployment's. */
+  readonly rates: ClaimedRates | null
   /** Epoch milliseconds; `null`: never. */
   readonly expiresAt: number | null
   /** The same as text, to be kept: ASCII, at most `MAX_CLAIMS_BYTES`. `keptClaims` reads it. */
@@ -51,10 +59,10 @@ export const MAX_CLAIMS_BYTES = 8_192
 /** The last moment that a date can be. */
 const END_OF_TIME = 8.64e15
 
-/** The claims of a verified token's payload. Throws `TokenRefused`. */
-export const readClaims = (payload: unknown): Claims => {
+/** The claims of a verified token's payload; `template` is of `JWT_IDENTITY`. Throws `TokenRefused`. */
+export const readClaims = (payload: unknown, template?: IdentityTemplate): Claims => {
   if (!Envelope.isPlainObject(payload)) throw invalid("its payload is no object")
-  const identity = readIdentity(payload.actorId)
+  const identity = identityOf(payload, template)
   const { exp } = payload
   if (exp !== undefined && (typeof exp !== "number" || !(exp >= 0))) {
     throw invalid('its "exp" is no number of seconds')
@@ -66,6 +74,7 @@ export const readClaims = (payload: unknown): Claims => {
   const send = patterns(payload, "send", AddressPattern.compile)
   const publish = patterns(payload, "publish", AddressPattern.compileTopic)
   const subscribe = patterns(payload, "subscribe", AddressPattern.compileTopic)
+  const rates = readRates(payload.limits)
   const kept: TokenPayload = {
     actorId: identity,
     capabilities: capabilities.filter(isCapability),
@@ -74,6 +83,7 @@ export const readClaims = (payload: unknown): Claims => {
     ...(send !== null && { send: sources(send) }),
     ...(publish !== null && { publish: sources(publish) }),
     ...(subscribe !== null && { subscribe: sources(subscribe) }),
+    ...(rates !== null && { limits: rates }),
     ...(exp !== undefined && { exp }),
   }
   const text = JSON.stringify(kept)
@@ -87,6 +97,7 @@ export const readClaims = (payload: unknown): Claims => {
     send,
     publish,
     subscribe,
+    rates,
     expiresAt: expiresAt !== null && expiresAt > END_OF_TIME ? null : expiresAt,
     text,
   }
@@ -97,12 +108,20 @@ export const keptClaims = (text: string): Claims => readClaims(JSON.parse(text))
 
 const isCapability = (name: string): boolean => name === "broadcast" || name === "list" || name === "metrics"
 
-const readIdentity = (actorId: unknown): Address.Address => {
-  if (typeof actorId !== "string") throw invalid('its "actorId" is missing')
-  const identity = actorId.startsWith("@(") ? actorId : `@(${actorId})`
-  if (!Address.isAddress(identity)) throw invalid('its "actorId" is no address')
-  if (isReserved(identity)) throw reserved('its "actorId" is')
-  return identity
+const RATES = ["maxEnvelopesPerSecond", "maxBytesPerSecond"] as const
+
+const readRates = (limits: unknown): ClaimedRates | null => {
+  if (limits === undefined) return null
+  if (!Envelope.isPlainObject(limits)) throw invalid('its "limits" is no object')
+  const claimed = RATES.flatMap((name) => {
+    const rate = limits[name]
+    if (rate === undefined) return []
+    if (typeof rate !== "number" || !Number.isFinite(rate) || rate <= 0) {
+      throw invalid(`its "limits.${name}" is no number above 0`)
+    }
+    return [[name, rate] as const]
+  })
+  return claimed.length === 0 ? null : Object.fromEntries(claimed)
 }
 
 const texts = (payload: { readonly [claim: string]: unknown }, claim: string): Array<string> | undefined => {

@@ -4,6 +4,7 @@
  * 30 s at most.
  */
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from "jose"
+import { elapsedSince } from "../protocol/WallTime.ts"
 
 /** Milliseconds that a key set is good for before it is fetched anew. */
 const FRESH_FOR = 600_000
@@ -41,7 +42,7 @@ export class RemoteKeys {
   /** The key that the header of a token names. Throws `KeysUnavailable`, or what `jose` throws. */
   readonly resolve: JWTVerifyGetKey = async (header, token) => {
     const before = this.#keys
-    if (before === undefined || this.#now() - before.since >= FRESH_FOR) await this.#reload()
+    if (before === undefined || elapsedSince(before.since, this.#now()) >= FRESH_FOR) await this.#reload()
     try {
       return await this.#usable()(header, token)
     } catch (error) {
@@ -65,9 +66,9 @@ export class RemoteKeys {
   async #reload(): Promise<void> {
     const now = this.#now()
     const wait = this.#keys === undefined ? RETRY : COOLDOWN
-    const left = this.#triedAt + TIMEOUT - now
+    const left = Math.min(this.#triedAt + TIMEOUT - now, TIMEOUT)
     if (this.#pending !== undefined && left > 0) return orAfter(left, this.#pending)
-    if (now - this.#triedAt < wait) return
+    if (elapsedSince(this.#triedAt, now) < wait) return
     this.#triedAt = now
     const pending = this.#load().finally(() => {
       if (this.#pending === pending) this.#pending = undefined

@@ -4,6 +4,7 @@
  * have 16,384 bytes.
  */
 import type { ProtocolMajor } from "../protocol/Version.ts"
+import type { Connection } from "../session/Connection.ts"
 import type { ConnectionState } from "../session/ConnectionState.ts"
 import type { FlowState } from "../session/Flow.ts"
 import type { RateState } from "../session/RateBucket.ts"
@@ -20,6 +21,11 @@ export interface Attachment extends RateState, FlowState {
   readonly heardAt: number
   readonly claims: string | null
   readonly received: number
+  /** The version of what its object stores. */
+  readonly schema: number
+  /** As in `Connection`. Absent where an earlier version wrote it. */
+  readonly isAnonymous?: boolean
+  readonly positions?: Connection["positions"]
 }
 
 export const readAttachment = (socket: WebSocket): Attachment | undefined =>

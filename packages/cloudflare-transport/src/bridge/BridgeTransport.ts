@@ -5,12 +5,13 @@
  * For objects that host their own actors and need no hub: no sessions, no registry, no takeover. What
  * the system holds in memory is gone when the object hibernates; clients' connections are not.
  */
-import { type Address, Envelope, type Transport, TransportError } from "@signal-hub/actor-core"
+import { type Address, Envelope, PayloadValue, type Transport, TransportError } from "@signal-hub/actor-core"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { errorEnvelope } from "../protocol/HubEnvelope.ts"
 import { provisionalAddress } from "../protocol/HubMessage.ts"
 import type { Connection } from "../session/Connection.ts"
+import { encodedAs } from "../session/OutgoingFrames.ts"
 import { type BridgeLimits, WebSocketBridge } from "./WebSocketBridge.ts"
 
 const CLIENT_PREFIX = "@(session/"
@@ -33,6 +34,9 @@ export class BridgeTransport implements Transport {
       closed: (): void => {},
       violated: (): void => {},
       failed: (error: unknown): void => console.error(error),
+      // What is sent here is encoded before.
+      notEncoded: (_: Connection, { id }: Envelope.Envelope, error: unknown): void =>
+        console.error(`message ${id} could not be encoded`, error),
     }
     this.bridge = new WebSocketBridge(ctx, handler, limits)
   }
@@ -47,14 +51,22 @@ export class BridgeTransport implements Transport {
       return new TransportError({ reason: "refused", code: "unknown_actor", message })
     }
     const { payload } = envelope
-    if (!Envelope.isPlain(payload, 2)) {
-      const message = "the message holds what no codec can carry, or is nested too deep"
+    const measured = PayloadValue.measure(payload)
+    if (measured instanceof PayloadValue.UnsupportedValue) {
+      const { message } = measured
       return new TransportError({ reason: "refused", code: "invalid_message", message })
     }
     // Without sessions nothing has a number.
     const volatile = Envelope.unnumbered(envelope)
-    // It is encoded when the turn is over: what its sender changes until then must not show.
-    connection.send(isObject(payload) ? { ...volatile, payload: structuredClone(payload) } : volatile)
+    let frame: string | Uint8Array
+    try {
+      // Now, though it leaves when the turn is over: what its sender changes until then must not show.
+      frame = connection.codec.encode([volatile])
+    } catch (error) {
+      const message = `the message can't be encoded: ${String(error)}`
+      return new TransportError({ reason: "refused", code: "invalid_message", message })
+    }
+    connection.send(volatile, encodedAs(frame))
     this.#flushSoon()
     return undefined
   }
@@ -87,5 +99,3 @@ export class BridgeTransport implements Transport {
     })
   }
 }
-
-const isObject = (value: unknown): boolean => typeof value === "object" && value !== null

@@ -13,10 +13,14 @@ export const ACK_EVERY = 64
 export class Acks {
   readonly #timers: Timers
   readonly #send: () => void
-  /** The last number taken from the hub, of this session. */
+  /** The last number that came from the hub, of this session. */
+  arrived = 0
+  /** All through this number was taken. */
   through = 0
   /** Bytes of all data frames on this connection. */
   bytes = 0
+  /** Of the newest probe on this connection, until the hub is told of it. */
+  nonce: string | undefined
   /** What the hub was told of, on this connection. */
   #told: Ack = { through: 0, bytes: 0 }
   #toldAt = -Infinity
@@ -33,6 +37,7 @@ export class Acks {
   attach(): void {
     this.detach()
     this.bytes = 0
+    this.nonce = undefined
     this.#told = { through: this.through, bytes: 0 }
     this.#everyBytes = Infinity
   }
@@ -42,10 +47,11 @@ export class Acks {
     this.#everyBytes = every
   }
 
-  /** A new session begins: numbers from 1. */
-  reset(): void {
-    this.through = 0
-    this.#told = { ...this.#told, through: 0 }
+  /** All through this number is taken, and the hub was told of it; 0: a new session begins. */
+  restart(through: number): void {
+    this.arrived = through
+    this.through = through
+    this.#told = { ...this.#told, through }
   }
 
   /** A frame was taken, with all that it led to. */
@@ -54,7 +60,7 @@ export class Acks {
     if (bytes - this.#told.bytes >= this.#everyBytes || through - this.#told.through >= ACK_EVERY) {
       return this.#send()
     }
-    if (through === this.#told.through || this.#disarm !== undefined) return
+    if (!this.isOwed || this.#disarm !== undefined) return
     const wait = this.#toldAt + ACK_INTERVAL - this.#timers.now()
     if (wait <= 0) return this.#send()
     this.#disarm = this.#timers.after(wait, () => {
@@ -63,17 +69,19 @@ export class Acks {
     })
   }
 
-  /** Whether envelopes were taken that the hub does not know of yet. */
+  /** Whether envelopes were taken, or a probe came, that the hub does not know of yet. */
   get isOwed(): boolean {
-    return this.through > this.#told.through
+    return this.through > this.#told.through || this.nonce !== undefined
   }
 
   /** What the hub is told now. */
   take(): Ack {
     this.detach()
     this.#toldAt = this.#timers.now()
-    this.#told = { through: this.through, bytes: this.bytes }
-    return this.#told
+    const { bytes, nonce, through } = this
+    this.#told = { through, bytes }
+    this.nonce = undefined
+    return nonce === undefined ? this.#told : { through, bytes, nonce }
   }
 
   /** Says nothing more on this connection. */

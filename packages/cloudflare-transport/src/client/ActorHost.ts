@@ -5,7 +5,6 @@
 import {
   ActorStream,
   ActorSystem,
-  TransportError,
   type Address,
   type Handlers,
   type NoOthers,
@@ -35,28 +34,19 @@ export interface ActorHost {
   readonly serve: <P extends Protocol.Any, H extends Handlers<P>>(
     protocol: P,
     handlers: H & NoOthers<P, H>,
+    address: Address.Address,
     options: ServeOptions | undefined,
-  ) => Promise<{ readonly address: Address.Address; readonly stop: () => Promise<void> }>
+  ) => Promise<() => Promise<void>>
 }
 
 /** Makes the system; it ends with the scope. */
 export const makeActorHost = async (core: Core, scope: Scope.Scope): Promise<ActorHost> => {
-  const transport = makeHubTransport(core)
-  const served = new Set<Address.Address>()
   const system = await Effect.runPromise(
     Scope.provide(
       ActorSystem.make({
         name: "hub",
-        transport: {
-          ...transport,
-          // Where somebody listens to messages, only what is for a served actor, or an answer, is the
-          // system's: it would turn the rest away.
-          receive: (receiver) =>
-            transport.receive((envelope) => {
-              const others = core.channel.inbox.messages.size > 1
-              if (!others || envelope.correlationId !== null || served.has(envelope.to)) receiver(envelope)
-            }),
-        },
+        askTimeout: core.askTimeout,
+        transport: makeHubTransport(core),
       }),
       scope,
     ),
@@ -67,32 +57,29 @@ export const makeActorHost = async (core: Core, scope: Scope.Scope): Promise<Act
       ActorStream.iterate(system.ref(protocol, address), name, payload, options),
     left: (address) => {
       const waiting = core.channel.sender.waitingFor(address)
-      return waiting && new Promise((resolve) => (waiting.left = resolve))
+      if (waiting === undefined) return undefined
+      // Another may wait for the same message.
+      const { left } = waiting
+      return new Promise((resolve) => {
+        waiting.left = () => {
+          left?.()
+          resolve()
+        }
+      })
     },
-    serve: async (protocol, handlers, options) => {
-      const state = core.connection.state()
-      const address = options?.address ?? (state.status === "connected" ? state.session.actorIdentity : null)
-      if (address === null) {
-        throw new TransportError({
-          reason: "refused",
-          message: "there is no address to serve at: connect with an identity, or pass `address`",
-        })
-      }
+    serve: async (protocol, handlers, address, options) => {
       const own = Scope.forkUnsafe(scope)
-      served.add(address)
-      const stop = (): Promise<void> => {
-        served.delete(address)
-        return Effect.runPromise(Scope.close(own, Exit.void))
-      }
+      const stop = (): Promise<void> => Effect.runPromise(Scope.close(own, Exit.void))
       try {
-        const serving = Scope.provide(system.serve(protocol, address, handlers, options), own)
+        const { address: _, ...how } = options ?? {}
+        const serving = Scope.provide(system.serve(protocol, address, handlers, how), own)
         // `Handlers<P>` have effects that need no services, which `ServicesOf` cannot see through `H`.
         await Effect.runPromise(serving as Effect.Effect<unknown, Effect.Error<typeof serving>>)
       } catch (error) {
         await stop()
         throw error
       }
-      return { address, stop }
+      return stop
     },
   }
 }

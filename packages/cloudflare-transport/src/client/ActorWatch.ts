@@ -31,22 +31,28 @@ export const watchActor = (
 ): Effect.Effect<ActorWatch, RequestError, Scope.Scope> =>
   Effect.gen(function* () {
     const end = Deferred.makeUnsafe<Terminated, TransportError>()
-    const fail = (message: string): void =>
-      void Deferred.doneUnsafe(end, Effect.fail(new TransportError({ reason: "closed", message })))
-    const stops = [
-      core.channel.inbox.events.on((event) => {
+    const stops: Array<() => void> = []
+    const done = (exit: Effect.Effect<Terminated, TransportError>): void => {
+      for (const stop of stops.splice(0)) stop()
+      Deferred.doneUnsafe(end, exit)
+    }
+    const fail = (message: string, reason: TransportError["reason"] = "closed"): void =>
+      done(Effect.fail(new TransportError({ reason, message })))
+    const { ended, inbox, refusals } = core.channel
+    stops.push(
+      inbox.events.on((event) => {
         if (event.type === "hub:terminated" && event.payload.actorAddress === address) {
-          Deferred.doneUnsafe(end, Effect.succeed(event.payload))
+          done(Effect.succeed(event.payload))
         }
       }),
-      core.channel.ended.on(() => fail("the client ended before the actor")),
-    ]
-    yield* Effect.addFinalizer(() =>
-      Effect.sync(() => {
-        for (const stop of stops) stop()
-        fail("the watch was let go before the actor ended")
+      refusals.on(({ error, payload, type }) => {
+        if (type === "hub:watch" && payload.actorAddress === address) {
+          fail(`the hub watches ${address} no more: ${error.message}`, "refused")
+        }
       }),
+      ended.on(() => fail("the client ended before the actor")),
     )
+    yield* Effect.addFinalizer(() => Effect.sync(() => fail("the watch was let go before the actor ended")))
     const { registered } = yield* core.hold<Watching>("hub:watch", { actorAddress: address })
     return { registered, terminated: Deferred.await(end) }
   })

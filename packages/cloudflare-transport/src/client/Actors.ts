@@ -1,5 +1,5 @@
 /** Actors in the Promise API: what is typed by their protocol, served here or asked elsewhere. */
-import type { ActorStream, Address, AskError, Envelope, Protocol } from "@signal-hub/actor-core"
+import type { ActorStream, Address, AskError, Envelope, Forwarding, Protocol } from "@signal-hub/actor-core"
 import * as Effect from "effect/Effect"
 import type { RegisterFields } from "./Requests.ts"
 import type { ActorHost } from "./ActorHost.ts"
@@ -7,6 +7,12 @@ import type { ActorHost } from "./ActorHost.ts"
 export interface ServeOptions extends Pick<RegisterFields, "capabilities" | "metadata"> {
   /** Where: this client's identity by default. */
   readonly address?: Address.Address
+  /**
+   * Whether it takes asks that other clients forward to it: all (`true`), or those by the addresses that the
+   * function says. Their `sender` is who asked, but their payload is the word of `context.forwardedBy`. None by
+   * default: who asked gets `ActorFailed` with code `forbidden`. What durable actors forward is always taken.
+   */
+  readonly acceptForwards?: Forwarding.AcceptForwards
 }
 
 /** An actor that is served here. */
@@ -40,7 +46,7 @@ export interface ActorHandle<P extends Protocol.Any> {
     payload: Protocol.Payload<P, N>,
     options?: {
       readonly metadata?: Envelope.Metadata
-      /** Milliseconds; 30,000 by default. */
+      /** Milliseconds, as those of `Hub.ask`; the client's `askTimeout` by default. */
       readonly timeout?: number
       readonly signal?: AbortSignal
     },
@@ -59,7 +65,7 @@ export interface ActorHandle<P extends Protocol.Any> {
 
 /** What may be said of a stream that is asked for. */
 export interface StreamOptions extends Omit<ActorStream.Options, "timeout"> {
-  /** Milliseconds to wait for each next element; 30,000 by default. `Infinity`: it may be quiet. */
+  /** Milliseconds to wait for each next element; the client's `askTimeout` by default. `Infinity`: it may be quiet. */
   readonly timeout?: number
   readonly signal?: AbortSignal
 }

@@ -4,6 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import { CloseCode } from "../protocol/CloseCode.ts"
+import { LoginRequired } from "./ClientError.ts"
 import { openWebSocket, socketUrl, type SocketLike } from "./Socket.ts"
 import { SocketLife, type AttemptOptions, type Ended } from "./SocketLife.ts"
 import { presentToken } from "./Token.ts"
@@ -20,11 +21,12 @@ export const runAttempt = (
         ? yield* Effect.promise(() =>
             token(how.refused).then(
               (token) => ({ token }),
-              (error: unknown) => failed(`no token: ${textOf(error)}`),
+              (error: unknown) => withoutToken(error),
             ),
           )
         : { token }
     if ("cause" in fetched) return fetched
+    yield* options.turn.wait(fetched.token)
     return yield* Effect.callback<Ended>((resume) => {
       let socket: SocketLike
       try {
@@ -36,7 +38,7 @@ export const runAttempt = (
       } catch (error) {
         // What cannot even be opened, a URL or a protocol that is none, no retry mends.
         const ended = failed(`the socket could not be opened: ${textOf(error)}`)
-        return resume(Effect.succeed({ ...ended, verdict: "stay-away" }))
+        return resume(Effect.succeed({ ...ended, verdict: "stay-away" as const }))
       }
       const life = new SocketLife(options, socket, fetched.token, how.reclaim, (ended) =>
         resume(Effect.succeed(ended)),
@@ -48,8 +50,15 @@ export const runAttempt = (
 const failed = (cause: string): Ended => ({
   code: CloseCode.Abnormal,
   cause,
+  verdict: "reconnect",
   connectedAt: undefined,
   retryAfterMs: undefined,
 })
+
+const withoutToken = (error: unknown): Ended => {
+  const ended = failed(`no token: ${textOf(error)}`)
+  if (!(error instanceof LoginRequired)) return ended
+  return { ...ended, code: CloseCode.Unauthorized, verdict: "stay-away", error }
+}
 
 const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

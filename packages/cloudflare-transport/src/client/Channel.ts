@@ -8,21 +8,28 @@ import { type Connected, HUB_ADDRESS } from "../protocol/HubMessage.ts"
 import { DEFAULT_RESUME_THRESHOLD } from "../protocol/Limits.ts"
 import { Acks } from "./Acks.ts"
 import type { RequestError } from "./ClientError.ts"
-import { Emitter } from "./Emitter.ts"
+import { Emitter, End } from "./Emitter.ts"
 import type { Part } from "./FrameCodec.ts"
 import { Inbox } from "./Inbox.ts"
 import type { Journal } from "./Journal.ts"
 import { message } from "./Message.ts"
 import { PendingAsks, type PendingAsk } from "./PendingAsks.ts"
+import { Receivers, type UnclaimedReason } from "./Receivers.ts"
 import { Resume } from "./Resume.ts"
 import { Sender, type SenderOptions } from "./Sender.ts"
 import type { Waiting } from "./SendQueue.ts"
 import type { SocketLike } from "./Socket.ts"
-import { Wanted, type Outcome, type Refused } from "./Wanted.ts"
+import type { Timers } from "./Timers.ts"
+import { invalid, unreadable } from "./Validation.ts"
+import { Wanted, type Fields, type Outcome, type Refused, type WantedType } from "./Wanted.ts"
 
 export interface ChannelOptions extends SenderOptions {
   /** Milliseconds that a request to the hub may take. */
   readonly requestTimeout: number
+  /** Milliseconds that an envelope waits for an actor or a listener. */
+  readonly unclaimedTimeout: number
+  /** Called now and then with how many envelopes nobody took in time, and the first of them. */
+  readonly onUnclaimed: (count: number, first: Envelope.Envelope) => void
 }
 
 export class Channel {
@@ -30,12 +37,13 @@ export class Channel {
   readonly sender: Sender
   readonly session: Resume
   readonly acks: Acks
+  readonly timers: Timers
   /** Where what is reliable is kept beyond this process. */
   readonly journal: Journal | undefined
   /** Wants that the hub granted once and refused on a later connection. */
   readonly refusals = new Emitter<Refused>()
-  /** Called once when nothing will come any more. */
-  readonly ended = new Emitter<void>()
+  /** Comes when nothing else will come any more. */
+  readonly ended = new End()
   readonly pending: PendingAsks
   readonly wanted: Wanted
   /** The subprotocol to offer. */
@@ -48,6 +56,7 @@ export class Channel {
     const { frames, journal, timers } = options
     this.#options = options
     this.journal = journal
+    this.timers = timers
     this.subprotocol = frames.codec.subprotocol
     this.acks = new Acks(timers, () => this.sender.pushCounted(this.#ack()))
     this.pending = new PendingAsks(timers, (id, ask) => {
@@ -60,14 +69,17 @@ export class Channel {
         live: () => this.sender.live,
         request: (type, payload, settle) => this.request(type, payload, judged(settle)),
         requestFirst: (type, payload, settle) => {
-          const envelope = this.#toHub(type, payload)
+          const waiting = this.sender.prepare(this.#toHub(type, payload))
+          // As it was when it was first asked for, it was fine: the hub's limits are less than they were.
+          if (waiting instanceof TransportError) return settle({ error: waiting })
+          const { envelope } = waiting
           this.pending.add(envelope.id, {
-            deadline: this.#now() + options.requestTimeout,
+            to: HUB_ADDRESS,
+            deadline: timers.now() + options.requestTimeout,
             transmitted: true,
             settle: judged(settle),
           })
-          const part = frames.encode(envelope)
-          this.#first.push({ envelope, part, since: this.#now(), passing: true })
+          this.#first.push({ ...waiting, passing: true })
         },
         forget: (id) => void this.abandon(id),
       },
@@ -79,13 +91,44 @@ export class Channel {
       },
       (refused) => this.refusals.emit(refused),
     )
-    this.inbox = new Inbox(frames.codec, this.pending, this.wanted, this.acks, {
-      resumed: () => this.sender.drain(),
-      acknowledged: (through) => this.sender.unacknowledged.acknowledge(through),
-      taken: (seq) => journal?.taken(seq),
+    const messages = new Receivers(timers, options.unclaimedTimeout, {
+      moved: () => {
+        this.inbox.settle()
+        this.acks.received()
+      },
+      unclaimed: (envelope, reason) => this.#unclaimed(envelope, reason),
+      report: options.onUnclaimed,
     })
-    this.sender = new Sender(options, this.pending, this.inbox.paused, () => this.#rider())
-    this.session = new Resume(this.sender.unacknowledged, this.acks, this.pending, journal)
+    this.inbox = new Inbox({
+      codec: frames.codec,
+      messages,
+      pending: this.pending,
+      wanted: this.wanted,
+      acks: this.acks,
+      port: {
+        resumed: () => this.sender.drain(),
+        acknowledged: (through) => this.sender.acknowledge(through),
+        taken: (through) => journal?.taken(through),
+      },
+    })
+    this.sender = new Sender(
+      options,
+      this.pending,
+      this.inbox.paused,
+      () => this.#rider(),
+      (answered) => this.#askProgress(answered),
+    )
+    this.sender.onDropped = ({ id }, { message, reason }) => {
+      const payload = {
+        code: reason === "undeliverable" ? reason : "message_too_large",
+        message,
+        resolution: "",
+        retryable: false,
+        details: {},
+      } as const
+      this.inbox.events.emit({ type: "hub:error", payload, correlationId: id })
+    }
+    this.session = new Resume(this.sender.unacknowledged, this.inbox, this.pending, journal)
   }
 
   /** Sends it, or queues it; or says why neither. */
@@ -108,7 +151,9 @@ export class Channel {
     settle: PendingAsk["settle"],
     acknowledged?: () => void,
   ): TransportError | undefined {
+    if (this.pending.has(envelope.id)) return invalid('"id" is that of an ask that is still open')
     this.pending.add(envelope.id, {
+      to: envelope.to,
       deadline: this.#now() + timeout,
       transmitted: false,
       settle,
@@ -132,6 +177,29 @@ export class Channel {
     return envelope.id
   }
 
+  /**
+   * Wants something of the hub until the result is called; `waiter` is called once with the hub's answer. It is
+   * asked for again as it is now, whatever becomes of `fields`.
+   */
+  hold(
+    type: WantedType,
+    name: { readonly [field: string]: string },
+    fields: object,
+    waiter: (outcome: Outcome) => void,
+  ): () => void {
+    try {
+      const waiting = this.sender.prepare(this.#toHub(type, { ...fields, ...name }))
+      if (!(waiting instanceof TransportError)) {
+        const { payload } = this.#options.frames.decode(waiting.part)
+        return this.wanted.hold(type, name, payload as Fields, waiter)
+      }
+      waiter({ error: waiting })
+    } catch (error) {
+      waiter({ error: unreadable({ payload: fields }, error) })
+    }
+    return () => {}
+  }
+
   /** Forgets the ask, or the message that waits; the ask, where it had been sent already. */
   abandon(id: string): PendingAsk | undefined {
     const ask = this.pending.delete(id)
@@ -147,10 +215,16 @@ export class Channel {
     this.sender.attach(socket)
   }
 
-  /** Sends `hub:connect`; `onAnswer` is called at most once. */
-  hello(metadata: Envelope.Metadata, onAnswer: (answer: Envelope.Envelope) => void): void {
-    const hello = this.#toHub("hub:connect", null, metadata)
+  /** Sends `hub:connect`; `onAnswer` is called at most once. Or says why the hub would not take it. */
+  hello(
+    metadata: Envelope.Metadata,
+    onAnswer: (answer: Envelope.Envelope) => void,
+  ): TransportError | undefined {
+    const waiting = this.sender.prepare(this.#toHub("hub:connect", null, metadata))
+    if (waiting instanceof TransportError) return waiting
+    const hello = waiting.envelope
     this.pending.add(hello.id, {
+      to: HUB_ADDRESS,
       deadline: Infinity,
       transmitted: true,
       // Without an answer the attempt itself ends.
@@ -158,7 +232,8 @@ export class Channel {
         if (!("_tag" in outcome)) onAnswer(outcome)
       },
     })
-    this.sender.push(hello)
+    this.sender.pushNow(waiting)
+    return undefined
   }
 
   /**
@@ -179,6 +254,11 @@ export class Channel {
     return resumed
   }
 
+  /** Says `hub:disconnect` where there is a connection, at once and past all that waits; hears no answer. */
+  sayGoodbye(): void {
+    if (this.sender.live) this.sender.pushCounted(this.#toHub("hub:disconnect", {}))
+  }
+
   /** The connection is gone: asks that went out on it end, but for those that outlive it. */
   detach(code: number, cause: string): void {
     this.acks.detach()
@@ -194,6 +274,7 @@ export class Channel {
   /** Takes nothing more, for good. The result is what was never sent, without the asks, which fail. */
   stop(why: string): ReadonlyArray<Envelope.Envelope> {
     this.refuse(why)
+    this.inbox.messages.stop()
     const tells = this.sender.take(() => true).filter(({ pattern }) => pattern === "tell")
     this.session.lose("closed")
     const error = new TransportError({ reason: "closed", message: why })
@@ -202,21 +283,55 @@ export class Channel {
     return tells
   }
 
+  /** Nobody has taken the envelope: who asks hears so, and so does the program. */
+  #unclaimed(envelope: Envelope.Envelope, reason: UnclaimedReason): void {
+    const { from, id, pattern, seq, to } = envelope
+    if (pattern === "ask") {
+      const payload = {
+        code: "unclaimed",
+        message: `nothing was served at ${to} within ${this.#options.unclaimedTimeout} ms`,
+        retryable: true,
+      }
+      const how = { from: to, reliable: seq !== undefined }
+      this.send(message("tell", from as Address.Address, "actor:error", payload, this.#timestamp(), how, id))
+    }
+    this.session.events.emit({ type: "unclaimed", envelope, reason })
+  }
+
+  /** A heartbeat is answered in its turn, and so behind the pauses that what left before it leads to. */
+  #askProgress(answered: () => void): void {
+    const envelope = this.#toHub("hub:heartbeat", { timestamp: this.#timestamp() })
+    const settle = (): void => answered()
+    this.pending.add(envelope.id, { to: HUB_ADDRESS, deadline: Infinity, transmitted: true, settle })
+    this.sender.pushCounted(envelope)
+  }
+
   /** What leaves with a frame that leaves anyway. */
   #rider(): Part | undefined {
     return this.acks.isOwed ? this.#options.frames.encode(this.#ack()) : undefined
   }
 
   #ack(): Envelope.Envelope {
-    return message("tell", HUB_ADDRESS, "hub:ack", this.acks.take(), this.#now())
+    return message("tell", HUB_ADDRESS, "hub:ack", this.acks.take(), this.#timestamp())
   }
 
   #toHub(type: string, payload: unknown, metadata?: Envelope.Metadata): Envelope.Envelope {
-    return message("ask", HUB_ADDRESS, type, payload, this.#now(), metadata === undefined ? {} : { metadata })
+    return message(
+      "ask",
+      HUB_ADDRESS,
+      type,
+      payload,
+      this.#timestamp(),
+      metadata === undefined ? {} : { metadata },
+    )
   }
 
   #now(): number {
-    return this.#options.timers.now()
+    return this.timers.now()
+  }
+
+  #timestamp(): number {
+    return this.timers.timestamp()
   }
 }
 

@@ -58,7 +58,7 @@ export interface HubClientService {
   readonly events: Stream.Stream<HubEvent, TransportError>
   /**
    * Sends. Succeeds when the message has left, or is queued as there is no connection; waits while its
-   * receiver reads slower than it is sent to, or this client sends faster than the hub allows. Interrupted
+   * receiver reads slower than it is sent to, or this client sends faster than the hub allows or works. Interrupted
    * while it waits, it is not sent. Fails `queue_full`, `too_large`, or `closed` where it is not taken. The
    * payload is encoded at once. `until: "acknowledged"`: succeeds when the hub has it for good, and fails,
    * too, where the hub refuses it or the session is lost first.
@@ -142,12 +142,16 @@ export interface HubClientService {
 export class HubClient extends Context.Service<HubClient, HubClientService>()(
   "@signal-hub/cloudflare-transport/HubClient",
 ) {
-  /** Begins to connect and returns at once; what is sent meanwhile waits. Ends with the scope. */
-  static readonly make = (options: ClientOptions): Effect.Effect<HubClientService, never, Scope.Scope> =>
-    Effect.map(makeCore(options), fromCore)
+  /**
+   * Begins to connect and returns at once; what is sent meanwhile waits. Ends with the scope. Fails where an
+   * option breaks its rule, before there is a socket.
+   */
+  static readonly make = (
+    options: ClientOptions,
+  ): Effect.Effect<HubClientService, ConnectFailed, Scope.Scope> => Effect.map(makeCore(options), fromCore)
 
   /** `make` as a layer. */
-  static readonly layer = (options: ClientOptions): Layer.Layer<HubClient> =>
+  static readonly layer = (options: ClientOptions): Layer.Layer<HubClient, ConnectFailed> =>
     Layer.effect(HubClient, HubClient.make(options))
 }
 

@@ -3,10 +3,31 @@ import * as Data from "effect/Data"
 import type { AskError, TransportError } from "@signal-hub/actor-core/vocabulary"
 import type { Unconfirmed } from "./Resume.ts"
 
-/** No connection came about, or none may: `code` is the close code, where there was a close. */
+/**
+ * A token provider throws it, or rejects with it, when only a login can bring a token. The client then makes no
+ * further attempt: it is `disconnected` with code 4401, and `connect` rejects with this as the cause.
+ *
+ * @example
+ * ```ts
+ * const token = async () => {
+ *   const answer = await fetch("/token")
+ *   if (answer.status === 401) throw new LoginRequired({ message: "your session is over" })
+ *   return answer.text()
+ * }
+ * ```
+ */
+export class LoginRequired extends Data.TaggedError("LoginRequired")<{
+  readonly message: string
+}> {}
+
+/**
+ * No connection came about, or none may: `code` is the close code, where there was a close. `cause` is the
+ * `LoginRequired` of the token provider, where that ended it.
+ */
 export class ConnectFailed extends Data.TaggedError("ConnectFailed")<{
   readonly code: number | null
   readonly message: string
+  readonly cause?: LoginRequired
 }> {}
 
 /**

@@ -6,19 +6,21 @@ import type { Envelope } from "@signal-hub/actor-core/vocabulary"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
-import { CloseCode, verdictOf } from "../protocol/CloseCode.ts"
+import { CloseCode } from "../protocol/CloseCode.ts"
+import { DEFAULT_HEARTBEAT_INTERVAL } from "../protocol/Limits.ts"
 import { runAttempt } from "./Attempt.ts"
 import type { Channel } from "./Channel.ts"
-import { ConnectFailed } from "./ClientError.ts"
+import { ConnectTurn } from "./ConnectTurn.ts"
+import { ConnectFailed, type LoginRequired } from "./ClientError.ts"
 import { Emitter } from "./Emitter.ts"
 import type { Heartbeat } from "./Heartbeat.ts"
 import type { ClientOptions } from "./Options.ts"
 import { HELD, makeBackoff, reconnectSchedule } from "./Reconnect.ts"
 import type { ConnectionState, Health, HubSession } from "./State.ts"
-import { waitAtMost, type Timers } from "./Timers.ts"
+import { type Moment, momentOf, passedSince, waitAtMost, type Timers } from "./Timers.ts"
 import { DRAIN_INTERVAL } from "./Sender.ts"
 import { makeFetchToken } from "./Token.ts"
-import { listenForWakeups, platformWakeups } from "./Wakeups.ts"
+import { listenForPageEnd, listenForWakeups, platformWakeups, watchClocks } from "./Wakeups.ts"
 
 /** Milliseconds that the hub may take to answer `hub:disconnect`. */
 export const CLOSE_TIMEOUT = 1_000
@@ -40,6 +42,15 @@ export interface Connection {
   readonly close: Effect.Effect<void>
 }
 
+/** True at 1, 2, 4, 8 and so on: of attempts that go on for ever, ever fewer are logged. */
+const isPowerOfTwo = (count: number): boolean => count > 0 && Number.isInteger(Math.log2(count))
+
+/** The URL as it may be logged. */
+const withoutQuery = (url: string | URL): string => {
+  const { host, pathname, protocol } = new URL(url)
+  return `${protocol}//${host}${pathname}`
+}
+
 /** Connects, and stays connected until the scope closes. */
 export const makeConnection = (
   channel: Channel,
@@ -48,6 +59,7 @@ export const makeConnection = (
 ): Effect.Effect<Connection, never, Scope.Scope> =>
   Effect.gen(function* () {
     const token = typeof client.token === "function" ? makeFetchToken(client.token, timers) : client.token
+    const turn = new ConnectTurn(client.url, client.identity, token, timers)
     const backoff = makeBackoff(client.schedule ?? reconnectSchedule)
     const states = new Emitter<ConnectionState>()
     const healths = new Emitter<Health>()
@@ -57,11 +69,14 @@ export const makeConnection = (
     let reclaim = (): void => {}
     let state: ConnectionState = { status: "connecting", attempts: 0 }
     let heartbeat: Heartbeat | undefined
-    let lastHeardAt: number | null = null
+    let lastHeard: Moment | null = null
+    /** Looks at the clocks while there is a connection, or one is tried for. */
+    const looks = new Emitter<boolean>()
+    let stopLooking = (): void => {}
     let closing = false
 
     const health = (): Health => {
-      const silence = state.status === "connected" ? timers.now() - (lastHeardAt ?? 0) : 0
+      const silence = lastHeard === null ? 0 : passedSince(timers, lastHeard)
       const allowed = state.status === "connected" ? state.session.heartbeatInterval + SILENCE_SLACK : 0
       return {
         status:
@@ -72,28 +87,52 @@ export const makeConnection = (
               : "healthy",
         state: state.status,
         roundTripMs: heartbeat?.roundTripMs ?? null,
-        lastHeardAt,
+        lastHeardAt: lastHeard?.wall ?? null,
         attempts: backoff.attempts(),
+        code: "code" in state ? state.code : null,
+        cause: "cause" in state ? state.cause : null,
       }
+    }
+    const heartbeatInterval = (): number =>
+      state.status === "connected" ? state.session.heartbeatInterval : DEFAULT_HEARTBEAT_INTERVAL
+    const onLook = (hasSlept: boolean): void => {
+      looks.emit(hasSlept)
+      if (!hasSlept) return
+      wake()
+      healths.emit(health())
+    }
+    /** Looks at the clocks from now on, unless nothing is to be connected. */
+    const look = (): void => {
+      stopLooking()
+      const isOver = state.status === "superseded" || state.status === "disconnected"
+      stopLooking = isOver ? () => {} : watchClocks(timers, heartbeatInterval, onLook)
     }
     const enter = (next: ConnectionState): void => {
       state = next
+      look()
       states.emit(next)
       healths.emit(health())
     }
-    const finish = (code: number, cause: string): void => {
+    const finish = (code: number, cause: string, error?: LoginRequired): void => {
       if (state.status === "disconnected") return
       const undelivered: ReadonlyArray<Envelope.Envelope> = channel.stop(
         `the client is disconnected: ${cause}`,
       )
-      enter({ status: "disconnected", attempts: backoff.attempts(), code, cause, undelivered })
+      const attempts = backoff.attempts()
+      enter({ status: "disconnected", attempts, code, cause, undelivered, ...(error && { error }) })
+      // Nothing can wake it any more.
+      stopListening()
       channel.ended.emit()
     }
+
+    look()
 
     const { journal } = channel
     const loop = Effect.gen(function* () {
       let reclaiming = client.reclaim === true
       let refused = false
+      /** Attempts in a row that the hub has not accepted. */
+      let failures = 0
       for (;;) {
         const startedAt = timers.now()
         const taken = journal && (yield* Effect.promise(() => journal.lost()))
@@ -105,32 +144,37 @@ export const makeConnection = (
               channel,
               timers,
               token,
+              turn,
               onConnected: (session, beat) => {
+                turn.end()
                 heartbeat = beat
                 enter({ status: "connected", attempts: 0, session })
               },
               onHeard: () => {
-                lastHeardAt = timers.now()
+                lastHeard = momentOf(timers)
               },
+              looks,
               onBeat: () => healths.emit(health()),
             },
             { reclaim: reclaiming, refused },
           ))
+        turn.end()
         heartbeat = undefined
         if (closing) return
         const { code, cause, connectedAt } = ended
+        failures = connectedAt === undefined ? failures + 1 : 0
         if (connectedAt !== undefined) {
           reclaiming = false
           refused = false
           if (timers.now() - connectedAt >= HELD) backoff.reset()
         }
-        let verdict = ended.verdict ?? verdictOf(code)
+        let { verdict } = ended
         if (verdict === "refresh-token") {
           // A token that is none of a provider's stays what it is, and a fresh one was just refused.
           if (refused || typeof token !== "function") verdict = "stay-away"
           refused = true
         }
-        if (verdict === "stay-away") return finish(code, cause)
+        if (verdict === "stay-away") return finish(code, cause, ended.error)
         if (verdict === "superseded") {
           channel.session.lose("superseded")
           channel.refuse("superseded by another connection of this identity: reclaim() takes it back")
@@ -162,26 +206,45 @@ export const makeConnection = (
             disarm()
           }
         })
+        // A token that has expired is replaced, which is no news.
+        if (isPowerOfTwo(failures) && verdict !== "refresh-token") {
+          const hub = withoutQuery(client.url)
+          yield* Effect.logWarning(
+            `not connected to ${hub} after ${failures} attempt(s), trying again: ${cause} (${code})`,
+          )
+        }
         enter({ status: "reconnecting", attempts, retryInMs: 0, code, cause })
       }
     })
 
     const stopWakeups = listenForWakeups(client.wakeups ?? platformWakeups(), () => {
+      // What the next look would say is said already.
+      look()
       if (heartbeat === undefined) wake()
       else {
         healths.emit(health())
         heartbeat.probe()
       }
     })
+    // The next page takes a stored session up; of any other one nothing is to stay present.
+    const stopPageEnd = journal === undefined ? listenForPageEnd(() => channel.sayGoodbye()) : (): void => {}
+    const stopListening = (): void => {
+      stopWakeups()
+      stopPageEnd()
+    }
     const fiber = yield* Effect.forkScoped(loop, { startImmediately: true })
 
-    /** Until when acknowledgments are waited for. */
+    /** Until when acknowledgments, and the hub's word on its progress, are waited for. */
     let patience: number | undefined
+    let handled = 0
     const goodbye: Effect.Effect<unknown> = Effect.suspend(() => {
       if (state.status !== "connected") return Effect.void
-      const { draining, unacknowledged } = channel.sender
-      if (!draining) patience ??= timers.now() + CLOSE_TIMEOUT
-      if (draining || (!unacknowledged.isEmpty && timers.now() < patience!)) {
+      const { draining, isStalled, unacknowledged } = channel.sender
+      if (handled !== channel.sender.handled) patience = undefined
+      handled = channel.sender.handled
+      const goesOn = draining && !isStalled
+      if (!goesOn) patience ??= timers.now() + CLOSE_TIMEOUT
+      if (goesOn || ((draining || !unacknowledged.isEmpty) && timers.now() < patience!)) {
         return Effect.andThen(Effect.sleep(DRAIN_INTERVAL), goodbye)
       }
       channel.request("hub:disconnect", {}, () => {})
@@ -191,10 +254,12 @@ export const makeConnection = (
       Effect.suspend(() => {
         if (closing) return Effect.asVoid(Fiber.await(fiber))
         closing = true
-        stopWakeups()
+        channel.inbox.close()
+        stopListening()
         return Effect.andThen(
           Effect.andThen(goodbye, Fiber.interrupt(fiber)),
           Effect.promise(async () => {
+            turn.end()
             finish(CloseCode.Normal, "closed by this client")
             await journal?.lost()
           }),
@@ -210,11 +275,10 @@ export const makeConnection = (
           const retries = now.status === "reconnecting" && (!first || now.code === CloseCode.Unauthorized)
           if (retries) return
           off()
-          resume(
-            now.status === "connected"
-              ? Effect.succeed(now.session)
-              : Effect.fail(new ConnectFailed({ code: now.code, message: `not connected: ${now.cause}` })),
-          )
+          if (now.status === "connected") return resume(Effect.succeed(now.session))
+          const cause = now.status === "disconnected" ? now.error : undefined
+          const message = `not connected: ${now.cause}`
+          resume(Effect.fail(new ConnectFailed({ code: now.code, message, ...(cause && { cause }) })))
         }
         const off = states.on(look)
         look(state)

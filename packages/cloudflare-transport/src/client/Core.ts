@@ -3,24 +3,29 @@
  * few things to be done with them.
  */
 import type { Address, Envelope } from "@signal-hub/actor-core/vocabulary"
-import { AskError } from "@signal-hub/actor-core/vocabulary"
+import { AskError, TimeLimit, TransportError } from "@signal-hub/actor-core/vocabulary"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
+import { timeLimit } from "../protocol/FieldRules.ts"
 import { HUB_ADDRESS, type HubRequests, type HubRequestType } from "../protocol/HubMessage.ts"
-import { DEFAULT_ASK_TIMEOUT } from "../protocol/Limits.ts"
 import { Channel, outcomeOf } from "./Channel.ts"
-import type { RequestError } from "./ClientError.ts"
+import { ConnectFailed, type RequestError } from "./ClientError.ts"
 import { makeConnection, type Connection } from "./Connection.ts"
 import { Emitter, type Source } from "./Emitter.ts"
 import { loadFrameCodec } from "./FrameCodec.ts"
 import { message, type AcknowledgedOptions, type MessageOptions } from "./Message.ts"
 import type { ClientOptions } from "./Options.ts"
+import { readOptions } from "./readOptions.ts"
 import { makeTimers, type Timers } from "./Timers.ts"
+import { invalid } from "./Validation.ts"
 import type { Outcome, WantedType } from "./Wanted.ts"
 
 /** What may be said of an ask beside its type and payload. */
 export interface AskOptions extends Omit<MessageOptions, "ttl"> {
-  /** Milliseconds that the answer may take; the client's `askTimeout` by default. */
+  /**
+   * Milliseconds that the answer may take, a number from 0; the client's `askTimeout` by default. At most 24
+   * hours, for which `Infinity` stands. A negative number and `NaN` are rejected.
+   */
   readonly timeout?: number
 }
 
@@ -28,18 +33,19 @@ export class Core {
   readonly channel: Channel
   readonly connection: Connection
   readonly timers: Timers
-  readonly #askTimeout: number
+  /** Milliseconds that an ask may take unless it says otherwise. */
+  readonly askTimeout: number
 
   constructor(channel: Channel, connection: Connection, timers: Timers, askTimeout: number) {
     this.channel = channel
     this.connection = connection
     this.timers = timers
-    this.#askTimeout = askTimeout
+    this.askTimeout = askTimeout
   }
 
   /** Sends, or says why not; gives what it is while its receiver is slow, or the hub's rate spent. */
   tell(to: Address.Address, type: string, payload: unknown, options?: MessageOptions) {
-    return this.channel.sender.offer(message("tell", to, type, payload, this.timers.now(), options))
+    return this.channel.sender.offer(message("tell", to, type, payload, this.timers.timestamp(), options))
   }
 
   /**
@@ -54,7 +60,7 @@ export class Core {
     settle: (outcome: Outcome) => void,
   ): () => void {
     const { until: _, ...said } = options
-    const envelope = message("tell", to, type, payload, this.timers.now(), { ...said, reliable: true })
+    const envelope = message("tell", to, type, payload, this.timers.timestamp(), { ...said, reliable: true })
     const error = this.channel.ask(
       envelope,
       Infinity,
@@ -72,7 +78,7 @@ export class Core {
       ...(this.#speaksFor(to.to) && { from: to.to }),
     }
     return this.channel.send(
-      message("tell", to.from as Address.Address, type, payload, this.timers.now(), options, to.id),
+      message("tell", to.from as Address.Address, type, payload, this.timers.timestamp(), options, to.id),
     )
   }
 
@@ -84,9 +90,15 @@ export class Core {
     options: AskOptions | undefined,
     settle: (outcome: Outcome) => void,
   ): () => void {
-    const timeout = options?.timeout ?? this.#askTimeout
+    const given = options?.timeout ?? this.askTimeout
+    const violation = timeLimit(given, "timeout")
+    if (violation !== undefined) {
+      settle({ error: invalid(violation.message) })
+      return () => {}
+    }
+    const timeout = TimeLimit.ofAsk(given)
     const isToHub = to === HUB_ADDRESS
-    const envelope = message("ask", to, type, payload, this.timers.now(), {
+    const envelope = message("ask", to, type, payload, this.timers.timestamp(), {
       reliable: !isToHub,
       ...options,
       ttl: timeout,
@@ -97,7 +109,7 @@ export class Core {
       const ask = this.channel.abandon(envelope.id)
       if (ask === undefined || isToHub) return
       const how = { ...(options?.from && { from: options.from }), reliable: ask.reliable === true }
-      this.channel.send(message("tell", to, "actor:cancel", null, this.timers.now(), how, envelope.id))
+      this.channel.send(message("tell", to, "actor:cancel", null, this.timers.timestamp(), how, envelope.id))
     }
   }
 
@@ -126,28 +138,44 @@ export class Core {
   ): Effect.Effect<Out, RequestError, Scope.Scope> {
     return Effect.suspend(() => {
       let letGo = (): void => {}
+      let isLetGo = false
+      /** Ends the wait for the answer, which nobody gives to what is wanted no more. */
+      let end = (): void => {}
       const held = Effect.callback<Out, RequestError>((resume) => {
-        const disarm = this.timers.after(this.#askTimeout, () => {
+        const fail = (error: RequestError): void => resume(Effect.fail(error))
+        end = () => {
+          const message = this.channel.sender.refusal ?? `let go before ${type} was answered`
+          fail(new TransportError({ reason: "closed", message }))
+        }
+        if (isLetGo) return end()
+        const disarm = this.timers.after(this.askTimeout, () => {
           letGo()
-          resume(
-            Effect.fail(new AskError.AskTimeout({ message: `no answer to ${type} in time: try it again` })),
-          )
+          fail(new AskError.AskTimeout({ message: `no answer to ${type} in time: try it again` }))
         })
-        letGo = this.channel.wanted.hold(type, name, { ...fields }, (outcome) => {
+        const forget = this.channel.hold(type, name, fields, (outcome) => {
           disarm()
           resume(toEffect<Out>(outcome))
         })
+        letGo = () => {
+          disarm()
+          forget()
+        }
         return Effect.sync(disarm)
       })
+      const release = Effect.sync(() => {
+        isLetGo = true
+        letGo()
+        end()
+      })
       return Effect.andThen(
-        Effect.addFinalizer(() => Effect.sync(() => letGo())),
+        Effect.addFinalizer(() => release),
         held,
       )
     })
   }
 
   /** Values of an emitter, until the client ends. */
-  source<A>(emitter: Emitter<A>): Source<A, never> {
+  source<A>(emitter: Pick<Emitter<A>, "on">): Source<A, never> {
     return {
       on: (listener) => emitter.on(listener),
       onEnd: (listener) => this.channel.ended.on(() => listener()),
@@ -196,13 +224,20 @@ const toEffect = <Out>(outcome: Outcome): Effect.Effect<Out, RequestError> =>
 
 /** Envelopes that may wait while offline by default. */
 const QUEUE_LIMIT = 1_000
+/** Milliseconds that an envelope waits for an actor or a listener by default. */
+const UNCLAIMED_TIMEOUT = 30_000
 
-/** Connects; ends with the scope. */
-export const makeCore = (options: ClientOptions): Effect.Effect<Core, never, Scope.Scope> =>
+/** Connects; ends with the scope. Fails where an option is wrong, before there is a socket. */
+export const makeCore = (given: ClientOptions): Effect.Effect<Core, ConnectFailed, Scope.Scope> =>
   Effect.gen(function* () {
     const timers = yield* makeTimers
-    const frames = yield* loadFrameCodec(options.codec ?? "json")
-    const askTimeout = options.askTimeout ?? DEFAULT_ASK_TIMEOUT
+    const frames = yield* loadFrameCodec(given.codec ?? "json")
+    const options = readOptions(given, frames)
+    if (options instanceof TransportError) {
+      return yield* new ConnectFailed({ code: null, message: `not connected: ${options.message}` })
+    }
+    const askTimeout = TimeLimit.ofAsk(options.askTimeout ?? TimeLimit.DEFAULT_ASK_TIMEOUT_MS)
+    const fork = Effect.runForkWith(yield* Effect.context<never>())
     const { persistence } = options
     const journal =
       persistence &&
@@ -212,6 +247,13 @@ export const makeCore = (options: ClientOptions): Effect.Effect<Core, never, Sco
       frames,
       queueLimit: options.queueLimit ?? QUEUE_LIMIT,
       requestTimeout: askTimeout,
+      unclaimedTimeout: options.unclaimedTimeout ?? UNCLAIMED_TIMEOUT,
+      onUnclaimed: (count, { to, type }) =>
+        void fork(
+          Effect.logWarning(
+            `gave up ${count} envelope(s) that no actor and no listener took, the first of them "${type}" for ${to}: serve the address, or listen with onMessage`,
+          ),
+        ),
       journal,
     })
     if (journal !== undefined) yield* Effect.promise(() => journal.open(channel))

@@ -43,6 +43,11 @@ export class Emitter<A> {
     return this.#places.length
   }
 
+  /** Removes all listeners. */
+  clear(): void {
+    this.#places = NOBODY
+  }
+
   /** A listener that throws stops no other: its error is reported as an uncaught one. */
   emit(value: A): void {
     if (this.#places.length === 0 && this.#keep > 0 && this.#kept.push(value) > this.#keep) this.#kept.shift()
@@ -50,17 +55,44 @@ export class Emitter<A> {
       try {
         place.call?.(value)
       } catch (error) {
-        queueMicrotask(() => {
-          throw error
-        })
+        reportUncaught(error)
       }
     }
   }
 }
 
+/** An end, which comes once. Whoever listens after it is told at once. */
+export class End {
+  #isOver = false
+  readonly #listeners = new Emitter<void>()
+
+  /** Adds a listener, which is called once; the result removes it. */
+  on(listener: () => void): () => void {
+    const off = this.#listeners.on(listener)
+    if (!this.#isOver) return off
+    this.#listeners.emit()
+    off()
+    return () => {}
+  }
+
+  /** It has come. */
+  emit(): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#listeners.emit()
+    this.#listeners.clear()
+  }
+}
+
+/** Throws the error of a listener where no caller of ours is stopped by it: it is an uncaught one. */
+export const reportUncaught = (error: unknown): void =>
+  queueMicrotask(() => {
+    throw error
+  })
+
 /**
  * A source of values: `on` adds a listener, `onEnd` one that is called once when there will be no more,
- * with the failure where it is one. Both return what removes the listener.
+ * with the failure where it is one, and at once where that is so already. Both return what removes the listener.
  */
 export interface Source<A, E> {
   readonly on: (listener: (value: A) => void) => () => void
@@ -86,6 +118,7 @@ interface Backlog<A, E> {
 
 /** Listens from now on. Ends with the source, or `queue_full` where nobody reads; `onEnd` is called then. */
 const gather = <A, E>(source: Source<A, E>, onEnd = (): void => {}): Backlog<A, E> => {
+  const stops: Array<() => void> = []
   const backlog: Backlog<A, E> = {
     kept: [],
     end: undefined,
@@ -93,19 +126,27 @@ const gather = <A, E>(source: Source<A, E>, onEnd = (): void => {}): Backlog<A, 
     stop: (failure) => {
       if (backlog.end !== undefined) return
       backlog.end = { failure }
-      off()
-      offEnd()
+      for (const stop of stops.splice(0)) stop()
       onEnd()
       backlog.wake()
     },
   }
+  // Each may end it at once, by what was kept for it or as its source has ended: what is added then is removed again.
+  const add = (off: () => void): void => {
+    if (backlog.end === undefined) stops.push(off)
+    else off()
+  }
+  let limit = Infinity
   const off = source.on((value) => {
-    if (backlog.kept.push(value) > READER_LIMIT) {
+    if (backlog.kept.push(value) > limit) {
       backlog.kept.pop()
       backlog.stop(overrun())
     } else backlog.wake()
   })
-  const offEnd = source.onEnd(backlog.stop)
+  // What was there already is no sign of a slow reader.
+  limit = READER_LIMIT + backlog.kept.length
+  add(off)
+  if (backlog.end === undefined) add(source.onEnd(backlog.stop))
   return backlog
 }
 

@@ -12,6 +12,8 @@ export type Part = string | Uint8Array
 export interface FrameCodec {
   readonly codec: Codec
   readonly encode: (envelope: Envelope.Envelope) => Part
+  /** The envelope that was encoded, as its receiver will have it: nothing of its sender's is in it. */
+  readonly decode: (part: Part) => Envelope.Envelope
   /** The part of an envelope whose `seq` is `UNNUMBERED`, with its number in that place: perhaps the same, changed. */
   readonly number: (part: Part, seq: number) => Part
   /** No fewer bytes than the part takes in a frame; exact where it matters, `limit` being near. */
@@ -23,15 +25,23 @@ export interface FrameCodec {
 /** Bytes that a frame of several envelopes has beside them: brackets or the head of the array. */
 export const FRAME_OVERHEAD = 8
 
+/** As `FrameCodec.decode`. */
+export const decodeWith =
+  (codec: Codec) =>
+  (part: Part): Envelope.Envelope =>
+    // Only what is an envelope is encoded.
+    Envelope.check(codec.decode(part)[0]) as Envelope.Envelope
+
 const json: FrameCodec = {
   codec: JsonCodec,
   encode: (envelope) => JsonCodec.encode([envelope]),
+  decode: decodeWith(JsonCodec),
   number: (part, seq) => `${(part as string).slice(0, (part as string).lastIndexOf(":") + 1)}${seq}}`,
   sizeOf: (part, limit) => {
     const most = part.length * 3 + 1
     return most <= limit ? most : Envelope.utf8Length(part as string) + 1
   },
-  join: (parts) => (parts.length === 1 ? parts[0]! : `[${parts.join(",")}]`),
+  join: (parts) => JsonCodec.join(parts),
 }
 
 /** Kept, as even a module that is there already takes long to import. */

@@ -4,26 +4,31 @@
  *
  * Time is read at each wake-up and never inferred from a timer: a page's timers stand still while it
  * is frozen, and the answer may lie unread behind the late timer. So a deadline that is found late is
- * extended once, by a new ping.
+ * extended once, by a new ping. What has passed is the larger of monotonic and wall-clock time.
  */
-import type { Timers } from "./Timers.ts"
+import { type Moment, momentOf, passedSince, type Timers } from "./Timers.ts"
 
 /** Milliseconds after which an unanswered ping means a dead connection. */
 export const PONG_TIMEOUT = 10_000
 /** Milliseconds after which an unanswered ping makes the connection doubtful. */
 export const PONG_SLOW = 2_500
+/** The same for the ping after the machine slept: with the time to notice the sleep, no more than `PONG_TIMEOUT`. */
+export const PONG_TIMEOUT_AWOKEN = 7_500
 /** A timer that is this late, in milliseconds, stood still. */
 const FROZEN = 1_000
 
 export class Heartbeat {
   /** The last ping's time there and back, in milliseconds. */
   roundTripMs: number | null = null
-  #unansweredSince: number | undefined
+  #unansweredSince: Moment | undefined
   #reprieved = false
   #interval = 0
-  #nextPing = 0
-  /** When the next beat is due. */
-  #due = 0
+  /** When an interval without a ping began. */
+  #quietSince: Moment
+  /** When the next beat was armed, and after how many milliseconds it is due. */
+  #armedAt: Moment
+  #wait = 0
+  #pongTimeout = PONG_TIMEOUT
   #disarm: (() => void) | undefined
   readonly #timers: Timers
   readonly #ping: () => void
@@ -33,6 +38,7 @@ export class Heartbeat {
   /** `onChange` is called when what `doubtful` or `roundTripMs` say may have changed. */
   constructor(timers: Timers, ping: () => void, onChange: () => void) {
     this.#timers = timers
+    this.#quietSince = this.#armedAt = momentOf(timers)
     this.#ping = ping
     this.#onChange = onChange
   }
@@ -41,16 +47,17 @@ export class Heartbeat {
   get doubtful(): boolean {
     return (
       this.#reprieved ||
-      (this.#unansweredSince !== undefined && this.#now() - this.#unansweredSince >= PONG_SLOW)
+      (this.#unansweredSince !== undefined && this.#passed(this.#unansweredSince) >= PONG_SLOW)
     )
   }
 
   /** A pong came. */
   pong(): void {
     if (this.#unansweredSince === undefined) return
-    this.roundTripMs = Math.max(0, this.#now() - this.#unansweredSince)
+    this.roundTripMs = this.#timers.now() - this.#unansweredSince.monotonic
     this.#unansweredSince = undefined
     this.#reprieved = false
+    this.#pongTimeout = PONG_TIMEOUT
     this.#onChange()
   }
 
@@ -58,7 +65,7 @@ export class Heartbeat {
   start(interval: number, onDead: () => void): void {
     this.#interval = interval
     this.#onDead = onDead
-    this.#nextPing = this.#now() + interval
+    this.#quietSince = momentOf(this.#timers)
     this.#arm()
   }
 
@@ -75,37 +82,45 @@ export class Heartbeat {
   }
 
   #beat(probe: boolean): void {
-    const now = this.#now()
-    if (this.#unansweredSince !== undefined && now - this.#unansweredSince >= PONG_TIMEOUT) {
-      if (this.#reprieved || now - this.#due < FROZEN) {
+    const sent = this.#unansweredSince
+    const late = this.#passed(this.#armedAt) - this.#wait
+    if (late > this.#interval && sent === undefined) {
+      // The machine slept: much may have happened to the connection.
+      this.#reprieved = probe = true
+      this.#pongTimeout = PONG_TIMEOUT_AWOKEN
+    }
+    if (sent !== undefined && this.#passed(sent) >= this.#pongTimeout) {
+      if (this.#reprieved || late < FROZEN) {
         this.stop()
         return this.#onDead()
       }
       this.#reprieved = true
       this.#unansweredSince = undefined
-      this.#nextPing = now
+      probe = true
     }
-    if (now >= this.#nextPing || (probe && this.#unansweredSince === undefined)) {
-      this.#unansweredSince ??= now
+    if (this.#passed(this.#quietSince) >= this.#interval || (probe && this.#unansweredSince === undefined)) {
+      this.#quietSince = momentOf(this.#timers)
+      this.#unansweredSince ??= this.#quietSince
       this.#ping()
-      this.#nextPing = now + this.#interval
     }
     this.#arm()
     this.#onChange()
   }
 
   #arm(): void {
-    this.#due = Math.min(this.#nextPing, this.#nextDoubt())
-    this.#disarm = this.#timers.after(Math.max(0, this.#due - this.#now()), () => this.#beat(false))
+    const wait = Math.min(this.#interval - this.#passed(this.#quietSince), this.#untilDoubt())
+    this.#wait = Math.max(0, wait)
+    this.#armedAt = momentOf(this.#timers)
+    this.#disarm = this.#timers.after(this.#wait, () => this.#beat(false))
   }
 
-  #now(): number {
-    return this.#timers.now()
+  #passed(since: Moment): number {
+    return passedSince(this.#timers, since)
   }
 
-  /** When the unanswered ping next changes what is thought of the connection. */
-  #nextDoubt(): number {
+  /** Milliseconds until the unanswered ping next changes what is thought of the connection. */
+  #untilDoubt(): number {
     if (this.#unansweredSince === undefined) return Infinity
-    return this.#unansweredSince + (this.doubtful ? PONG_TIMEOUT : PONG_SLOW)
+    return (this.doubtful ? this.#pongTimeout : PONG_SLOW) - this.#passed(this.#unansweredSince)
   }
 }

@@ -87,8 +87,8 @@ export class Hub implements AsyncDisposable {
 
   /**
    * Calls with each decoded envelope for this client's addresses, as it comes, asks among them: not
-   * answers to its own asks, nor publications that `subscribe` reads. What came while nobody listened comes
-   * first, of the last 10,000. The result stops it.
+   * answers to its own asks, nor publications that `subscribe` reads. Envelopes that neither a listener nor an actor
+   * has taken yet come first. The result stops it.
    */
   onMessage(listener: (envelope: Envelope.Envelope) => void): () => void {
     return this.#core.channel.inbox.messages.on(listener)
@@ -106,7 +106,7 @@ export class Hub implements AsyncDisposable {
 
   /**
    * Sends. Resolves when the message has left, or is queued as there is no connection: not while its
-   * receiver reads slower than it is sent to, or this client sends faster than the hub allows. Await it,
+   * receiver reads slower than it is sent to, or this client sends faster than the hub allows or works. Await it,
    * and what waits stays small; who does not finds the bounded queue full at last. Never rejects, but
    * throws a `TransportError` at once: `queue_full`, `too_large`, or `closed`. The payload is encoded at
    * once. `until: "acknowledged"`: resolves when the hub has it for good, and rejects with a `RequestError`
@@ -143,17 +143,19 @@ export class Hub implements AsyncDisposable {
     const signal = options?.signal
     return new Promise((resolve, reject) => {
       if (signal?.aborted === true) return reject(signal.reason)
-      let giveUp = (): void => {}
+      let isOpen = true
       const abort = (): void => {
         giveUp()
         reject(signal?.reason)
       }
-      giveUp = this.#core.ask(to, type, payload, options, (outcome) => {
+      const giveUp = this.#core.ask(to, type, payload, options, (outcome) => {
+        isOpen = false
         signal?.removeEventListener("abort", abort)
         if ("error" in outcome) reject(outcome.error)
         else resolve(outcome.payload)
       })
-      signal?.addEventListener("abort", abort, { once: true })
+      // An ask that fails at once would leave it at the signal for ever.
+      if (isOpen) signal?.addEventListener("abort", abort, { once: true })
     })
   }
 
@@ -207,8 +209,19 @@ export class Hub implements AsyncDisposable {
     handlers: H & NoOthers<P, H>,
     options?: ServeOptions,
   ): Promise<ServedActor> {
-    const { address, stop } = await (await this.#host()).serve(protocol, handlers, options)
-    return { address, stop, [Symbol.asyncDispose]: stop }
+    const address = options?.address ?? this.identity
+    if (address === null) {
+      const message = "there is no address to serve at: connect with an identity, or pass `address`"
+      throw new TransportError({ reason: "refused", message })
+    }
+    // Not for a listener alone: the actor is on its way.
+    const ready = this.#core.channel.inbox.messages.expect(address)
+    try {
+      const stop = await (await this.#host()).serve(protocol, handlers, address, options)
+      return { address, stop, [Symbol.asyncDispose]: stop }
+    } finally {
+      ready()
+    }
   }
 
   /** An actor by its address, typed by its protocol. Asks nobody whether it is there. */
@@ -263,8 +276,14 @@ export class Hub implements AsyncDisposable {
     this.#core.connection.reclaim()
   }
 
-  /** Says goodbye and ends for good; waits for the hub's answer at most 1 s. May be called again. */
+  /**
+   * Says goodbye and ends for good; waits for the hub's answer at most 1 s. May be called again. From the call on no
+   * listener and no actor is given a message, a publication or an event any more. An iteration gives what it has, and
+   * an open ask may still be answered.
+   */
   close(): Promise<void> {
+    // At once, and not when its turn comes among what else ends: the rest of a frame may follow.
+    this.#core.channel.inbox.close()
     return Effect.runPromise(Scope.close(this.#scope, Exit.void))
   }
   [Symbol.asyncDispose](): Promise<void> {

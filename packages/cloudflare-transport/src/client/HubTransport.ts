@@ -12,16 +12,17 @@ import {
 } from "@signal-hub/actor-core/vocabulary"
 import * as Effect from "effect/Effect"
 import { HUB_ADDRESS } from "../protocol/HubMessage.ts"
-import { DEFAULT_ASK_TIMEOUT } from "../protocol/Limits.ts"
 import { watchActor } from "./ActorWatch.ts"
 import { SessionLost, type RequestError } from "./ClientError.ts"
 import type { Core } from "./Core.ts"
+import { Emitter } from "./Emitter.ts"
 import { message } from "./Message.ts"
 
 /** The transport of a client. */
 export const makeHubTransport = (core: Core): Transport => {
   const { channel, timers } = core
-  let receiver: ((envelope: Envelope.Envelope) => void) | undefined
+  /** Ends of asks. What hears of them is the user's, and may throw. */
+  const answers = new Emitter<Envelope.Envelope>()
 
   const fail = (ask: Envelope.Envelope, error: RequestError): void => {
     const code =
@@ -32,11 +33,9 @@ export const makeHubTransport = (core: Core): Transport => {
           : error instanceof SessionLost
             ? "session_lost"
             : "connection_lost"
-    const payload = { code, message: error.message, retryable: true, details: {} }
+    const payload = { code, message: error.message, retryable: code !== "undeliverable", details: {} }
     const to = ask.from === "" ? HUB_ADDRESS : ask.from
-    receiver?.({
-      ...message("tell", to, "hub:error", payload, timers.now(), { from: HUB_ADDRESS }, ask.id),
-    })
+    answers.emit(message("tell", to, "hub:error", payload, timers.timestamp(), { from: HUB_ADDRESS }, ask.id))
   }
 
   const send = (envelope: Envelope.Envelope): TransportError | undefined => {
@@ -54,12 +53,12 @@ export const makeHubTransport = (core: Core): Transport => {
     const sent = isReliable ? Envelope.reliably(envelope) : envelope
     // A forwarded ask is its asker's: who passes it on awaits no answer.
     if (!isAsk || envelope.metadata.forwardOf !== undefined) return channel.send(sent)
-    return channel.ask(sent, envelope.ttl ?? DEFAULT_ASK_TIMEOUT, (outcome) => {
+    return channel.ask(sent, envelope.ttl ?? core.askTimeout, (outcome) => {
       if ("_tag" in outcome) {
         fail(envelope, outcome)
         return false
       }
-      receiver?.(outcome)
+      answers.emit(outcome)
       return AnswerStream.isMoreToCome(outcome)
     })
   }
@@ -69,15 +68,10 @@ export const makeHubTransport = (core: Core): Transport => {
     send,
     receive: (next) =>
       Effect.suspend(() => {
-        receiver = next
-        const off = channel.inbox.messages.on(next)
-        return Effect.addFinalizer(() =>
-          Effect.sync(() => {
-            off()
-            if (receiver === next) receiver = undefined
-          }),
-        )
+        const stops = [answers.on(next), channel.inbox.messages.receive(next)]
+        return Effect.addFinalizer(() => Effect.sync(() => stops.forEach((stop) => stop())))
       }),
+    served: (address) => channel.inbox.messages.offerAgain(address),
     watch: (address) => Effect.mapError(watchActor(core, address), refused(`${address} is not watched`)),
     register: (address: Address.Address, options) =>
       core

@@ -2,6 +2,7 @@
  * Keeps the session beyond this process: its ticket, what was taken, and what is reliable and not yet
  * acknowledged. Nothing is sent before what it depends on is stored. Loaded where there is a persistence.
  */
+import { TransportError } from "@signal-hub/actor-core/vocabulary"
 import type { CloseCode } from "../protocol/CloseCode.ts"
 import type { Channel } from "./Channel.ts"
 import type { FrameCodec } from "./FrameCodec.ts"
@@ -9,16 +10,20 @@ import { type Persistence, type Store, StoreTaken } from "./Persistence.ts"
 import type { Ticket } from "./Resume.ts"
 import type { Waiting } from "./SendQueue.ts"
 import type { Ended } from "./SocketLife.ts"
+import { openStore, STORE_STEPS, type StoreStep } from "./StoredVersion.ts"
 
 /** A message as it is stored; with its number where it was sent. */
-interface Kept extends Omit<Waiting, "part"> {
+interface Kept extends Omit<Waiting, "part" | "values"> {
   readonly order: number
+  /** When it was given to the queue, epoch milliseconds: another process reads it. */
+  readonly since: number
 }
 
 const TAKEN: Ended = {
   // Not from the table of codes, which the client would have to load apart then.
   code: 4409 satisfies typeof CloseCode.Superseded,
   cause: "another process has taken the stored session",
+  verdict: "superseded",
   connectedAt: undefined,
   retryAfterMs: undefined,
 }
@@ -27,6 +32,9 @@ const MESSAGE = "message/"
 
 export class Journal {
   readonly #persistence: Persistence
+  readonly #steps: ReadonlyArray<StoreStep>
+  /** Messages of an earlier process, as they were found: newer code may have given them fields. */
+  readonly #found = new Map<string, Kept>()
   readonly #frames: FrameCodec
   /** `undefined`: nothing is stored any more. */
   #store: Store | undefined
@@ -41,8 +49,9 @@ export class Journal {
   /** Called when another process has the session. */
   onTaken = (): void => {}
 
-  constructor(persistence: Persistence, frames: FrameCodec) {
+  constructor(persistence: Persistence, frames: FrameCodec, steps: ReadonlyArray<StoreStep> = STORE_STEPS) {
     this.#persistence = persistence
+    this.#steps = steps
     this.#frames = frames
   }
 
@@ -51,23 +60,33 @@ export class Journal {
     this.#channel = channel
     this.#isTaken = false
     try {
-      this.#store = await this.#persistence.open()
+      this.#store = await openStore(this.#persistence, this.#steps)
+      this.#restore(channel, this.#store.entries)
     } catch (error) {
-      return this.#fail(error)
+      this.#fail(error)
     }
-    const { entries } = this.#store
+  }
+
+  /** Throws where what is stored is none of a client's. */
+  #restore(channel: Channel, entries: Store["entries"]): void {
     const kept = [...entries]
       .flatMap(([key, value]) => (key.startsWith(MESSAGE) ? [value as Kept] : []))
       .toSorted((a, b) => (a.seq ?? Infinity) - (b.seq ?? Infinity) || a.order - b.order)
-    for (const { envelope, order } of kept) {
+    this.#found.clear()
+    for (const each of kept) {
+      const { envelope, order } = each
+      this.#found.set(envelope.id, each)
       this.#orders.set(envelope.id, order)
       this.#order = Math.max(this.#order, order + 1)
     }
+    const { now, timestamp } = channel.timers
     const waiting = kept.map(({ envelope, seq, since }): Waiting => {
-      const part = this.#frames.encode(envelope)
-      return seq === undefined ? { envelope, part, since } : { envelope, part, since, seq }
+      const restored = channel.sender.encode(envelope, now() - Math.max(0, timestamp() - since))
+      if (restored instanceof TransportError) throw restored
+      if (seq !== undefined) restored.seq = seq
+      return restored
     })
-    channel.acks.through = (entries.get("taken") as number | undefined) ?? 0
+    channel.inbox.restore((entries.get("taken") as number | undefined) ?? 0)
     channel.session.restore(entries.get("session") as Ticket | undefined)
     channel.sender.unacknowledged.restore(waiting.filter(({ seq }) => seq !== undefined))
     channel.sender.first(waiting.filter(({ seq }) => seq === undefined))
@@ -105,10 +124,19 @@ export class Journal {
   }
 
   /** Keeps the message as it is now. */
-  keep({ envelope, seq, since }: Waiting): void {
+  keep({ part, seq, since }: Waiting): void {
+    // It is stored later, and what the user gave may have changed by then.
+    const envelope = this.#frames.decode(part)
     let order = this.#orders.get(envelope.id)
     if (order === undefined) this.#orders.set(envelope.id, (order = this.#order++))
-    const kept: Kept = { order, envelope, since, ...(seq !== undefined && { seq }) }
+    const { now, timestamp } = this.#channel!.timers
+    const kept: Kept = {
+      envelope,
+      ...this.#found.get(envelope.id),
+      order,
+      since: timestamp() - (now() - since),
+      ...(seq !== undefined && { seq }),
+    }
     this.#change(MESSAGE + order, kept)
   }
 
@@ -117,6 +145,7 @@ export class Journal {
     const order = this.#orders.get(id)
     if (order === undefined) return
     this.#orders.delete(id)
+    this.#found.delete(id)
     this.#change(MESSAGE + order, undefined)
   }
 

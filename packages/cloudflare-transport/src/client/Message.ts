@@ -1,12 +1,14 @@
 /** Envelopes as a client makes them. */
-import { Envelope, type Address } from "@signal-hub/actor-core/vocabulary"
-import { messageId } from "../protocol/MessageId.ts"
+import { type Address, Envelope, messageId } from "@signal-hub/actor-core/vocabulary"
 
 /** What may be said of a message beside its type and payload. */
 export interface MessageOptions {
   /** Carried to the receiver; ≤ 4 KiB as JSON. */
   readonly metadata?: Envelope.Metadata
-  /** Milliseconds after which it must not be delivered any more. None by default. */
+  /**
+   * Milliseconds after which it must not be delivered any more: a number from 0. `Infinity`, the default, is
+   * no limit. A negative number and `NaN` are rejected.
+   */
   readonly ttl?: number
   /** Another address that this client has registered, to speak for. The identity by default. */
   readonly from?: Address.Address
@@ -45,7 +47,7 @@ export const message = (
     correlationId,
     timestamp: now,
     metadata: options.metadata ?? Envelope.NO_METADATA,
-    ttl: options.ttl ?? null,
+    ttl: options.ttl === undefined || options.ttl === Infinity ? null : options.ttl,
     signature: null,
   }
   return options.reliable === true ? Envelope.reliably(envelope) : envelope

@@ -3,13 +3,21 @@
  * once: by an answer, by its deadline, with the connection that it went out on, or the session where it is
  * reliable, with the client, or as its asker gives up. One timer serves them all.
  */
-import { AskError, TransportError, type Envelope } from "@signal-hub/actor-core/vocabulary"
+import {
+  type Address,
+  AskError,
+  type Envelope,
+  Forwarding,
+  TransportError,
+} from "@signal-hub/actor-core/vocabulary"
 import type { Timers } from "./Timers.ts"
 import { ConnectionLost, type RequestError } from "./ClientError.ts"
 
 /** An ask that waits. */
 export interface PendingAsk {
-  /** Epoch milliseconds. A stream of answers has none once it has begun. */
+  /** Who was asked, or told. */
+  readonly to: Address.Address
+  /** Monotonic milliseconds. A stream of answers has none once it has begun. */
   deadline: number
   /** Whether it left on a connection; not while it waits in the offline queue. */
   transmitted: boolean
@@ -68,6 +76,13 @@ export class PendingAsks {
     acknowledged()
   }
 
+  /** It does not leave. `false`: nobody waits for what becomes of it. */
+  fail(id: string, error: RequestError): boolean {
+    const ask = this.delete(id)
+    ask?.settle(error)
+    return ask !== undefined
+  }
+
   /** The message's time was over before it left. */
   expire(id: string): void {
     const ask = this.#asks.get(id)
@@ -81,10 +96,15 @@ export class PendingAsks {
     return ask !== undefined && ask.reliable !== false
   }
 
-  /** Gives the answer to its ask; `false` where none waits for it. */
+  /**
+   * Gives the answer to its ask; `false` where none waits for it, or who sends it may not answer. Of a tell the
+   * hub alone says how it ends.
+   */
   answer(correlationId: string, answer: Envelope.Envelope): boolean {
     const ask = this.#asks.get(correlationId)
     if (ask === undefined) return false
+    const isByActor = ask.acknowledged === undefined && Forwarding.isAnswerOf(ask.to, answer)
+    if (!isByActor && !Forwarding.isByHub(answer)) return false
     if (ask.settle(answer) === true) ask.deadline = Infinity
     else this.#asks.delete(correlationId)
     return true

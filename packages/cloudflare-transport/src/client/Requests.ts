@@ -5,6 +5,7 @@ import type { BroadcastAck, PresenceMember, Register, Registered } from "../prot
 import type { RequestError } from "./ClientError.ts"
 import type { Core } from "./Core.ts"
 import { given } from "./Message.ts"
+import { unreadable } from "./Validation.ts"
 
 /** What may be said of a registration: tags, metadata (≤ 4 KiB), and its TTL in seconds. */
 export type RegisterFields = Omit<Register, "actorAddress">
@@ -32,12 +33,16 @@ export const broadcast = (
   data: unknown,
   options: BroadcastOptions = {},
 ): Effect.Effect<BroadcastAck, RequestError> => {
-  const { excludeSelf, targetCapability, targetPattern, metadata } = options
-  return core.request(
-    "hub:broadcast",
-    { type, data, ...(excludeSelf !== undefined && { excludeSelf }) },
-    given({ ...metadata, targetCapability, targetPattern }),
-  )
+  try {
+    const { excludeSelf, targetCapability, targetPattern, metadata } = options
+    return core.request(
+      "hub:broadcast",
+      { type, data, ...(excludeSelf !== undefined && { excludeSelf }) },
+      given({ ...metadata, targetCapability, targetPattern }),
+    )
+  } catch (error) {
+    return Effect.fail(unreadable(options, error))
+  }
 }
 
 /** All who are present on a topic, page after page. */

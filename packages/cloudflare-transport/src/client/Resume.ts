@@ -4,9 +4,9 @@
  */
 import type { Envelope } from "@signal-hub/actor-core/vocabulary"
 import type { Connected, NotResumedReason, Resume as ResumeRequest } from "../protocol/HubMessage.ts"
-import type { Acks } from "./Acks.ts"
 import { SessionLost } from "./ClientError.ts"
 import { Emitter } from "./Emitter.ts"
+import type { Inbox } from "./Inbox.ts"
 import type { Journal } from "./Journal.ts"
 import type { PendingAsks } from "./PendingAsks.ts"
 import type { SessionEvent } from "./State.ts"
@@ -35,7 +35,7 @@ const KEPT = 100
 export class Resume {
   readonly events = new Emitter<SessionEvent>(KEPT)
   readonly #unacknowledged: Unacknowledged
-  readonly #acks: Acks
+  readonly #inbox: Inbox
   readonly #pending: PendingAsks
   readonly #journal: Journal | undefined
   #ticket: Ticket | undefined
@@ -43,19 +43,19 @@ export class Resume {
 
   constructor(
     unacknowledged: Unacknowledged,
-    acks: Acks,
+    inbox: Inbox,
     pending: PendingAsks,
     journal: Journal | undefined,
   ) {
     this.#unacknowledged = unacknowledged
-    this.#acks = acks
+    this.#inbox = inbox
     this.#pending = pending
     this.#journal = journal
   }
 
   /** What `hub:connect` says to have the session again; `undefined`: there is none. */
   get request(): ResumeRequest | undefined {
-    return this.#ticket && { ...this.#ticket, lastSeq: this.#acks.through }
+    return this.#ticket && { ...this.#ticket, lastSeq: this.#inbox.through }
   }
 
   /** The session that an earlier process had. */
@@ -82,7 +82,7 @@ export class Resume {
     this.#journal?.session(undefined)
     if (reason !== "closed") this.#lost = reason
     const envelopes = [...this.#unacknowledged.end().map(({ envelope }) => envelope), ...unsent]
-    this.#acks.reset()
+    this.#inbox.reset()
     this.#pending.loseReliable(
       new SessionLost({
         reason,

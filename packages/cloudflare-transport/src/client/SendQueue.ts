@@ -13,9 +13,11 @@ export interface Waiting {
   /** As it was given; as it left, once it did. */
   envelope: Envelope.Envelope
   part: Part
+  /** Values in it, no fewer. */
+  readonly values: number
   /** Of a reliable one, from its first transmission on. */
   seq?: number
-  /** When it was given to the queue, epoch milliseconds. */
+  /** When it was given to the queue, monotonic milliseconds. */
   readonly since: number
   /** Of this connection alone: the next one asks anew. */
   readonly passing?: boolean

@@ -8,6 +8,8 @@ export interface SocketLike {
   binaryType: string
   /** 1 while data may be sent. */
   readonly readyState: number
+  /** The subprotocol that the server chose, once the socket is open; "" where it chose none. */
+  readonly protocol?: string | undefined
   /** Bytes that were sent and have not left; absent in Workers. */
   readonly bufferedAmount?: number
   send(data: string | Uint8Array): void
@@ -21,6 +23,7 @@ export interface SocketLike {
 
 /** What is read off the four events of a socket. */
 export interface SocketEvent {
+  readonly message?: string
   readonly data?: unknown
   readonly code?: number
   readonly reason?: string
@@ -42,15 +45,11 @@ export const openWebSocket: OpenSocket = (url, protocols) => {
 
 /**
  * The ws(s) form of an http(s) or ws(s) URL. A gateway of an open deployment must know before the first frame
- * whose it is: the `identity` goes into the query. Throws where it is no such URL.
+ * whose it is: the `identity` goes into the query.
  */
-export const socketUrl = (url: string, identity?: string): string => {
-  if (!/^(ws|http)s?:\/\//i.test(url)) {
-    throw new TypeError(
-      `${JSON.stringify(url)} is no URL of a hub: it begins with ws:, wss:, http: or https:`,
-    )
-  }
-  const socket = new URL(url.replace(/^http/i, "ws"))
+export const socketUrl = (url: string | URL, identity?: string): string => {
+  const socket = new URL(url)
+  socket.protocol = socket.protocol.replace("http", "ws")
   if (identity !== undefined) socket.searchParams.set("identity", identity)
   return socket.href
 }

@@ -3,18 +3,21 @@
  * goes. Once ended, nothing that the socket does counts any more.
  */
 import { AskError, type Envelope } from "@signal-hub/actor-core/vocabulary"
-import { CLOSE_CODES, CloseCode, type Verdict } from "../protocol/CloseCode.ts"
-import { PING, PONG } from "../protocol/Frame.ts"
+import { CLOSE_CODES, CloseCode, verdictOf, type Verdict } from "../protocol/CloseCode.ts"
+import { PING, PONG, SUBPROTOCOL_JSON } from "../protocol/Frame.ts"
 import type { Connected, ResumableSession, TokenRefreshed } from "../protocol/HubMessage.ts"
 import { DEFAULT_HEARTBEAT_INTERVAL, DEFAULT_MAX_MESSAGE_SIZE } from "../protocol/Limits.ts"
 import { PROTOCOL_VERSION } from "../protocol/Version.ts"
 import type { Channel } from "./Channel.ts"
+import type { ConnectTurn } from "./ConnectTurn.ts"
+import { LoginRequired } from "./ClientError.ts"
+import type { Emitter } from "./Emitter.ts"
 import { Heartbeat, PONG_TIMEOUT } from "./Heartbeat.ts"
 import { given } from "./Message.ts"
 import type { ClientOptions } from "./Options.ts"
 import type { SocketEvent, SocketLike } from "./Socket.ts"
 import type { HubSession } from "./State.ts"
-import type { Timers } from "./Timers.ts"
+import { momentOf, passedSince, type Timers } from "./Timers.ts"
 import { presentToken, type FetchToken } from "./Token.ts"
 
 /** Milliseconds from opening the socket to `hub:connected`. */
@@ -29,12 +32,13 @@ const LATEST_REFRESH = 1_000
 export interface Ended {
   readonly code: number
   readonly cause: string
-  /** Where it differs from the close code's. */
-  readonly verdict?: Verdict
-  /** When the hub accepted, epoch milliseconds; `undefined` where it did not. */
+  readonly verdict: Verdict
+  /** When the hub accepted, monotonic milliseconds; `undefined` where it did not. */
   readonly connectedAt: number | undefined
   /** Milliseconds that the hub asked to wait. */
   readonly retryAfterMs: number | undefined
+  /** With what the token provider ended all attempts. */
+  readonly error?: LoginRequired
 }
 
 export interface AttemptOptions {
@@ -43,12 +47,16 @@ export interface AttemptOptions {
   readonly timers: Timers
   /** The token, or how one is fetched. */
   readonly token: string | FetchToken | undefined
+  /** Says when it may be the one of its identity that connects. */
+  readonly turn: ConnectTurn
   /** The hub accepted; the channel is live. */
   readonly onConnected: (session: HubSession, heartbeat: Heartbeat) => void
   /** A frame came. */
   readonly onHeard: () => void
   /** What the heartbeat says may have changed. */
   readonly onBeat: () => void
+  /** Emits now and then: true where the machine slept before. */
+  readonly looks: Emitter<boolean>
 }
 
 /** What a refusal of `hub:connect`, or the reason of a `hub:disconnect`, is as a close. */
@@ -68,6 +76,11 @@ const meaningOf = (code: number): string =>
   (CLOSE_CODES as { readonly [code: number]: { readonly meaning: string } })[code]?.meaning ??
   `the connection was closed with ${code}`
 
+/** The cause of the end of a socket that never opened: a browser tells no more of it than its code. */
+const unopened = (error: string): string =>
+  `the socket closed before it was open${error && ` (${error})`}: the path may be none of a hub's, or an error page, a ` +
+  "captive portal or a proxy answers, which may drop Sec-WebSocket-Protocol, the header of the subprotocol"
+
 const positive = (value: number): number | undefined => (value > 0 ? value : undefined)
 
 const withoutToken = (session: ResumableSession): HubSession["session"] => {
@@ -85,7 +98,12 @@ export class SocketLife {
   /** Cancels the wait for `hub:connected`. */
   readonly #disarm: () => void
   #disarmRefresh: () => void = () => {}
+  /** Brings a new token where it is time, by either clock. */
+  #refreshIfDue: () => void = () => {}
   #connectedAt: number | undefined
+  #isOpen = false
+  /** The words of the last error event, where the platform has some. */
+  #error = ""
   /** The hub's own words before it closes. */
   #goodbye: { readonly code: number | undefined; readonly cause: string } | undefined
   #ended: Ended | undefined
@@ -115,13 +133,21 @@ export class SocketLife {
     )
     // A close follows every error and says more. The listener stays for ever, as some sockets throw an
     // error that nobody hears, even one after their end.
-    socket.addEventListener("error", () => {})
+    socket.addEventListener("error", ({ message = "" }) => (this.#error = message))
     const on = (type: "open" | "message" | "close", listener: (event: SocketEvent) => void) => {
       socket.addEventListener(type, listener)
       return () => socket.removeEventListener(type, listener)
     }
     this.#stops = [
       on("open", () => {
+        this.#isOpen = true
+        const { protocol } = socket
+        const isOffered = protocol === undefined || protocol === channel.subprotocol
+        // Without one the hub speaks JSON, in text.
+        if (!isOffered && !(protocol === "" && channel.subprotocol === SUBPROTOCOL_JSON)) {
+          const offered = `the subprotocol ${channel.subprotocol} was offered, and "${protocol}" chosen`
+          return this.end(CloseCode.Abnormal, `${offered}: a proxy may drop Sec-WebSocket-Protocol`)
+        }
         channel.attach(socket)
         this.#hello()
       }),
@@ -130,11 +156,17 @@ export class SocketLife {
         if (data === PONG) this.#heartbeat.pong()
         else if (!channel.receive(data)) this.end(CloseCode.SequenceGap, "messages are missing")
       }),
-      on("close", ({ code = CloseCode.NoStatus, reason }) =>
-        this.end(this.#goodbye?.code ?? code, this.#goodbye?.cause ?? (reason || meaningOf(code))),
-      ),
+      on("close", ({ code = CloseCode.NoStatus, reason }) => {
+        const cause = reason || (this.#isOpen ? meaningOf(code) : unopened(this.#error))
+        this.end(this.#goodbye?.code ?? code, this.#goodbye?.cause ?? cause)
+      }),
+      options.looks.on((hasSlept) => {
+        if (hasSlept) this.#heartbeat.probe()
+        this.#refreshIfDue()
+      }),
       channel.inbox.events.on((event) => {
-        if (event.type !== "hub:disconnect") return
+        // One without a reason is the answer to the client's own.
+        if (event.type !== "hub:disconnect" || event.payload.reason === undefined) return
         const { reason, message } = event.payload
         this.#goodbye = { code: CODE_OF[reason], cause: `${reason}: ${message}` }
       }),
@@ -151,7 +183,9 @@ export class SocketLife {
   end(code: number, cause: string): void {
     if (this.#ended !== undefined) return
     const { channel } = this.#options
-    this.#ended = { code, cause, connectedAt: this.#connectedAt, retryAfterMs: channel.inbox.retryAfterMs }
+    const { retryAfterMs, saidGoodbye } = channel.inbox
+    const verdict = verdictOf(code, saidGoodbye)
+    this.#ended = { code, cause, verdict, connectedAt: this.#connectedAt, retryAfterMs }
     for (const stop of this.#stops) stop()
     this.#disarm()
     this.#disarmRefresh()
@@ -178,7 +212,10 @@ export class SocketLife {
       reclaim: this.#reclaim || undefined,
       resume: channel.session.request,
     })
-    channel.hello(hello, (answer) => this.#onAnswer(answer))
+    const error = channel.hello(hello, (answer) => this.#onAnswer(answer))
+    // Only what the token adds can be wrong: all else was judged before there was a socket.
+    if (error !== undefined)
+      this.end(CloseCode.ProtocolViolation, `hub:connect can't be sent: ${error.message}`)
   }
 
   #onAnswer(answer: Envelope.Envelope): void {
@@ -237,16 +274,26 @@ export class SocketLife {
     const left = expiresAt - now
     const due = left - Math.min(left / 4, EARLIEST_REFRESH)
     if (left < LATEST_REFRESH || this.#ended !== undefined) return
-    const ours = timers.now()
-    const again = (): void => this.#keepToken(expiresAt, now + timers.now() - ours)
-    this.#disarmRefresh = timers.after(due, async () => {
-      const token = await fetchToken(true).catch(() => undefined)
-      if (this.#ended !== undefined) return
+    const since = momentOf(timers)
+    const again = (): void => this.#keepToken(expiresAt, now + passedSince(timers, since))
+    const refresh = async (): Promise<void> => {
+      this.#refreshIfDue = () => {}
+      const token = await fetchToken(true).catch((error: unknown) =>
+        error instanceof LoginRequired ? null : undefined,
+      )
+      // Before a login there is none: the one in use is good until the hub says otherwise.
+      if (this.#ended !== undefined || token === null) return
       if (token === undefined) return again()
       channel.request("hub:refresh_token", { token }, (outcome) => {
         if ("_tag" in outcome || outcome.type !== "hub:token_refreshed") again()
         else this.#keepToken((outcome.payload as TokenRefreshed).expiresAt, outcome.timestamp)
       })
-    })
+    }
+    this.#disarmRefresh = timers.after(due, refresh)
+    this.#refreshIfDue = () => {
+      if (passedSince(timers, since) < due) return
+      this.#disarmRefresh()
+      void refresh()
+    }
   }
 }

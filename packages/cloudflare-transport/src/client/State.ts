@@ -1,6 +1,8 @@
 /** What a client tells about its connection: the state, and how well the connection is. */
 import type { Address, Envelope } from "@signal-hub/actor-core/vocabulary"
 import type { Connected, ResumableSession } from "../protocol/HubMessage.ts"
+import type { LoginRequired } from "./ClientError.ts"
+import type { UnclaimedReason } from "./Receivers.ts"
 import type { SessionLostReason, Unconfirmed } from "./Resume.ts"
 
 /** What the hub said when it accepted the connection. */
@@ -17,13 +19,16 @@ export interface HubSession extends Omit<Connected, "session"> {
 /**
  * What becomes of the session: `connected` anew; `resumed` on another connection, with all that was its
  * own; `notResumed`, and so anew, though there was one; `unconfirmed` messages that were its last;
- * `notStored`: the persistence failed, and from here on this process alone knows of the session.
+ * `notStored`: the persistence failed, and from here on this process alone knows of the session; `unclaimed`: an
+ * envelope that came for one of this client's addresses was given up, as neither an actor nor a listener took it:
+ * within `unclaimedTimeout` (`timeout`), before its `ttl` was over (`expired`), or as too many waited (`full`).
  */
 export type SessionEvent =
   | { readonly type: "connected" | "resumed"; readonly session: HubSession }
   | { readonly type: "notResumed"; readonly reason: SessionLostReason; readonly session: HubSession }
   | { readonly type: "unconfirmed"; readonly unconfirmed: Unconfirmed }
   | { readonly type: "notStored"; readonly error: unknown }
+  | { readonly type: "unclaimed"; readonly envelope: Envelope.Envelope; readonly reason: UnclaimedReason }
 
 /**
  * Where the connection is:
@@ -57,6 +62,8 @@ export type ConnectionState =
       readonly attempts: number
       readonly code: number
       readonly cause: string
+      /** With what the token provider ended all attempts, where it did. */
+      readonly error?: LoginRequired
       /** Messages that waited for a connection and will never be sent; asks among them have failed. */
       readonly undelivered: ReadonlyArray<Envelope.Envelope>
     }
@@ -75,4 +82,8 @@ export interface Health {
   readonly lastHeardAt: number | null
   /** Attempts in a row that failed, or whose connection did not hold 10 s. */
   readonly attempts: number
+  /** The close code of the last attempt or connection, as the state has it; `null` while none has ended since. */
+  readonly code: number | null
+  /** The cause of its end, in words; `null` where `code` is. */
+  readonly cause: string | null
 }

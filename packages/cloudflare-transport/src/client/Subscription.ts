@@ -66,14 +66,15 @@ export const listen = (
 ): Effect.Effect<Subscribed, RequestError, Scope.Scope> =>
   Effect.suspend(() => {
     const source = core.publications(topic)
-    const stops = [
-      source.on(listener),
+    const stops = [source.on(listener)]
+    const stop = (): void => stops.forEach((each) => each())
+    // Where all has ended already, it hears so at once.
+    stops.push(
       source.onEnd((failure) => {
         stop()
         if (failure !== undefined) onRefused?.(failure)
       }),
-    ]
-    const stop = (): void => stops.forEach((each) => each())
+    )
     return Effect.andThen(
       Effect.addFinalizer(() => Effect.sync(stop)),
       core.hold<Subscribed>("hub:subscribe", { topic }, options),

@@ -17,7 +17,11 @@ export const makeFetchToken = (provider: TokenProvider, timers: Timers): FetchTo
       const error = new Error(`the token provider took longer than ${TOKEN_TIMEOUT} ms`)
       settled = timers.after(TOKEN_TIMEOUT, () => reject(error))
     })
-    const asked = async (): Promise<string | undefined> => provider({ refused })
+    const asked = async (): Promise<string | undefined> => {
+      const token: unknown = await provider({ refused })
+      if (token === undefined || token === null || typeof token === "string") return token ?? undefined
+      throw new TypeError(`the token provider gave a ${typeof token}: it must give a string, or undefined`)
+    }
     return Promise.race([asked(), late]).finally(settled)
   }
   let pending: Promise<string | undefined> | undefined

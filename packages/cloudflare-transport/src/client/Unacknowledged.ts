@@ -5,6 +5,7 @@
 import type { FrameCodec } from "./FrameCodec.ts"
 import type { Journal } from "./Journal.ts"
 import type { Waiting } from "./SendQueue.ts"
+import { type Oldest, Suspect } from "./Suspect.ts"
 
 /** Envelopes, and characters or bytes, that may be unacknowledged. */
 export const MOST = 10_000
@@ -21,6 +22,8 @@ export class Unacknowledged {
   #next = 1
   /** What the hub had when it took up the session. */
   #has = 0
+  /** Finds the message that no connection survives. */
+  readonly suspect = new Suspect()
 
   /** `onAcknowledged` hears the id of each envelope that the hub has. */
   constructor(frames: FrameCodec, journal: Journal | undefined, onAcknowledged: (id: string) => void) {
@@ -39,12 +42,39 @@ export class Unacknowledged {
 
   /** Gives it its number: it leaves now. */
   add(waiting: Waiting): void {
-    waiting.seq = this.#next++
-    waiting.envelope = { ...waiting.envelope, seq: waiting.seq }
-    waiting.part = this.#frames.number(waiting.part, waiting.seq)
-    this.#journal?.keep(waiting)
+    this.#number(waiting, this.#next++)
     this.#push(waiting)
     this.#rest++
+  }
+
+  #number(waiting: Waiting, seq: number): void {
+    waiting.seq = seq
+    waiting.envelope = { ...waiting.envelope, seq }
+    waiting.part = this.#frames.number(waiting.part, seq)
+    this.#journal?.keep(waiting)
+  }
+
+  /** The oldest that the hub is not known to have. */
+  get oldest(): Oldest | undefined {
+    const at = this.#oldestAt
+    const seq = this.#sent[at]?.seq
+    return seq === undefined ? undefined : { seq, hasLeft: at < this.#rest }
+  }
+
+  get #oldestAt(): number {
+    return Math.max(0, this.#has + 1 - this.#next + this.#sent.length)
+  }
+
+  /** Puts another in the place of the oldest, under its number. Gives the one that is not sent again. */
+  replaceOldest(other: Waiting): Waiting {
+    const at = this.#oldestAt
+    const given = this.#sent[at]!
+    this.suspect.replaced()
+    this.#journal?.drop(given.envelope.id)
+    this.#number(other, given.seq!)
+    this.#sent[at] = other
+    this.#bulk += other.part.length - given.part.length
+    return given
   }
 
   /** What an earlier process sent, in order. */
@@ -85,7 +115,7 @@ export class Unacknowledged {
 
   /** All of it is to leave again that the hub does not have. */
   rewind(): void {
-    this.#rest = Math.max(0, this.#has + 1 - this.#next + this.#sent.length)
+    this.#rest = this.#oldestAt
   }
 
   /** Whether some of it has not left on this connection. */
@@ -93,7 +123,12 @@ export class Unacknowledged {
     return this.#rest < this.#sent.length
   }
 
-  /** The next that has not left on this connection; it leaves now. */
+  /** The next that has not left on this connection. There is one while `isBehind`. */
+  get next(): Waiting {
+    return this.#sent[this.#rest]!
+  }
+
+  /** The same; it leaves now. */
   again(): Waiting {
     return this.#sent[this.#rest++]!
   }
@@ -107,6 +142,7 @@ export class Unacknowledged {
     this.#bulk = 0
     this.#next = 1
     this.#has = 0
+    this.suspect.clear()
     return sent
   }
 }

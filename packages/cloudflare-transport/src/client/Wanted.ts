@@ -1,7 +1,7 @@
 /**
  * What this client wants of the hub for as long as it is held: registrations, subscriptions, watches.
- * Each is asked for when it is first held, again on every new session, and undone when its last
- * holder lets go.
+ * Each is asked for when it is first held, again on every new session and where its holders together want
+ * something else than before, and undone when its last holder lets go.
  */
 import { ConnectionLost, type RequestError } from "./ClientError.ts"
 import type { Timers } from "./Timers.ts"
@@ -27,22 +27,43 @@ export interface WantedPort {
 /** Milliseconds until a refused want is asked for again, where the hub does not say. */
 const RETRY = 1_000
 
+/** What a want says of itself. Plain data, nobody else's: it is sent again on later connections. */
+export type Fields = { readonly [field: string]: unknown }
+
+/** Somebody who wants it. */
+interface Holder {
+  readonly fields: Fields
+  /** Called once with the hub's answer to what this holder wants, or why there is none. */
+  readonly waiter: (outcome: Outcome) => void
+  /** True once the hub has granted it, to this session or an earlier one. */
+  isGranted: boolean
+}
+
 interface Entry {
   readonly type: WantedType
   /** The field that names it, for the undo. */
   readonly name: { readonly [field: string]: string }
-  payload: { readonly [field: string]: unknown }
-  holders: number
-  answer: { readonly payload: unknown } | undefined
-  /** The payload that was granted last, by this session. */
-  granted?: object
-  readonly waiters: Set<(outcome: Outcome) => void>
+  /** In the order in which they came. */
+  holders: Array<Holder>
+  /** The last answer of the hub, and what it was to. */
+  answered?: Answered | undefined
+  /** What was granted last, by this session; absent where that is not known. */
+  granted?: Fields | undefined
+  /** The request that is under way. */
+  asked?: Fields | undefined
+  /** True while the hub may have something of it, which is to be undone. */
+  isStored: boolean
+}
+
+interface Answered {
+  readonly payload: Fields
+  readonly outcome: { readonly payload: unknown }
 }
 
 /** A want that the hub refused on a later connection, so that it is no longer held. */
 export interface Refused {
   readonly type: WantedType
-  readonly payload: { readonly [field: string]: unknown }
+  readonly payload: Fields
   readonly error: RequestError
 }
 
@@ -69,13 +90,13 @@ export class Wanted {
   }
 
   /**
-   * Holds what `name` names, with these further fields, of which the last holder's count. `waiter` is called once with the hub's answer,
-   * at once where it is known. The result lets go; it may be called more than once.
+   * Holds what `name` names. The fields of all its holders are merged: see `merged`. `waiter` is called once with
+   * the hub's answer, at once where it is known. The result lets go; it may be called more than once.
    */
   hold(
     type: WantedType,
     name: { readonly [field: string]: string },
-    fields: { readonly [field: string]: unknown },
+    fields: Fields,
     waiter: (outcome: Outcome) => void,
   ): () => void {
     if (this.#ended !== undefined) {
@@ -86,50 +107,53 @@ export class Wanted {
     const undo = this.#undone.get(key)
     if (undo !== undefined) this.#port.forget(undo)
     this.#undone.delete(key)
-    const payload = { ...fields, ...name }
-    let entry = this.#entries.get(key)
-    if (entry === undefined) {
-      entry = { type, name, payload, holders: 0, answer: undefined, waiters: new Set() }
-      this.#entries.set(key, entry)
-    }
-    const held = entry
-    const known = held.answer !== undefined && JSON.stringify(held.payload) === JSON.stringify(payload)
-    held.holders++
-    if (known) waiter(held.answer!)
-    else {
-      held.payload = payload
-      held.waiters.add(waiter)
-      if (this.#port.live()) this.#ask(key, held, this.#port.request)
-    }
-    let letGo = false
-    return () => {
-      if (letGo) return
-      letGo = true
-      held.waiters.delete(waiter)
-      held.holders--
-      if (held.holders > 0 || this.#entries.get(key) !== held) return
-      this.#entries.delete(key)
-      this.#undo(key, held)
-    }
+    const entry: Entry = this.#entries.get(key) ?? { type, name, holders: [], isStored: undo !== undefined }
+    this.#entries.set(key, entry)
+    const holder: Holder = { fields, waiter, isGranted: false }
+    entry.holders.push(holder)
+    this.#advance(key, entry)
+    return () => this.#letGo(key, entry, holder)
+  }
+
+  #letGo(key: string, entry: Entry, holder: Holder): void {
+    if (!removed(entry, holder) || this.#entries.get(key) !== entry) return
+    if (entry.holders.length > 0) return this.#advance(key, entry)
+    this.#entries.delete(key)
+    this.#undo(key, entry)
   }
 
   /**
-   * The hub ended it: it is wanted no more, and nothing needs undoing. `false`: the hub has never said that there
-   * is one. Then what has ended is one whose answer was lost, it is asked for again, and that answer counts.
+   * The hub ended it: those to whom it was granted want it no more, and nothing needs undoing. `false`: the hub has
+   * never said that there is one. Then what has ended is one whose answer was lost, it is asked for again, and that
+   * answer counts, as for whoever has asked since.
    */
   drop(type: WantedType, name: string): boolean {
     const key = `${type} ${name}`
     const entry = this.#entries.get(key)
-    if (entry !== undefined && entry.answer === undefined) return false
-    this.#entries.delete(key)
+    if (entry === undefined) return true
+    if (entry.answered === undefined) return false
+    this.#forget(key, entry)
+    this.#advance(key, entry)
     return true
+  }
+
+  /** Nothing of it is granted any more, and those to whom it was are out. */
+  #forget(key: string, entry: Entry): void {
+    entry.holders = entry.holders.filter(({ isGranted }) => !isGranted)
+    entry.answered = undefined
+    entry.granted = undefined
+    entry.isStored = false
+    if (entry.holders.length === 0) this.#entries.delete(key)
   }
 
   /** The client ended: who waits for an answer hears why, and whoever wants something later. */
   end(error: RequestError): void {
-    this.#ended = { error }
-    for (const entry of this.#entries.values()) this.#tell(entry, this.#ended)
+    const ended = (this.#ended = { error })
+    const all = [...this.#entries.values()]
     this.#entries.clear()
+    for (const { holders } of all) {
+      for (const { isGranted, waiter } of holders) if (!isGranted) waiter(ended)
+    }
   }
 
   /**
@@ -139,8 +163,9 @@ export class Wanted {
   replay(resumed: boolean): void {
     for (const [key, entry] of this.#entries) {
       // What another session granted, this one has not.
-      if (!resumed) delete entry.granted
-      if (entry.granted !== entry.payload) this.#ask(key, entry, this.#port.requestFirst)
+      if (!resumed) entry.granted = undefined
+      entry.asked = undefined
+      this.#advance(key, entry, this.#port.requestFirst)
     }
   }
 
@@ -155,41 +180,112 @@ export class Wanted {
     this.#undone.set(key, id)
   }
 
-  #ask(key: string, entry: Entry, request: WantedPort["requestFirst"]): void {
-    const { payload } = entry
-    request(entry.type, payload, (outcome) => {
-      if (this.#entries.get(key) !== entry) return
-      if ("payload" in outcome) {
-        entry.answer = outcome
-        entry.granted = payload
-        this.#tell(entry, outcome)
-        this.#onAnswer(entry.type, Object.values(entry.name)[0]!, outcome.payload)
-        return
+  /**
+   * Asks for what is missing, one request at a time: what was granted to its holders, and what the first of the
+   * others wants beside that. So where the hub refuses, it is known whose wish that was.
+   */
+  #advance(key: string, entry: Entry, request: WantedPort["requestFirst"] = this.#port.request): void {
+    while (entry.asked === undefined && this.#entries.get(key) === entry) {
+      const newcomer = entry.holders.find(({ isGranted }) => !isGranted)
+      const payload = merged(
+        entry.holders.filter((one) => one.isGranted || one === newcomer).map(({ fields }) => fields),
+      )
+      const { answered, granted } = entry
+      if (newcomer !== undefined && answered !== undefined && isSame(payload, answered.payload)) {
+        newcomer.isGranted = true
+        newcomer.waiter(answered.outcome)
+        continue
       }
-      const { error } = outcome
-      // Lost with its connection: the next one asks again.
-      if (error instanceof ConnectionLost) return
-      const granted = entry.answer !== undefined
-      const isLimited = error._tag === "AskRefused" && error.code === "rate_limited"
-      if (isLimited || (granted && isPassing(error))) {
-        const again = (): void => {
-          if (this.#port.live() && this.#entries.get(key) === entry) this.#ask(key, entry, this.#port.request)
-        }
-        this.#timers.after((isLimited && error.retryAfterMs) || RETRY, again)
-        return
-      }
-      this.#entries.delete(key)
-      this.#tell(entry, outcome)
-      if (granted) this.#onRefused({ type: entry.type, payload: entry.payload, error })
-    })
+      const isMissing = newcomer !== undefined || granted === undefined || !isSame(payload, granted)
+      if (isMissing && this.#port.live()) this.#ask(key, entry, payload, newcomer, request)
+      return
+    }
   }
 
-  #tell(entry: Entry, outcome: Outcome): void {
-    const waiters = [...entry.waiters]
-    entry.waiters.clear()
-    for (const waiter of waiters) waiter(outcome)
+  #ask(
+    key: string,
+    entry: Entry,
+    payload: Fields,
+    newcomer: Holder | undefined,
+    request: WantedPort["requestFirst"],
+  ): void {
+    entry.asked = payload
+    request(entry.type, payload, (outcome) => {
+      const goOn = (): void => {
+        if (entry.asked === payload) entry.asked = undefined
+        this.#advance(key, entry)
+      }
+      if (this.#entries.get(key) !== entry) return
+      if ("payload" in outcome) {
+        entry.answered = { payload, outcome }
+        entry.granted = payload
+        entry.isStored = true
+        // Not to one that let go meanwhile.
+        if (newcomer !== undefined && !newcomer.isGranted && entry.holders.includes(newcomer)) {
+          newcomer.isGranted = true
+          newcomer.waiter(outcome)
+        }
+        this.#onAnswer(entry.type, Object.values(entry.name)[0]!, outcome.payload)
+        return goOn()
+      }
+      const { error } = outcome
+      if (error instanceof ConnectionLost) {
+        // The hub may have granted it. The next connection asks again.
+        entry.granted = undefined
+        entry.isStored = true
+        if (entry.asked === payload) entry.asked = undefined
+        return
+      }
+      const isLimited = error._tag === "AskRefused" && error.code === "rate_limited"
+      if (isLimited || (entry.answered !== undefined && isPassing(error))) {
+        this.#timers.after((isLimited && error.retryAfterMs) || RETRY, goOn)
+        return
+      }
+      if (newcomer === undefined) {
+        // It had granted that, on an earlier connection.
+        this.#forget(key, entry)
+        this.#onRefused({ type: entry.type, payload, error })
+      } else if (removed(entry, newcomer)) {
+        if (entry.holders.length === 0) this.#entries.delete(key)
+        // Granted to holders that have let go since.
+        if (entry.holders.length === 0 && entry.isStored) this.#undo(key, entry)
+        newcomer.waiter(outcome)
+      }
+      goOn()
+    })
   }
 }
+
+/** Takes the holder out; `false` where it is out already. */
+const removed = ({ holders }: Entry, holder: Holder): boolean => {
+  const at = holders.indexOf(holder)
+  if (at >= 0) holders.splice(at, 1)
+  return at >= 0
+}
+
+/** Fields that are true where any holder wants them. */
+const ANY: ReadonlySet<string> = new Set(["durable", "presence"])
+
+/**
+ * What several holders want, as one request: tags as a union, `durable` and `presence` if any holder wants it, and
+ * all else as the last holder says that says something of it.
+ */
+const merged = (all: ReadonlyArray<Fields>): Fields => {
+  const wanted: { [field: string]: unknown } = {}
+  for (const fields of all) {
+    for (const [field, value] of Object.entries(fields)) {
+      const before = wanted[field]
+      if (value === null || value === undefined) continue
+      if (ANY.has(field)) wanted[field] = before === true || value
+      else if (field === "capabilities" && Array.isArray(before) && Array.isArray(value)) {
+        wanted[field] = [...new Set<unknown>([...before, ...value])]
+      } else wanted[field] = value
+    }
+  }
+  return wanted
+}
+
+const isSame = (a: Fields, b: Fields): boolean => JSON.stringify(a) === JSON.stringify(b)
 
 /** Whether nobody has refused it for good: the way there was dead, or too much was asked at once. */
 const isPassing = (error: RequestError): boolean =>

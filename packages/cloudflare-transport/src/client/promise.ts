@@ -14,10 +14,10 @@ export interface ConnectOptions extends Omit<ClientOptions, "url"> {
 }
 
 /**
- * Connects to a hub; resolves when the hub has accepted. Rejects `ConnectFailed` where the first attempt
- * fails (unless `waitOnFirstConnect`), or no retry will help, and with the reason where it is aborted.
+ * Connects to a hub; resolves when the hub has accepted. Rejects `ConnectFailed` where an option
+ * breaks its rule, before there is a socket, where the first attempt fails (unless `waitOnFirstConnect`), or no retry will help, and with the reason where it is aborted.
  */
-export const connect = async (url: string, options: ConnectOptions = {}): Promise<Hub> => {
+export const connect = async (url: string | URL, options: ConnectOptions = {}): Promise<Hub> => {
   const scope = Scope.makeUnsafe()
   try {
     const hub = Effect.flatMap(makeCore({ ...options, url }), (core) =>

@@ -32,14 +32,26 @@ export interface Caller {
 /** How long it is remembered what was taken, and of asks the answer, milliseconds: 7 days. */
 export const DEDUPE_WINDOW = 604_800_000
 
+/** Where an ask came from. */
+export interface AskHome {
+  /** The object that answers and failures go to. */
+  readonly home: Address.Address
+  /** Milliseconds that it may take. */
+  readonly timeout: number
+  /**
+   * The address that was asked, where the ask was forwarded from there: an answer, other than one that is the
+   * outcome, says it in `metadata.answeredFor`, or it is not taken.
+   */
+  readonly asked?: Address.Address
+}
+
 /**
  * One envelope on its way. With a `seq` it is reliable: its effect happens once, however often it comes, and
  * its outcome stays the same.
  */
 export interface Delivery {
   readonly envelope: Envelope.Envelope
-  /** Of an ask: the object that answers and failures go to, and the milliseconds that it may take. */
-  readonly ask?: { readonly home: Address.Address; readonly timeout: number }
+  readonly ask?: AskHome
   /** Of what comes through a topic: its name. */
   readonly topic?: string
 }
@@ -72,12 +84,18 @@ export type Outcome =
   /** It was taken. An ask is answered later, by a delivery to its `home`. */
   | {
       readonly status: "taken"
-      /** Its reader is slow: whoever sends is to wait for `hub:resume`, or is refused `queue_full`. */
+      /** Its reader is slow: whoever sends is to wait for `hub:resume`. */
       readonly pause?: true
     }
   /** It was taken, and this is the answer to the ask. */
   | { readonly status: "answered"; readonly answer: Answer }
-  | { readonly status: "refused"; readonly code: RefusalCode; readonly message: string }
+  | {
+      readonly status: "refused"
+      readonly code: RefusalCode
+      readonly message: string
+      /** As above. */
+      readonly pause?: true
+    }
   /** This object serves the address no more; `at` does, where that is known. */
   | { readonly status: "elsewhere"; readonly at?: Address.Address }
 
@@ -90,6 +108,15 @@ export interface Answer {
 
 export const TAKEN: Outcome = { status: "taken" }
 
+/**
+ * Whether a call failed as the object that was called has no such method: it runs other code than the caller, or a
+ * class of the deployment's own leaves it out. Whoever calls does without it.
+ */
+export const isUnsupported = (error: unknown, method: string): boolean =>
+  error instanceof TypeError &&
+  error.message.includes("The RPC receiver does not implement") &&
+  error.message.includes(`"${method}"`)
+
 /** What is called by RPC, as who is called has it: each result at once, or a promise of it. */
 export type Served<Rpc> = {
   readonly [Method in keyof Rpc]: Rpc[Method] extends (...args: infer Args) => Promise<infer Result>
@@ -99,6 +126,10 @@ export type Served<Rpc> = {
 
 /**
  * What an object that hosts actors answers to.
+ *
+ * It enforces what a hub does: `from`, and the fields of `metadata` that only servers set (`Forwarding`). Where it
+ * hands an ask on, it says by whom in `metadata.forwardedBy`, with `forwardedByServer: true` for an actor of its
+ * own; the payload is the word of that actor, not of `from`.
  *
  * Envelopes of three types are for the object and not for its actors: `hub:terminated
  * {actorAddress, reason}`, what one of its actors watched has ended; `hub:error` and `hub:unknown_actor`

@@ -1,16 +1,22 @@
 /** Who asks a durable actor without having an address: a Worker, a cron. They wait in memory. */
-import type { Address, Envelope } from "@signal-hub/actor-core"
+import { type Address, type Envelope, Forwarding } from "@signal-hub/actor-core"
 import { provisionalAddress } from "../protocol/HubMessage.ts"
 import type { Delivery, Outcome } from "./ActorRpc.ts"
 import { Taken } from "./Inbox.ts"
 import type { Letters } from "./Letters.ts"
+
+interface Waiting {
+  /** Of the ask. */
+  readonly id: string
+  readonly end: (answer: Envelope.Envelope) => void
+}
 
 export class Callers {
   readonly #home: Address.Address
   readonly #take: (delivery: Delivery) => Outcome | Taken
   readonly #letters: Letters
   /** By the addresses that they were given. */
-  readonly #waiting = new Map<Address.Address, (answer: Envelope.Envelope) => void>()
+  readonly #waiting = new Map<Address.Address, Waiting>()
 
   /** `take` brings an ask in to the actor at `home`, where answers come for them. */
   constructor(home: Address.Address, take: (delivery: Delivery) => Outcome | Taken, letters: Letters) {
@@ -19,12 +25,15 @@ export class Callers {
     this.#letters = letters
   }
 
-  /** Gives the envelope to whoever was given its address. Whether it is for one of them. */
+  /** Gives the answer to whoever was given its address. Whether it is for one of them. */
   give(envelope: Envelope.Envelope): boolean {
-    const answer = this.#waiting.get(envelope.to)
-    // Who has the ask now, need not be known here: the answer comes all the same.
-    if (envelope.type !== "hub:forwarded") answer?.(envelope)
-    return answer !== undefined
+    const waiting = this.#waiting.get(envelope.to)
+    if (waiting === undefined) return false
+    const isByHub = Forwarding.isByHub(envelope)
+    // Who has the ask now need not be known here: whoever answers says for whom.
+    const isEnd = isByHub ? envelope.type !== "hub:forwarded" : Forwarding.isAnswerOf(this.#home, envelope)
+    if (isEnd && envelope.correlationId === waiting.id) waiting.end(envelope)
+    return true
   }
 
   /** Asks for one of them: gives the answer, be it a failure, or that there was none in so many milliseconds. */
@@ -33,7 +42,7 @@ export class Callers {
     const from = provisionalAddress(crypto.randomUUID())
     const late = Promise.withResolvers<Envelope.Envelope | null>()
     const timer = setTimeout(() => late.resolve(null), timeout)
-    this.#waiting.set(from, late.resolve)
+    this.#waiting.set(from, { id: asked.id, end: late.resolve })
     try {
       const envelope = { ...asked, from, pattern: "ask", ttl: asked.ttl ?? timeout } as const
       const taken = this.#take({ envelope, ask: { home: this.#home, timeout } })

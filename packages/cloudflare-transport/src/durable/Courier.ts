@@ -6,7 +6,7 @@
 import type { Address } from "@signal-hub/actor-core"
 import type { Sql } from "../storage/Sql.ts"
 import { fromRow, type StoredValue, toRow } from "../storage/StoredValue.ts"
-import type { ActorRpc, Batch, Delivery, Outcome } from "./ActorRpc.ts"
+import { type ActorRpc, type Batch, type Delivery, isUnsupported, type Outcome } from "./ActorRpc.ts"
 import type { DurableAlarm } from "./DurableAlarm.ts"
 
 /** Most envelopes of one call. */
@@ -139,7 +139,7 @@ export class Courier {
       page = sql.all<Row>(query, target, rows.at(-1)?.n ?? 0, PAGE)
       for (const row of page) {
         // What failed before holds up what is behind it: order is kept.
-        if (rows.length === 0 && row.attempts > 0 && row.due_at > now()) return []
+        if (rows.length === 0 && row.attempts > 0 && isHeld(row, now())) return []
         bytes += sizeOf(row.delivery)
         if (rows.length > 0 && bytes > MOST_BYTES) return rows
         rows.push(row)
@@ -167,7 +167,13 @@ export class Courier {
         caller: { home: this.#options.home, claims: null, ...(line !== undefined && { line }) },
         deliveries: going.map((index) => deliveries[index]!),
       }
-      const results = await stub.deliver(batch)
+      let results: ReadonlyArray<Outcome>
+      try {
+        results = await stub.deliver(batch)
+      } catch (error) {
+        if (isUnsupported(error, "deliver")) break
+        throw error
+      }
       const onward: Array<number> = []
       for (const [i, index] of going.entries()) {
         const outcome = results[i]!
@@ -228,13 +234,20 @@ export class Courier {
           settled(deliveries[i]!, GONE)
           continue
         }
-        const dueAt = now() + Math.min(FIRST_RETRY * 2 ** attempts, LONGEST_RETRY)
+        const dueAt = now() + delayAfter(attempts)
         sql.run("UPDATE actor_outbox SET attempts = ?, due_at = ? WHERE n = ?", attempts + 1, dueAt, row.n)
         alarm.atLatest(dueAt)
       }
     })
   }
 }
+
+/** Milliseconds to the next attempt after so many failed. */
+const delayAfter = (attempts: number): number => Math.min(FIRST_RETRY * 2 ** attempts, LONGEST_RETRY)
+
+/** True while it waits for its next attempt; not where the clock was set back since, by more than the wait. */
+const isHeld = ({ attempts, due_at }: Pick<Row, "attempts" | "due_at">, now: number): boolean =>
+  due_at > now && due_at - now <= delayAfter(attempts)
 
 const sizeOf = (row: StoredValue): number => (typeof row === "string" ? row.length : row.byteLength)
 
@@ -252,6 +265,6 @@ const aged = ({ ask, at, envelope }: Stored, n: number, now: number): Delivery =
   const left = envelope.ttl === null ? null : Math.max(0, envelope.ttl - age)
   return {
     envelope: { ...envelope, ttl: left, ...(envelope.seq !== undefined && { seq: n }) },
-    ...(ask !== undefined && { ask: { home: ask.home, timeout: Math.max(0, ask.timeout - age) } }),
+    ...(ask !== undefined && { ask: { ...ask, timeout: Math.max(0, ask.timeout - age) } }),
   }
 }

@@ -9,17 +9,33 @@ import { DurableObject } from "cloudflare:workers"
 import type { Address, Envelope } from "@signal-hub/actor-core"
 import type { ActorRpc, Batch, Outcome, Served } from "./ActorRpc.ts"
 import type { DurableActorOptions } from "./DurableActorOptions.ts"
+import { makeLog } from "../hub/Log.ts"
+import { RECHECK_MS, rejectionFields, StorageRejected } from "../storage/StorageRejected.ts"
+import type { Schema } from "../storage/Tables.ts"
 import { DurableHost } from "./DurableHost.ts"
+import { DURABLE } from "./DurableSchema.ts"
 
 /** The actor of a Durable Object, to be made in its constructor. */
 export class DurableActorHost implements Served<ActorRpc> {
-  #host!: DurableHost
+  readonly #ctx: DurableObjectState
+  /** Or why its storage can't be read by this code, and is left as it is. */
+  #started!: DurableHost | StorageRejected
 
-  constructor(ctx: DurableObjectState, options: DurableActorOptions) {
+  constructor(ctx: DurableObjectState, options: DurableActorOptions, schema: Schema = DURABLE) {
+    this.#ctx = ctx
     // Nothing comes in before what the rows say is under way.
     void ctx.blockConcurrencyWhile(async () => {
-      this.#host = await DurableHost.start(ctx, options)
+      this.#started = await DurableHost.start(ctx, options, schema).catch((error: unknown) => {
+        if (!(error instanceof StorageRejected)) throw error
+        makeLog(undefined)("error", "storage_rejected", { name: ctx.id.name, ...rejectionFields(error) })
+        return error
+      })
     })
+  }
+
+  get #host(): DurableHost {
+    if (this.#started instanceof StorageRejected) throw this.#started
+    return this.#started
   }
 
   deliver(batch: Batch): ReadonlyArray<Outcome> | Promise<ReadonlyArray<Outcome>> {
@@ -39,8 +55,10 @@ export class DurableActorHost implements Served<ActorRpc> {
   }
 
   /** For the object's `alarm`, which it needs for itself. */
-  alarm(): Promise<void> {
-    return this.#host.wake()
+  async alarm(): Promise<void> {
+    // Its deadlines are for newer code, and the alarm is gone that would have woken it for them.
+    if (this.#started instanceof StorageRejected) return this.#ctx.storage.setAlarm(Date.now() + RECHECK_MS)
+    return this.#started.wake()
   }
 }
 

@@ -1,5 +1,5 @@
 /** What there is to say about a durable actor, for who makes one. */
-import type { Mailbox, PersistentBehavior, Protocol, Supervision } from "@signal-hub/actor-core"
+import type { Forwarding, Mailbox, PersistentBehavior, Protocol, Supervision } from "@signal-hub/actor-core"
 import type { Reach } from "./Reach.ts"
 
 /** What a durable actor is. */
@@ -15,6 +15,12 @@ export interface DurableActorOptions {
   readonly supervision?: Supervision.Supervision
   readonly mailbox?: Mailbox.Mailbox
   readonly stash?: number
+  /**
+   * Whether it takes asks that clients forward to it: all, or those by some addresses. Their `sender` is who
+   * asked, but their payload is the word of `context.forwardedBy`. Default: none; who asked hears `forbidden`.
+   * What durable actors and functions of the routing table forward is always taken.
+   */
+  readonly acceptForwards?: Forwarding.AcceptForwards
   /** Milliseconds that a call waits for what it brought to be done. Default: 50. */
   readonly hold?: number
 }

@@ -8,6 +8,7 @@ import {
   ActorSystem,
   Address,
   type Envelope,
+  Forwarding,
   Persistence,
   type PersistentBehavior,
   type Protocol,
@@ -20,8 +21,9 @@ import * as Effect from "effect/Effect"
 import * as Scheduler from "effect/Scheduler"
 import * as Scope from "effect/Scope"
 import { snapshotsIn } from "../storage/SqlitePersistence.ts"
-import { durableObjectSql, isTooLarge, type Sql } from "../storage/Sql.ts"
-import { Tables } from "../storage/Tables.ts"
+import { durableObjectSql, type Sql } from "../storage/Sql.ts"
+import { isUnstorable, NotStorable } from "../storage/StoredValue.ts"
+import { type Schema, Tables } from "../storage/Tables.ts"
 import { type ActorRpc, type Batch, type Delivery, type Outcome, type Served, TAKEN } from "./ActorRpc.ts"
 import { Callers } from "./Callers.ts"
 import { Courier } from "./Courier.ts"
@@ -29,7 +31,6 @@ import type { DurableActorOptions } from "./DurableActorOptions.ts"
 import { DurableAlarm } from "./DurableAlarm.ts"
 import { DurableJournal } from "./DurableJournal.ts"
 import { takeDue } from "./DurableReceiveTimeout.ts"
-import { DURABLE } from "./DurableSchema.ts"
 import { DurableTransport } from "./DurableTransport.ts"
 import { Inbox, Taken } from "./Inbox.ts"
 import { Letters } from "./Letters.ts"
@@ -68,11 +69,16 @@ export class DurableHost implements Served<ActorRpc> {
   readonly #signals: Array<readonly [signal: symbol, event?: unknown]> = []
   #activate: () => void = () => undefined
 
-  private constructor(ctx: DurableObjectState, options: DurableActorOptions, armedAt: number | null) {
+  private constructor(
+    ctx: DurableObjectState,
+    options: DurableActorOptions,
+    sql: Tables,
+    armedAt: number | null,
+  ) {
     this.#options = options
     this.#name = ctx.id.name ?? ctx.id.toString()
     this.address = Address.parse(`@(${options.type}/${this.#name})`)
-    const sql = (this.sql = new Tables(durableObjectSql(ctx.storage), DURABLE))
+    this.sql = sql
     this.persistence = snapshotsIn(sql)
     const alarm = (this.alarm = new DurableAlarm(sql, armedAt, (at) => {
       void (at === null ? ctx.storage.deleteAlarm() : ctx.storage.setAlarm(at))
@@ -159,9 +165,15 @@ export class DurableHost implements Served<ActorRpc> {
     })
   }
 
-  /** The actor, with all under way that its rows say is to be done. */
-  static async start(ctx: DurableObjectState, options: DurableActorOptions): Promise<DurableHost> {
-    const host = new DurableHost(ctx, options, await ctx.storage.getAlarm())
+  /** The actor, with all under way that its rows say is to be done. Fails with `StorageRejected`. */
+  static async start(
+    ctx: DurableObjectState,
+    options: DurableActorOptions,
+    schema: Schema,
+  ): Promise<DurableHost> {
+    const sql = new Tables(durableObjectSql(ctx.storage), schema)
+    sql.open()
+    const host = new DurableHost(ctx, options, sql, await ctx.storage.getAlarm())
     host.alarm.check(host.now())
     // It ends with the object's memory.
     await Effect.runPromise(Scope.provide(host.#begin, Scope.makeUnsafe()))
@@ -170,7 +182,7 @@ export class DurableHost implements Served<ActorRpc> {
   }
 
   readonly #begin = Effect.suspend(() => {
-    const { mailbox, stash, supervision, type } = this.#options
+    const { acceptForwards, mailbox, stash, supervision, type } = this.#options
     const behavior: PersistentBehavior.PersistentBehavior<Protocol.Any> = this.#options.behavior
     const journals: Journals = {
       open: (actor) => {
@@ -207,6 +219,7 @@ export class DurableHost implements Served<ActorRpc> {
         ...(supervision !== undefined && { supervision }),
         ...(mailbox !== undefined && { mailbox }),
         ...(stash !== undefined && { stash }),
+        ...(acceptForwards !== undefined && { acceptForwards }),
       })
       return Effect.provide(kind, services)
     }).pipe(
@@ -274,19 +287,29 @@ export class DurableHost implements Served<ActorRpc> {
 
   /** What became of something sent. Its row is gone. */
   #sent({ ask, envelope }: Delivery, outcome: Outcome): void {
-    if (ask === undefined || outcome.status === "taken" || outcome.status === "elsewhere") return
+    // Of what newer code may say beside that, nothing follows.
+    if (ask === undefined || (outcome.status !== "answered" && outcome.status !== "refused")) return
     const asker = envelope.from as Address.Address
     const answer =
       outcome.status === "answered"
-        ? { ...this.letters.answer(asker, envelope.id, outcome.answer), from: envelope.to }
+        ? {
+            ...this.letters.answer(asker, envelope.id, outcome.answer),
+            from: envelope.to,
+            metadata: Forwarding.answeredFor({}, ask.asked ?? envelope.to, envelope.to),
+          }
         : this.letters.failure(asker, envelope, outcome)
     if (asker === this.address) return this.own.answered(envelope.id, answer)
     // It was forwarded from here.
     try {
       this.put(ask.home, { envelope: answer })
     } catch (error) {
-      if (!isTooLarge(error)) throw error
-      this.put(ask.home, { envelope: this.letters.tooLarge(asker, envelope.id) })
+      if (!isUnstorable(error)) throw error
+      const { letters } = this
+      const isNoData = error instanceof NotStorable
+      const failure = isNoData
+        ? letters.notStorable(asker, envelope.id)
+        : letters.tooLarge(asker, envelope.id)
+      this.put(ask.home, { envelope: failure })
     }
   }
 

@@ -2,7 +2,16 @@
  * The journal of a durable actor: a step's new state, what it sends, its timers, watches and asks, and that
  * its message is done with, are rows written together or not at all. What a step sends leaves after that.
  */
-import { type ActorRef, type Address, Envelope, Persistence, Protocol, Signal } from "@signal-hub/actor-core"
+import {
+  type ActorRef,
+  type Address,
+  Envelope,
+  messageId,
+  Persistence,
+  Protocol,
+  Signal,
+  TimeLimit,
+} from "@signal-hub/actor-core"
 import {
   encodeAnswer,
   type Cause,
@@ -12,17 +21,15 @@ import {
   type Step,
   type Then,
 } from "@signal-hub/actor-core/hosting"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Causes from "effect/Cause"
 import * as Result from "effect/Result"
-import { isTooLarge } from "../storage/Sql.ts"
+import { isUnstorable, NotStorable } from "../storage/StoredValue.ts"
 import type { DurableHost } from "./DurableHost.ts"
 import { DurableReceiveTimeout } from "./DurableReceiveTimeout.ts"
 import { DurableTimers } from "./DurableTimers.ts"
-import { ASK_TIMEOUT } from "./Letters.ts"
-import { encodePayload, LONGEST } from "./Stored.ts"
+import { encodePayload } from "./Stored.ts"
 
 export class DurableJournal implements Journal, Duties {
   readonly duties: Duties = this
@@ -81,10 +88,13 @@ export class DurableJournal implements Journal, Duties {
     } catch (cause) {
       if (isStoreError(cause)) throw cause
       const { address } = this.#actor
-      const permanent = isTooLarge(cause)
-      const message = permanent
-        ? `${address} sends, answers or sets a timer with more than a row of its database takes, 2 MB: do it in parts`
-        : `the database did not take a step of ${address}: ${String(cause)}`
+      const permanent = isUnstorable(cause)
+      const message =
+        cause instanceof NotStorable
+          ? `${address} sends, answers or sets a timer with what is no plain data: ${cause.message}`
+          : permanent
+            ? `${address} sends, answers or sets a timer with more than a row of its database takes, 2 MB: do it in parts`
+            : `the database did not take a step of ${address}: ${String(cause)}`
       throw new Persistence.PersistenceError({ address, operation: "save", message, cause, permanent })
     }
   }
@@ -161,10 +171,13 @@ export class DurableJournal implements Journal, Duties {
     { about, name: next, timeout }: Then,
   ): void {
     const host = this.#host
-    const millis = timeout === undefined ? ASK_TIMEOUT : Math.min(Duration.toMillis(timeout), LONGEST)
+    const limit = TimeLimit.read(timeout ?? TimeLimit.DEFAULT_ASK_TIMEOUT_MS, "timeout")
+    // The runtime refuses what is no time limit before it asks the journal.
+    if (typeof limit !== "number") throw limit
+    const millis = TimeLimit.ofAsk(limit)
     const encoded = encodePayload(to.protocol, name, payload)
     const remembered = this.#encodeAbout(next, about)
-    const id = crypto.randomUUID()
+    const id = messageId()
     const envelope = host.letters.envelope({
       id,
       to: to.address,

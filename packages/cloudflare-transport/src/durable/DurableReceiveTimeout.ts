@@ -1,6 +1,8 @@
 /** The receive timeout of a durable actor while it runs: a row, and a cache of it. */
-import type { Sql } from "../storage/Sql.ts"
+import { type Sql, upsert } from "../storage/Sql.ts"
 import type { DurableAlarm } from "./DurableAlarm.ts"
+
+const STORE_RECEIVE_TIMEOUT = upsert("actor_receive_timeout", ["one"], ["at", "millis"])
 
 /** It may come that much of its length too late, at most; milliseconds at least. */
 const SLACK = 0.1
@@ -54,7 +56,7 @@ export class DurableReceiveTimeout {
     const at = now() + millis
     this.#row = { at, millis }
     stage(() => {
-      sql.run("INSERT OR REPLACE INTO actor_receive_timeout (one, at, millis) VALUES (1, ?, ?)", at, millis)
+      sql.run(STORE_RECEIVE_TIMEOUT, 1, at, millis)
       alarm.atLatest(at)
     })
   }

@@ -36,14 +36,16 @@ export const DURABLE: Schema = schemaOf(
   `CREATE INDEX actor_outbox_due ON actor_outbox (due_at)`,
   // The name of what is sent reliably.
   `CREATE TABLE actor_line (id TEXT NOT NULL)`,
-  // The actor's own asks: where the answer goes, and the answer, once it is there.
+  // The actor's own asks: who has them, and was asked where that is another; where the answer goes, and the
+  // answer, once it is there.
   `CREATE TABLE actor_ask (
     id TEXT PRIMARY KEY,
     target TEXT NOT NULL,
     next TEXT NOT NULL,
     about BLOB NOT NULL,
     deadline INTEGER NOT NULL,
-    answer BLOB
+    answer BLOB,
+    asked TEXT
   ) WITHOUT ROWID`,
   `CREATE INDEX actor_ask_deadline ON actor_ask (deadline)`,
   // Answers that the actor owes.
@@ -52,7 +54,8 @@ export const DURABLE: Schema = schemaOf(
     asker TEXT NOT NULL,
     id TEXT NOT NULL,
     home TEXT NOT NULL,
-    deadline INTEGER NOT NULL
+    deadline INTEGER NOT NULL,
+    asked TEXT
   ) WITHOUT ROWID`,
   `CREATE INDEX actor_owed_ask ON actor_owed (asker, id)`,
   `CREATE INDEX actor_owed_deadline ON actor_owed (deadline)`,
@@ -61,6 +64,7 @@ export const DURABLE: Schema = schemaOf(
     asker TEXT NOT NULL,
     id TEXT NOT NULL,
     home TEXT NOT NULL,
+    asked TEXT,
     PRIMARY KEY (asker, id)
   ) WITHOUT ROWID`,
   `CREATE TABLE actor_timer (

@@ -4,11 +4,13 @@
  */
 import type { Protocol, Timers } from "@signal-hub/actor-core"
 import * as Duration from "effect/Duration"
-import type { Sql } from "../storage/Sql.ts"
+import { type Sql, upsert } from "../storage/Sql.ts"
 import { toRow } from "../storage/StoredValue.ts"
 import type { DurableAlarm } from "./DurableAlarm.ts"
 import type { OwnTimers } from "./OwnMessages.ts"
 import { encodePayload, LONGEST } from "./Stored.ts"
+
+const STORE_TIMER = upsert("actor_timer", ["key"], ["at", "every", "name", "payload"])
 
 export interface DurableTimersOptions {
   readonly sql: Sql
@@ -94,14 +96,7 @@ export class DurableTimers implements Timers<Protocol.Any>, OwnTimers {
     const at = Math.ceil(now() + Math.min(delay, LONGEST))
     this.#dueAt.set(key, at)
     stage(() => {
-      sql.run(
-        "INSERT OR REPLACE INTO actor_timer (key, at, every, name, payload) VALUES (?, ?, ?, ?, ?)",
-        key,
-        at,
-        every,
-        name,
-        toRow(encoded),
-      )
+      sql.run(STORE_TIMER, key, at, every, name, toRow(encoded))
       alarm.atLatest(at)
     })
   }

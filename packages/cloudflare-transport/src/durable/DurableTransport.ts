@@ -3,13 +3,21 @@
  * step that sends it; what its handlers ask and wait for is a call. What comes in is checked before
  * (`DurableHost`); here it is only handed over.
  */
-import { type Address, AnswerStream, Envelope, type Transport } from "@signal-hub/actor-core/vocabulary"
+import {
+  type Address,
+  AnswerStream,
+  Envelope,
+  Forwarding,
+  TimeLimit,
+  type Transport,
+} from "@signal-hub/actor-core/vocabulary"
 import { REPLY } from "@signal-hub/actor-core/hosting"
 import * as Effect from "effect/Effect"
+import { unmarked } from "../hub/Marks.ts"
 import type { Answer, Delivery } from "./ActorRpc.ts"
 import type { Courier } from "./Courier.ts"
 import type { Inbox } from "./Inbox.ts"
-import { ASK_TIMEOUT, type Letters } from "./Letters.ts"
+import type { Letters } from "./Letters.ts"
 import type { Owed } from "./Owed.ts"
 import type { Streams } from "./Streams.ts"
 
@@ -63,10 +71,10 @@ export class DurableTransport implements Transport {
     }
   }
 
-  send(envelope: Envelope.Envelope): undefined {
+  send(given: Envelope.Envelope): undefined {
     const { home, put, stage, transaction } = this.#options
-    if (envelope.correlationId !== null && !AnswerStream.isAboutAsk(envelope.type))
-      return this.#reply(envelope)
+    if (given.correlationId !== null && !AnswerStream.isAboutAsk(given.type)) return this.#reply(given)
+    const envelope = this.#marked(given)
     if (envelope.pattern === "ask") {
       if (envelope.from === home) void this.#ask(envelope)
       else this.#forward(envelope)
@@ -78,9 +86,22 @@ export class DurableTransport implements Transport {
     else transaction(write)
   }
 
+  /**
+   * With who hands it on, where the actor does, and without what only a server may say: an actor may have its
+   * metadata from somebody else.
+   */
+  #marked(envelope: Envelope.Envelope): Envelope.Envelope {
+    const { home } = this.#options
+    const metadata = unmarked(envelope.metadata)
+    if (envelope.from !== home && metadata.forwardOf === envelope.id) {
+      return { ...envelope, metadata: { ...metadata, forwardedBy: home, forwardedByServer: true } }
+    }
+    return metadata === envelope.metadata ? envelope : { ...envelope, metadata }
+  }
+
   /** The answer of the actor to an ask. */
   #reply(envelope: Envelope.Envelope): undefined {
-    const { inbox, put, step, streams, transaction } = this.#options
+    const { home, inbox, put, step, streams, transaction } = this.#options
     const { correlationId, payload, to, type } = envelope
     const taken = inbox.find(to, correlationId ?? "")
     if (streams.isPart(envelope)) return void streams.give(envelope, taken)
@@ -92,8 +113,10 @@ export class DurableTransport implements Transport {
     write(() => {
       // First, as no row may take it: then it is not the answer.
       if (!taken.isWaitedFor) {
-        const isSure = taken.delivery.envelope.seq !== undefined
-        put(taken.delivery.ask?.home ?? to, { envelope: isSure ? Envelope.reliably(envelope) : envelope })
+        const { ask, envelope: asked } = taken.delivery
+        const metadata = Forwarding.answeredFor(envelope.metadata, ask?.asked ?? home, home)
+        const told = { ...envelope, metadata }
+        put(ask?.home ?? to, { envelope: asked.seq === undefined ? told : Envelope.reliably(told) })
       }
       // That the runtime could not let the actor answer is no answer: the same may be tried again.
       if (isTheActors && isLight) inbox.closeLightly(taken, answer)
@@ -105,7 +128,7 @@ export class DurableTransport implements Transport {
   /** An ask that a handler waits for: in memory only. */
   async #ask(envelope: Envelope.Envelope): Promise<void> {
     const { courier, home, letters } = this.#options
-    const timeout = envelope.ttl ?? ASK_TIMEOUT
+    const timeout = envelope.ttl ?? TimeLimit.DEFAULT_ASK_TIMEOUT_MS
     const outcome = await courier.once({ envelope, ask: { home, timeout } })
     if (outcome.status === "answered") {
       this.#receiver({ ...letters.answer(home, envelope.id, outcome.answer), from: envelope.to })
@@ -116,8 +139,9 @@ export class DurableTransport implements Transport {
 
   /** Hands an ask on: its home hears who has it now. */
   #forward(envelope: Envelope.Envelope): void {
-    const { letters, owed, put, stage } = this.#options
-    const ask = owed.homeOf(envelope)
+    const { home, letters, owed, put, stage } = this.#options
+    const asked = owed.homeOf(envelope)
+    const ask = { ...asked, asked: asked.asked ?? home }
     stage(() => {
       put(ask.home, { envelope: letters.forwarded(envelope) })
       put(envelope.to, { envelope: Envelope.reliably(envelope), ask })

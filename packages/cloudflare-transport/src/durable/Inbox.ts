@@ -4,16 +4,20 @@
  * something, in memory where it is an ask that did neither. What is not done soon becomes a row, before
  * its sender hears that it is taken.
  */
-import type { Envelope } from "@signal-hub/actor-core"
-import { isTooLarge, type Sql } from "../storage/Sql.ts"
-import { fromRow, type StoredValue, toRow } from "../storage/StoredValue.ts"
+import { type Envelope, PayloadValue } from "@signal-hub/actor-core"
+import type { Sql } from "../storage/Sql.ts"
+import { fromRow, isUnstorable, type StoredValue, toRow } from "../storage/StoredValue.ts"
 import { type Answer, DEDUPE_WINDOW, type Delivery, type Outcome, TAKEN } from "./ActorRpc.ts"
 import type { DurableAlarm } from "./DurableAlarm.ts"
 
 /** After so many, what is too old to be remembered goes. */
 const PURGE_EVERY = 64
-/** How many answers are remembered that are no rows, and as many before them: those of a call, as they may be large. */
+/**
+ * How many answers are remembered that are no rows, and bytes of them, and as many before them: those of a call, as
+ * they may be large.
+ */
 const MOST_RECENT = 256
+const MAX_RECENT_BYTES = 4 * 1_048_576
 /** Of how many senders it is remembered whether there are rows. */
 const MOST_SENDERS = 1_000
 /** When what is a row is looked at, should memory be lost, milliseconds. */
@@ -108,6 +112,7 @@ export class Inbox {
    */
   #recent = new Map<string, Answer>()
   #older = new Map<string, Answer>()
+  #recentBytes = 0
   /** The one that came last: whose turn it mostly is. */
   #last: Taken | undefined
   /** Senders of whom it is known whether there are rows, so that none is looked for where there is none. */
@@ -190,7 +195,7 @@ export class Inbox {
       follow(() => void (taken.isStored = true))
     } catch (error) {
       // Volatile, it may be lost with the memory. What is reliable is its sender's until it is done.
-      if (!isTooLarge(error) || envelope.seq !== undefined) throw error
+      if (!isUnstorable(error) || envelope.seq !== undefined) throw error
     }
   }
 
@@ -234,9 +239,11 @@ export class Inbox {
 
   /** An ask that changed nothing, and need not be known for longer than memory lasts. */
   closeLightly(taken: Taken, answer: Answer): void {
-    if (this.#recent.size >= MOST_RECENT) {
+    this.#recentBytes += PayloadValue.memoryOf(answer)
+    if (this.#recent.size >= MOST_RECENT || this.#recentBytes > MAX_RECENT_BYTES) {
       this.#older = this.#recent
       this.#recent = new Map()
+      this.#recentBytes = PayloadValue.memoryOf(answer)
     }
     this.#recent.set(taken.key, answer)
     this.discard(taken, { status: "answered", answer })

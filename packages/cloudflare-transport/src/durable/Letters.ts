@@ -1,10 +1,7 @@
 /** The envelopes that the object of a durable actor makes: in the actor's name, and of how asks end. */
-import { type Address, Envelope } from "@signal-hub/actor-core"
+import { type Address, Envelope, Forwarding, messageId } from "@signal-hub/actor-core"
 import { errorEnvelope, hubEnvelope } from "../protocol/HubEnvelope.ts"
 import type { Answer, Outcome } from "./ActorRpc.ts"
-
-/** An ask without a time limit gets one, milliseconds. */
-export const ASK_TIMEOUT = 30_000
 
 export class Letters {
   readonly #home: Address.Address
@@ -19,7 +16,7 @@ export class Letters {
     draft: Pick<Envelope.Envelope, "to" | "type" | "payload" | "pattern"> & Partial<Envelope.Envelope>,
   ): Envelope.Envelope {
     return {
-      id: crypto.randomUUID(),
+      id: messageId(),
       from: this.#home,
       correlationId: null,
       timestamp: this.#now(),
@@ -30,9 +27,15 @@ export class Letters {
     }
   }
 
-  /** The answer to the ask of this id. */
-  answer(to: Address.Address, correlationId: string, { payload, type }: Answer): Envelope.Envelope {
-    return this.envelope({ to, type, payload, pattern: "tell", correlationId })
+  /** The answer to the ask of this id. `asked`: the address that was asked, where the ask was forwarded. */
+  answer(
+    to: Address.Address,
+    correlationId: string,
+    { payload, type }: Answer,
+    asked: Address.Address = this.#home,
+  ): Envelope.Envelope {
+    const metadata = Forwarding.answeredFor(Envelope.NO_METADATA, asked, this.#home)
+    return this.envelope({ to, type, payload, pattern: "tell", correlationId, metadata })
   }
 
   /** Why the ask was not taken. */
@@ -58,6 +61,12 @@ export class Letters {
   tooLarge(to: Address.Address, id: string): Envelope.Envelope {
     const message = "the answer is larger than a row of the database of who handed the ask on, 2 MB"
     return errorEnvelope(null, to, "message_too_large", message, this.#now(), id)
+  }
+
+  /** The same, as it can't be encoded. */
+  notStorable(to: Address.Address, id: string): Envelope.Envelope {
+    const message = "the answer could not be encoded by who handed the ask on"
+    return errorEnvelope(null, to, "internal_error", message, this.#now(), id)
   }
 
   /** For the home of an ask: somebody else has it now. */

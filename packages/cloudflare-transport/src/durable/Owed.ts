@@ -2,22 +2,21 @@
  * Answers that do not come with the step that handles the ask: those that a durable actor gives later are
  * rows until then, and those of an ask that was handed on are another's to give.
  */
-import type { Address, Envelope } from "@signal-hub/actor-core"
+import { type Address, type Envelope, TimeLimit } from "@signal-hub/actor-core"
 import type { Sql } from "../storage/Sql.ts"
 import { toRow } from "../storage/StoredValue.ts"
-import type { Answer, Delivery } from "./ActorRpc.ts"
+import type { Answer, AskHome, Delivery } from "./ActorRpc.ts"
 import type { DurableAlarm } from "./DurableAlarm.ts"
 import type { Inbox } from "./Inbox.ts"
-import { ASK_TIMEOUT, type Letters } from "./Letters.ts"
-
-/** Where the answer to an ask goes, and the milliseconds that it may take. */
-export type Home = NonNullable<Delivery["ask"]>
+import type { Letters } from "./Letters.ts"
 
 export interface OwedRow {
   readonly token: string
   readonly asker: Address.Address
   readonly id: string
   readonly home: Address.Address
+  /** The address that was asked, where the ask was forwarded here. */
+  readonly asked: Address.Address | null
 }
 
 export interface OwedOptions {
@@ -36,9 +35,9 @@ export class Owed {
     this.#options = options
   }
 
-  homeOf({ from, id, ttl }: Envelope.Envelope): Home {
+  homeOf({ from, id, ttl }: Envelope.Envelope): AskHome {
     const ask = this.#options.inbox.find(from, id)?.delivery.ask
-    return ask ?? { home: from as Address.Address, timeout: ttl ?? ASK_TIMEOUT }
+    return ask ?? { home: from as Address.Address, timeout: ttl ?? TimeLimit.DEFAULT_ASK_TIMEOUT_MS }
   }
 
   /** The ask is handled, and somebody else answers it. Part of a step. */
@@ -49,23 +48,24 @@ export class Owed {
   }
 
   /** The ask is handled, and is answered later, by this token. Part of a step. */
-  add(token: string, asked: Envelope.Envelope, { home, timeout }: Home): void {
+  add(token: string, asked: Envelope.Envelope, { asked: first, home, timeout }: AskHome): void {
     const { alarm, now, sql } = this.#options
     const deadline = now() + timeout
     sql.run(
-      "INSERT INTO actor_owed (token, asker, id, home, deadline) VALUES (?, ?, ?, ?, ?)",
+      "INSERT INTO actor_owed (token, asker, id, home, deadline, asked) VALUES (?, ?, ?, ?, ?, ?)",
       token,
       asked.from,
       asked.id,
       home,
       deadline,
+      first ?? null,
     )
     alarm.atLatest(deadline)
     this.letGo(asked)
   }
 
   find(token: string): OwedRow | undefined {
-    const query = "SELECT token, asker, id, home FROM actor_owed WHERE token = ?"
+    const query = "SELECT token, asker, id, home, asked FROM actor_owed WHERE token = ?"
     return this.#options.sql.all<OwedRow>(query, token)[0]
   }
 
@@ -77,7 +77,7 @@ export class Owed {
 
   /** The actor gives none of them any more. Part of a step. */
   giveAll(answer: Answer): void {
-    const query = "DELETE FROM actor_owed RETURNING token, asker, id, home"
+    const query = "DELETE FROM actor_owed RETURNING token, asker, id, home, asked"
     for (const owed of this.#options.sql.all<OwedRow>(query)) this.#answer(owed, answer)
   }
 
@@ -91,9 +91,9 @@ export class Owed {
     this.#options.sql.run("DELETE FROM actor_owed WHERE deadline <= ?", now)
   }
 
-  #answer({ asker, home, id }: OwedRow, answer: Answer): void {
+  #answer({ asked, asker, home, id }: OwedRow, answer: Answer): void {
     const { letters, send, sql } = this.#options
     sql.run("UPDATE actor_handled SET answer = ? WHERE sender = ? AND id = ?", toRow(answer), asker, id)
-    send(home, { envelope: letters.answer(asker, id, answer) })
+    send(home, { envelope: letters.answer(asker, id, answer, asked ?? undefined) })
   }
 }

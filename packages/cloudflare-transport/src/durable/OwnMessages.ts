@@ -5,7 +5,7 @@
 import { type Address, AskError, type Envelope } from "@signal-hub/actor-core"
 import { Continuation } from "@signal-hub/actor-core/hosting"
 import { isTooLarge, type Sql } from "../storage/Sql.ts"
-import { fromRow, type StoredValue, toRow } from "../storage/StoredValue.ts"
+import { fromRow, NotStorable, type StoredValue, toRow } from "../storage/StoredValue.ts"
 import type { DurableAlarm } from "./DurableAlarm.ts"
 
 /** What a message comes from. */
@@ -16,6 +16,8 @@ type Own =
 interface AskRow {
   readonly id: string
   readonly target: Address.Address
+  /** The address that was asked, where somebody else has the ask now. */
+  readonly asked: Address.Address | null
   readonly next: string
   readonly about: StoredValue
   readonly answer: StoredValue | null
@@ -104,13 +106,15 @@ export class OwnMessages {
 
   /** Somebody else has the ask now. */
   forwarded(id: string, target: string): void {
-    this.#options.sql.run("UPDATE actor_ask SET target = ? WHERE id = ?", target, id)
+    const query = "UPDATE actor_ask SET target = ?, asked = coalesce(asked, target) WHERE id = ?"
+    this.#options.sql.run(query, target, id)
   }
 
-  /** Who was asked, where the ask is open. */
-  target(id: string): Address.Address | undefined {
-    const query = "SELECT target FROM actor_ask WHERE id = ?"
-    return this.#options.sql.all<{ target: Address.Address }>(query, id)[0]?.target
+  /** Who was asked and who has the ask now, where it is open. */
+  find(id: string): { readonly asked: Address.Address; readonly target: Address.Address } | undefined {
+    const query = "SELECT target, asked FROM actor_ask WHERE id = ?"
+    const [row] = this.#options.sql.all<Pick<AskRow, "asked" | "target">>(query, id)
+    return row && { target: row.target, asked: row.asked ?? row.target }
   }
 
   /** The answer to an ask: a row first, then a message. */
@@ -120,8 +124,9 @@ export class OwnMessages {
       try {
         this.#keep(id, read(envelope))
       } catch (error) {
-        if (!isTooLarge(error)) throw error
-        this.#keep(id, TOO_LARGE)
+        if (error instanceof NotStorable) this.#keep(id, NOT_STORABLE)
+        else if (isTooLarge(error)) this.#keep(id, TOO_LARGE)
+        else throw error
       }
       follow(() => this.#continue(id))
     })
@@ -185,6 +190,14 @@ const read = (envelope: Envelope.Envelope): unknown => {
   if (failure === undefined) return { _tag: "Success", value: envelope.payload }
   const isTyped = failure._tag === "ActorFailed" && failure.data !== undefined
   return isTyped ? { _tag: "Failure", error: failure.data } : Continuation.fromError(failure)
+}
+
+/** In the place of an answer that can't be encoded. */
+const NOT_STORABLE = {
+  _tag: "Refused",
+  code: "invalid_message",
+  message: "the answer could not be encoded, to be stored until the asker has it",
+  retryable: false,
 }
 
 /** In the place of an answer that no row takes. */

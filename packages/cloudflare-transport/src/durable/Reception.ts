@@ -2,7 +2,7 @@
  * What comes to a durable actor: whether it may come, which of the actor's parts it is for, and when it is
  * done with. What is done once is remembered in `Inbox`.
  */
-import { Address, AnswerStream, type DeadLetter, Envelope } from "@signal-hub/actor-core"
+import { Address, AnswerStream, type DeadLetter, Envelope, Forwarding } from "@signal-hub/actor-core"
 import * as Cause from "effect/Cause"
 import { HUB_ADDRESS } from "../protocol/HubMessage.ts"
 import { type Delivery, type Outcome, TAKEN } from "./ActorRpc.ts"
@@ -43,8 +43,9 @@ export class Reception {
   /** What became of it, where that is known at once. */
   take(delivery: Delivery): Outcome | Taken {
     const { address, callers, inbox, receive } = this.#options
-    const envelope = Envelope.check(delivery.envelope)
-    if (envelope instanceof Envelope.Malformed) return refused("actor_failed", envelope.reason)
+    const checked = Envelope.check(delivery.envelope)
+    if (checked instanceof Envelope.Malformed) return refused("actor_failed", checked.reason)
+    const envelope = Forwarding.uncorrelated(checked)
     const { from, to, type } = envelope
     if (envelope.correlationId !== null && callers.give(envelope)) return TAKEN
     if (to !== address) return refused("unknown_actor", `${to} is not here`)
@@ -119,11 +120,17 @@ export class Reception {
       return TAKEN
     }
     const id = envelope.correlationId ?? ""
-    const target = own.target(id)
-    if (target === undefined) receive(envelope)
+    const ask = own.find(id)
+    if (ask === undefined) receive(envelope)
     else if (envelope.from === HUB_ADDRESS && envelope.type === "hub:forwarded") {
       own.forwarded(id, String(actorAddress))
-    } else if (envelope.from === HUB_ADDRESS || envelope.from === target) own.answered(id, envelope)
+    } else if (
+      Forwarding.isByHub(envelope) ||
+      envelope.from === ask.target ||
+      // Whoever has it now, may be heard of later.
+      envelope.metadata.answeredFor === ask.asked
+    )
+      own.answered(id, envelope)
     return TAKEN
   }
 }

@@ -2,7 +2,7 @@
  * Streams that a durable actor gives. Their elements are in memory, in a line for each object that asked;
  * that one is open is a row, so that its asker hears of its end where the memory was lost.
  */
-import { type Address, AnswerStream, type Envelope } from "@signal-hub/actor-core"
+import { type Address, AnswerStream, type Envelope, Forwarding } from "@signal-hub/actor-core"
 import { Lanes } from "../gateway/Lanes.ts"
 import { CallFailed } from "../gateway/Rpc.ts"
 import type { Sql } from "../storage/Sql.ts"
@@ -18,6 +18,8 @@ interface Open {
   readonly asker: Address.Address
   readonly id: string
   readonly home: Address.Address
+  /** The address that was asked, where the ask was forwarded here. */
+  readonly asked: Address.Address | null
 }
 
 export interface StreamsOptions {
@@ -57,6 +59,7 @@ export class Streams {
       maxItems: 256,
       // No more than was demanded.
       maxWaiting: Number.POSITIVE_INFINITY,
+      maxWaitingBytes: Number.POSITIVE_INFINITY,
       maxCalls: Number.POSITIVE_INFINITY,
     })
   }
@@ -68,14 +71,15 @@ export class Streams {
 
   /** Gives a part. `taken`: the ask, where it is the first. */
   give(part: Envelope.Envelope, taken: Taken | undefined): void {
-    const { follow } = this.#options
+    const { address, follow } = this.#options
     const key = keyOf(part.to, part.correlationId ?? "")
     const stream = this.#open.get(key) ?? (taken && this.#begin(taken))
     if (stream === undefined) return
     const isLast = !AnswerStream.isMoreToCome(part)
     if (isLast) this.#forget(stream)
+    const metadata = Forwarding.answeredFor(part.metadata, stream.asked ?? address, address)
     follow(() => {
-      this.#lanes.push(stream.home, part, (outcome) => {
+      this.#lanes.push(stream.home, { ...part, metadata }, (outcome) => {
         if (outcome instanceof CallFailed || outcome.status !== "taken") this.#lost(stream, isLast)
         else if (isLast) this.#delete(stream)
       })
@@ -92,7 +96,7 @@ export class Streams {
 
   /** Ends those whose memory was lost: what gave them is no more. */
   recover(): void {
-    const rows = this.#options.sql.all<Open>("SELECT asker, id, home FROM actor_stream")
+    const rows = this.#options.sql.all<Open>("SELECT asker, id, home, asked FROM actor_stream")
     for (const row of rows) if (!this.#open.has(keyOf(row.asker, row.id))) this.#end(row)
   }
 
@@ -100,7 +104,7 @@ export class Streams {
     const { address, alarm, inbox, now, sql, transaction } = this.#options
     const { ask, envelope } = taken.delivery
     const asker = envelope.from as Address.Address
-    const stream: Open = { asker, id: envelope.id, home: ask?.home ?? asker }
+    const stream: Open = { asker, id: envelope.id, home: ask?.home ?? asker, asked: ask?.asked ?? null }
     if (stream.home === address) {
       // Who waits for a call's end reads one answer.
       transaction(() => inbox.close(taken, UNREADABLE))
@@ -109,10 +113,11 @@ export class Streams {
     }
     transaction(() => {
       sql.run(
-        "INSERT OR IGNORE INTO actor_stream (asker, id, home) VALUES (?, ?, ?)",
+        "INSERT OR IGNORE INTO actor_stream (asker, id, home, asked) VALUES (?, ?, ?, ?)",
         stream.asker,
         stream.id,
         stream.home,
+        stream.asked,
       )
       alarm.atLatest(now() + LOOK_AGAIN)
       inbox.close(taken, null)
@@ -147,7 +152,8 @@ export class Streams {
     const { letters, put, transaction } = this.#options
     transaction(() => {
       this.#delete(stream)
-      put(stream.home, { envelope: letters.answer(stream.asker, stream.id, LOST) })
+      const { asked, asker, home, id } = stream
+      put(home, { envelope: letters.answer(asker, id, LOST, asked ?? undefined) })
     })
   }
 

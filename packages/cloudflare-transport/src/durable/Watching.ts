@@ -3,7 +3,7 @@ import { type Address, Signal } from "@signal-hub/actor-core"
 import { hubEnvelope } from "../protocol/HubEnvelope.ts"
 import type { TerminatedReason } from "../protocol/HubMessage.ts"
 import type { Sql } from "../storage/Sql.ts"
-import type { ActorRpc, Delivery } from "./ActorRpc.ts"
+import { type ActorRpc, type Delivery, isUnsupported } from "./ActorRpc.ts"
 import type { DurableAlarm } from "./DurableAlarm.ts"
 
 /** Milliseconds until a watch that could not be begun, or an end that was not told, is tried again. */
@@ -127,9 +127,9 @@ export class Watching {
     let isThere = false
     try {
       isThere = stub !== undefined && (await stub.watch(address, this.#options.address))
-    } catch {
-      // Tried again by the alarm.
-      return
+    } catch (error) {
+      // Tried again by the alarm, unless nobody there can be watched.
+      if (!isUnsupported(error, "watch")) return
     }
     if (isThere) this.#options.sql.run("UPDATE actor_watching SET begun = 1 WHERE address = ?", address)
     else this.ended(address, "unknown")

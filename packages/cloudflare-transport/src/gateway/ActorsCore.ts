@@ -13,6 +13,19 @@ import { take } from "./Incoming.ts"
 import type { Neighbors } from "./Neighbors.ts"
 import type { Batch, Outcome } from "./Rpc.ts"
 
+/** Tables whose rows somebody counts on. */
+const HELD = [
+  "identity",
+  "session",
+  "outbox",
+  "subscription",
+  "registration",
+  "watch",
+  "ask",
+  "notice",
+  "sending",
+].map((table) => `SELECT 1 FROM ${table} LIMIT 1`)
+
 export class ActorsCore {
   /** What sockets and the alarm are for. */
   readonly hub: HubCore
@@ -24,6 +37,12 @@ export class ActorsCore {
     let neighbors: Neighbors | undefined
     this.hub = new HubCore(host, (state) => (neighbors = around(state)))
     this.#neighbors = neighbors!
+  }
+
+  /** Whether there is nothing here to be remembered. */
+  get isEmpty(): boolean {
+    if (!this.hub.state.sessions.isEmpty) return false
+    return HELD.every((query) => this.#host.sql.all(query).length === 0)
   }
 
   deliver(batch: Batch): ReadonlyArray<Outcome> {
@@ -52,7 +71,20 @@ export class ActorsCore {
       end(errorEnvelope(null, from, "timeout", message, this.#host.now(), asked.id))
     })
     const target = state.resolve(to, now)
-    const ask = state.asks.open(from, from, asked.id, to, target?.id ?? to, timeout, false, now)
+    const ask = state.asks.open(
+      {
+        asker: from,
+        askerSession: from,
+        id: asked.id,
+        asked: to,
+        type: asked.type,
+        target: to,
+        targetSession: target?.id ?? to,
+        timeout,
+        reliable: false,
+      },
+      now,
+    )
     state.askTimer.watch(ask)
     if (target !== undefined) {
       if (!state.deliver(target, envelope, now)) {
@@ -62,7 +94,7 @@ export class ActorsCore {
     }
     // Who has it may be elsewhere: the answer comes back here by the address that this object is found by.
     const home = place.homeOf(to)
-    if (place.leads(to) && place.isHome(home)) outbound.ask(envelope, home, timeout, now)
+    if (place.leads(to) && place.isHome(home)) outbound.ask(envelope, { home, timeout }, now)
     else failAsk(state, ask, "unknown_actor", to, now)
   }
 

@@ -87,6 +87,7 @@ export abstract class ActorsShell<Core extends ActorsCore, Env extends HubEnv>
   }
 
   request(envelope: Envelope.Envelope, timeout: number): Promise<Envelope.Envelope> {
+    this.open()
     return new Promise((answered) => this.run(() => this.core.request(envelope, timeout, answered)))
   }
 
@@ -108,6 +109,11 @@ export abstract class ActorsShell<Core extends ActorsCore, Env extends HubEnv>
     }
   }
 
+  protected override run(task: () => void): void {
+    super.run(task)
+    this.#tidy()
+  }
+
   /** What a call gives; what it is to send leaves with it. */
   protected served<A>(work: (core: Core) => A): A {
     try {
@@ -118,7 +124,19 @@ export abstract class ActorsShell<Core extends ActorsCore, Env extends HubEnv>
     } finally {
       this.bridge.flush()
       this.eventOver()
+      this.#tidy()
     }
+  }
+
+  /**
+   * There are as many gateways as there ever were identities, and as many hubs as anybody thought of names: one that
+   * nobody needs keeps nothing.
+   */
+  #tidy(): void {
+    if (!this.isReadable) return
+    const { sessions } = this.hubOf(this.core).state
+    if (!sessions.isEmpty || this.isBlank || !this.isQuiet) return
+    if (this.core.isEmpty) this.forget()
   }
 }
 

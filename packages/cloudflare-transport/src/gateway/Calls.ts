@@ -10,7 +10,16 @@ import * as Schedule from "effect/Schedule"
 import type { HubEnv } from "../worker/HubEnv.ts"
 import type { RoutingTable } from "./RoutingTable.ts"
 import { runRoute } from "./RouteCalls.ts"
-import { type ActorRpc, type Batch, CallFailed, type Kinds, type Outcome, type Remote } from "./Rpc.ts"
+import { isStorageRejected } from "../storage/StorageRejected.ts"
+import {
+  type ActorRpc,
+  type Batch,
+  CallFailed,
+  isUnsupported,
+  type Kinds,
+  type Outcome,
+  type Remote,
+} from "./Rpc.ts"
 import { Stubs } from "./Stubs.ts"
 
 /** Repetitions of a call, and the milliseconds before the first: about doubled each time. */
@@ -59,8 +68,16 @@ export class Calls<Env extends HubEnv> implements Remote {
     const called = repeat ? this.#repeatedly(name, String(method), once) : once()
     called.then(
       (result) => run(() => end(result)),
-      (error) => run(() => end(failureOf(error, name))),
+      (error) => run(() => end(this.#failed(error, name, String(method), args))),
     )
+  }
+
+  /** What comes of a call that failed. Who lacks the method is done without. */
+  #failed(error: unknown, name: string, method: string, args: ReadonlyArray<unknown>): unknown {
+    if (!isUnsupported(error, method)) return failureOf(error, name)
+    this.#options.log("call_unsupported", { to: name, method })
+    if (isActors(method) || method === "hasSession") return withoutActor(method, args, name)
+    return new CallFailed("actor_failed", `${name} does not support ${method}: it runs other code`)
   }
 
   /** Once, as nearly always; further ones where that may help. */
@@ -95,7 +112,10 @@ export class Calls<Env extends HubEnv> implements Remote {
         return withoutActor(method, args, name)
       case "function":
         if (method !== "deliver") return withoutActor(method, args, name)
-        return runRoute(destination.run, args[0] as Batch, this.#options)
+        return runRoute(destination.run, args[0] as Batch, {
+          ...this.#options,
+          acceptForwards: destination.acceptForwards,
+        })
       case "namespace":
         return this.#stubs.call(destination.binding, destination.name, method, args)
       case "hub":
@@ -146,7 +166,8 @@ const isRepeatable = (error: unknown): boolean => {
 const failureOf = (error: unknown, name: string): CallFailed => {
   const { overloaded, remote } = error as PlatformError
   if (overloaded === true) return new CallFailed("queue_full", `${name} is overloaded`)
-  // What was lost with a crash may be taken another time.
-  if (remote === true && !isRepeatable(error)) return new CallFailed("actor_failed", `${name} failed on it`)
+  // What was lost with a crash may be taken another time, and so what newer code can read.
+  if (remote === true && !isRepeatable(error) && !isStorageRejected(error))
+    return new CallFailed("actor_failed", `${name} failed on it`)
   return new CallFailed("actor_terminated", `${name} can't be reached, or went away meanwhile`)
 }

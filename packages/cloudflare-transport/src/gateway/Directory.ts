@@ -2,6 +2,7 @@
 import type { Address } from "@signal-hub/actor-core"
 import type { ActorEntry } from "../protocol/HubMessage.ts"
 import { DIRECTORY } from "../storage/Schema.ts"
+import type { Schema } from "../storage/Tables.ts"
 import { DirectoryCore } from "./DirectoryCore.ts"
 import type { GatewayEnv } from "./GatewayEnv.ts"
 import { NodeShell } from "./NodeShell.ts"
@@ -18,8 +19,8 @@ import {
 } from "./Rpc.ts"
 
 export class Directory extends NodeShell<DirectoryCore> implements DirectoryRpc {
-  constructor(ctx: DurableObjectState, env: GatewayEnv) {
-    super(ctx, env, DIRECTORY)
+  constructor(ctx: DurableObjectState, env: GatewayEnv, schema: Schema = DIRECTORY) {
+    super(ctx, env, schema)
   }
 
   protected override start(host: NodeHost): DirectoryCore {
@@ -28,46 +29,40 @@ export class Directory extends NodeShell<DirectoryCore> implements DirectoryRpc 
 
   claim(entry: ActorEntry, holder: Address.Address): Promise<Claimed | null> {
     return new Promise((done, failed) =>
-      this.core.claim(entry, holder, (claimed) => {
-        if (claimed instanceof CallFailed) failed(new Error(claimed.message))
-        else done(claimed)
-      }),
+      this.served((core) =>
+        core.claim(entry, holder, (claimed) => {
+          if (claimed instanceof CallFailed) failed(new Error(claimed.message))
+          else done(claimed)
+        }),
+      ),
     )
   }
 
   async holder(address: Address.Address): Promise<Address.Address | null> {
-    return this.core.holder(address)
+    return this.served((core) => core.holder(address))
   }
 
   async watch(target: Address.Address, watcher: Address.Address): Promise<boolean> {
-    return this.core.watch(target, watcher)
+    return this.served((core) => core.watch(target, watcher))
   }
 
   async unwatch(target: Address.Address, watcher: Address.Address): Promise<void> {
-    this.core.unwatch(target, watcher)
-  }
-
-  override alarm(): void {
-    this.core.alarm()
+    this.served((core) => core.unwatch(target, watcher))
   }
 
   async apply(ops: ReadonlyArray<DirectoryOp>): Promise<void> {
-    this.core.apply(ops)
+    this.served((core) => core.apply(ops))
   }
 
   page(query: DirectoryQuery): Promise<DirectoryPage> {
-    return new Promise((done) => this.core.page(query, done))
+    return new Promise((done) => this.served((core) => core.page(query, done)))
   }
 
   async count(): Promise<number> {
-    return this.core.count()
-  }
-
-  slice(offset: number, limit: number, claims: string | null): Promise<ReadonlyArray<ActorEntry>> {
-    return new Promise((done) => this.core.slice(offset, limit, claims, done))
+    return this.served((core) => core.count())
   }
 
   broadcast(slice: BroadcastSlice): Promise<BroadcastResult> {
-    return new Promise((done) => this.core.broadcast(slice, done))
+    return new Promise((done) => this.served((core) => core.broadcast(slice, done)))
   }
 }

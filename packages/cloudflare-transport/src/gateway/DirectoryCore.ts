@@ -3,14 +3,14 @@
  * address beside its identity. Identities are reached without it. What it says of a lease is what the
  * holder said last; where that is over, the holder is asked again.
  */
-import { type Address, AddressPattern } from "@signal-hub/actor-core"
-import { mayDiscover, maySend, seesAll } from "../auth/Authorization.ts"
+import { type Address, AddressPattern, messageId } from "@signal-hub/actor-core"
+import { mayDiscover, maySend } from "../auth/Authorization.ts"
 import { type Claims, keptClaims } from "../auth/Claims.ts"
+import { fitting, ROWS_A_PAGE, ROWS_A_READ } from "../hub/Pages.ts"
 import { literalPrefix } from "../hub/Registry.ts"
 import { Watches } from "../hub/Watches.ts"
 import { hubEnvelope } from "../protocol/HubEnvelope.ts"
 import { type ActorEntry, HUB_ADDRESS, type TerminatedReason } from "../protocol/HubMessage.ts"
-import { messageId } from "../protocol/MessageId.ts"
 import { Entries, entryOf, type EntryRow, isMeant } from "./Entries.ts"
 import { Lanes } from "./Lanes.ts"
 import { MOST_CALLS, type NodeHost } from "./NodeHost.ts"
@@ -27,9 +27,6 @@ import {
   type DirectoryQuery,
   type Outcome,
 } from "./Rpc.ts"
-
-/** Rows that one page looks at: what is beyond comes with the next. */
-const ROWS_A_PAGE = 2_000
 
 export class DirectoryCore {
   readonly #host: NodeHost
@@ -56,6 +53,7 @@ export class DirectoryCore {
       defer: host.defer,
       maxItems: 256,
       maxWaiting: Number.POSITIVE_INFINITY,
+      maxWaitingBytes: Number.POSITIVE_INFINITY,
       maxCalls: MOST_CALLS,
     }
     this.#leases = new Lanes({
@@ -109,14 +107,14 @@ export class DirectoryCore {
       for (const op of ops) {
         if (op.do === "put") this.#put(op.entry, op.holder)
         else if (op.do === "remove") this.#remove(op.address, op.holder, op.reason)
-        else this.#identified(op.address)
+        else if (op.do === "identified") this.#identified(op.address)
       }
     })
   }
 
   /** The alarm came: tells again what was not heard. */
   alarm(): void {
-    this.#notices.retry(this.#host.now())
+    this.#notices.retry()
     this.#rearm()
   }
 
@@ -126,45 +124,36 @@ export class DirectoryCore {
     const claims = readClaims(query.claims)
     const prefix = pattern.matchesAll ? "" : literalPrefix(pattern)
     const found: Array<EntryRow> = []
-    const look = (after: string): void => {
-      const rows = this.#entries.after(prefix, after, ROWS_A_PAGE + 1)
-      let last = after
-      let isCut = rows.length > ROWS_A_PAGE
-      for (const row of rows.slice(0, ROWS_A_PAGE)) {
-        if (isMeant(row, pattern, wanted) && mayDiscover(claims, row.address)) {
-          if (found.length === limit) {
-            isCut = true
-            last = found.at(-1)!.address
-            break
-          }
-          found.push(row)
+    let looked = 0
+    let last = query.after
+    let next: string | null | undefined
+    while (next === undefined) {
+      // One more than is wanted, which tells whether there is more.
+      const room = Math.min(ROWS_A_PAGE - looked, Math.max(limit - found.length + 1, ROWS_A_READ))
+      const rows = this.#entries.after(prefix, last, room)
+      for (const row of rows) {
+        looked++
+        const isFound = isMeant(row, pattern, wanted) && mayDiscover(claims, row.address)
+        if (isFound && found.length === limit) {
+          next = found.at(-1)!.address
+          break
         }
+        if (isFound) found.push(row)
         last = row.address
       }
-      // A cursor is an address. Who doesn't see all gets none but of what was found: the page is filled.
-      if (isCut && found.length < limit && !seesAll(claims)) {
-        this.#host.later(0, () => look(last))
-      } else this.#live(found, (entries) => done({ entries, next: isCut ? last : null }))
+      if (next === undefined && rows.length < room) next = null
+      else if (next === undefined && looked >= ROWS_A_PAGE) next = last
     }
-    look(query.after)
+    const end = next
+    this.#live(found, (live) => {
+      const entries = fitting(live, this.#host.limits)
+      const isCut = entries.length < live.length
+      done({ entries, next: isCut ? entries.at(-1)!.address : end, looked })
+    })
   }
 
   count(): number {
     return this.#entries.count()
-  }
-
-  slice(
-    offset: number,
-    limit: number,
-    claims: string | null,
-    done: (entries: ReadonlyArray<ActorEntry>) => void,
-  ): void {
-    const bearer = readClaims(claims)
-    const rows = this.#entries.slice(offset, limit)
-    this.#live(
-      rows.filter(({ address }) => mayDiscover(bearer, address)),
-      done,
-    )
   }
 
   /** Sends the copies of one slice, those for one holder together. */
@@ -193,7 +182,7 @@ export class DirectoryCore {
     whenAll(sending, (results) => {
       const delivered = results.filter(Boolean).length
       const next = rows.length > broadcastSlice ? looked.at(-1)!.address : null
-      done({ delivered, failed: results.length - delivered, next })
+      done({ delivered, failed: results.length - delivered, next, looked: looked.length })
     })
   }
 

@@ -1,8 +1,9 @@
 /** Requests about who else is registered: all shards of the directory are asked at once. */
-import type { ActorEntry, ActorList, BroadcastAck } from "../protocol/HubMessage.ts"
+import type { ActorEntry, BroadcastAck } from "../protocol/HubMessage.ts"
 import { copyFor, readBroadcast } from "../hub/DeliveryRequests.ts"
 import { HUB_ADDRESS } from "../protocol/HubMessage.ts"
-import { discovered, readDiscovery, readListing } from "../hub/RegistryRequests.ts"
+import { chargeRows } from "../hub/Pages.ts"
+import { discovered, listAnswer, readDiscovery, readListing } from "../hub/RegistryRequests.ts"
 import type { Handler } from "../hub/Requests.ts"
 import { Later } from "../hub/Requests.ts"
 import { refusalOf } from "./NeighborRequests.ts"
@@ -62,11 +63,14 @@ export const gatewayDiscover =
           settle(() => {
             if (pages instanceof CallFailed) throw refusalOf(pages)
             const { entries, next } = merged(pages, limit)
-            return discovered(entries, next)
+            return discovered(request, entries, next, lookedAt(pages))
           }),
       ),
     )
   }
+
+const lookedAt = (pages: ReadonlyArray<{ readonly looked?: number }>): number =>
+  pages.reduce((sum, { looked }) => sum + (looked ?? 0), 0)
 
 /** The first entries of all pages, in the order of addresses, and where to go on in every shard. */
 export const merged = (
@@ -86,52 +90,55 @@ export const merged = (
 export const gatewayList =
   (outside: Outside): Handler =>
   (request) => {
-    const { limit, offset } = readListing(request)
-    const claims = request.session.claims?.text ?? null
-    return new Later((settle) =>
-      askShards(
-        outside,
-        ALL,
-        "count",
-        (): [] => [],
-        (counts) => {
-          if (counts instanceof CallFailed) {
-            return settle(() => {
-              throw refusalOf(counts)
-            })
-          }
-          const total = counts.reduce((sum, count) => sum + count, 0)
-          const parts = partsOf(counts, offset, limit)
-          const shards = parts.map(({ shard }) => directoryShard(shard))
-          const argsFor = (index: number): [number, number, string | null] => {
-            const part = parts[index]!
-            return [part.offset, part.limit, claims]
-          }
-          askShards(outside, shards, "slice", argsFor, (slices) =>
-            settle(() => {
-              if (slices instanceof CallFailed) throw refusalOf(slices)
-              const hasMore = offset + limit < total
-              const payload: ActorList = { actors: slices.flat(), total, offset, limit, hasMore }
-              return { payload }
-            }),
-          )
-        },
-      ),
-    )
+    const listing = readListing(request)
+    const { limit, offset } = listing
+    const { connection, hub, session } = request
+    const claims = session.claims?.text ?? null
+    const { maxPageSize } = hub.host.limits
+    return new Later((settle) => {
+      const listed: Array<ActorEntry> = []
+      const refused = (failed: CallFailed): void =>
+        settle(() => {
+          throw refusalOf(failed)
+        })
+      const counted = (isCut: boolean): void =>
+        askShards(
+          outside,
+          ALL,
+          "count",
+          (): [] => [],
+          (counts) => {
+            if (counts instanceof CallFailed) return refused(counts)
+            const total = counts.reduce((sum, count) => sum + count, 0)
+            settle((later) => listAnswer(later, listing, listed, isCut, total))
+          },
+        )
+      /** Page by page, in the order of addresses, until those that are wanted are there. */
+      const walk = (after: string, passed: number): void => {
+        const query = { pattern: "*", capabilities: [], after, limit: maxPageSize, claims }
+        askShards(
+          outside,
+          ALL,
+          "page",
+          (): [typeof query] => [query],
+          (pages) => {
+            if (pages instanceof CallFailed) return refused(pages)
+            // Superseded or closed meanwhile: nobody is there to answer.
+            if (hub.sessions.of(connection) !== session) return settle(() => undefined)
+            chargeRows(connection, lookedAt(pages))
+            const { entries, next } = merged(pages, Number.POSITIVE_INFINITY)
+            const skipped = Math.min(offset - passed, entries.length)
+            const wanted = entries.slice(skipped)
+            const room = limit - listed.length
+            listed.push(...wanted.slice(0, room))
+            if (next !== undefined && listed.length < limit) walk(next, passed + skipped)
+            else counted(next !== undefined || wanted.length > room)
+          },
+        )
+      }
+      walk(listing.after, listing.passed)
+    })
   }
-
-/** Which part of which shard the wanted part of all is, the shards one after the other. */
-const partsOf = (counts: ReadonlyArray<number>, offset: number, limit: number) => {
-  const parts: Array<{ readonly shard: number; readonly offset: number; readonly limit: number }> = []
-  let before = 0
-  for (const [shard, count] of counts.entries()) {
-    const from = Math.max(offset - before, 0)
-    const until = Math.min(offset + limit - before, count)
-    if (from < until) parts.push({ shard, offset: from, limit: until - from })
-    before += count
-  }
-  return parts
-}
 
 /** Each shard sends to those whom it knows, slice by slice. */
 export const gatewayBroadcast =
@@ -152,6 +159,7 @@ export const gatewayBroadcast =
       const done = ALL.map((shard) => broadcastIn(outside, shard, slice))
       whenAll(done, (results) =>
         settle(() => {
+          chargeRows(request.connection, lookedAt(results))
           const sum = (count: (result: BroadcastResult) => number): number =>
             results.reduce((total, result) => total + count(result), 0)
           const answer: BroadcastAck = {
@@ -171,16 +179,21 @@ type Slice = (after: string) => ArgsOf<"directory", "broadcast">[0]
 /** All slices of a shard, one after the other. One that fails ends there: what was not sent is not counted. */
 const broadcastIn = ({ host }: Outside, shard: string, slice: Slice): Pending<BroadcastResult> => {
   const total = new Pending<BroadcastResult>()
-  const go = (after: string, delivered: number, failed: number): void =>
+  const go = (after: string, delivered: number, failed: number, looked: number): void =>
     host.call("directory", shard, "broadcast", [slice(after)], false, (result) => {
       if (result instanceof CallFailed) {
         host.log("warn", "broadcast_incomplete", { shard, reason: result.message })
-        return total.settle({ delivered, failed, next: null })
+        return total.settle({ delivered, failed, next: null, looked })
       }
-      const sums = [delivered + result.delivered, failed + result.failed] as const
-      if (result.next === null) total.settle({ delivered: sums[0], failed: sums[1], next: null })
+      const sums = [
+        delivered + result.delivered,
+        failed + result.failed,
+        looked + (result.looked ?? 0),
+      ] as const
+      if (result.next === null)
+        total.settle({ delivered: sums[0], failed: sums[1], next: null, looked: sums[2] })
       else go(result.next, ...sums)
     })
-  go("", 0, 0)
+  go("", 0, 0, 0)
   return total
 }

@@ -1,13 +1,21 @@
 /** The entries of a shard of the directory: who is registered, and who holds an address. */
 import type { Address, AddressPattern } from "@signal-hub/actor-core"
 import type { ActorEntry } from "../protocol/HubMessage.ts"
-import { countOf, type Sql } from "../storage/Sql.ts"
+import { hasAll } from "../hub/Registry.ts"
+import { countOf, type Sql, upsert } from "../storage/Sql.ts"
+import { fromRow, type StoredValue, toReadableRow } from "../storage/StoredValue.ts"
+
+const STORE_ENTRY = upsert(
+  "entry",
+  ["address"],
+  ["holder", "capabilities", "metadata", "registered_at", "expires_at", "version"],
+)
 
 export interface EntryRow {
   readonly address: Address.Address
   readonly holder: Address.Address
   readonly capabilities: string
-  readonly metadata: string
+  readonly metadata: StoredValue
   readonly registered_at: number
   readonly expires_at: number
   readonly version: number
@@ -15,6 +23,8 @@ export interface EntryRow {
 
 export class Entries {
   readonly #sql: Sql
+  /** How many there are, once counted and until that may have changed. */
+  #count: number | undefined
 
   constructor(sql: Sql) {
     this.#sql = sql
@@ -35,24 +45,19 @@ export class Entries {
     )
   }
 
-  slice(offset: number, limit: number): ReadonlyArray<EntryRow> {
-    const query = "SELECT * FROM entry ORDER BY address LIMIT ? OFFSET ?"
-    return this.#sql.all<EntryRow>(query, limit, offset)
-  }
-
   count(): number {
-    return countOf(this.#sql, "SELECT count(*) AS n FROM entry")
+    this.#count ??= countOf(this.#sql, "SELECT count(*) AS n FROM entry")
+    return this.#count
   }
 
   put(entry: ActorEntry, holder: Address.Address): void {
+    this.#count = undefined
     this.#sql.run(
-      `INSERT OR REPLACE INTO entry
-       (address, holder, capabilities, metadata, registered_at, expires_at, version)
-       VALUES (?, ?, ?, ?, ?, ?, ?)`,
+      STORE_ENTRY,
       entry.address,
       holder,
       JSON.stringify(entry.capabilities),
-      JSON.stringify(entry.metadata),
+      toReadableRow(entry.metadata),
       entry.registeredAt,
       entry.expiresAt,
       entry.version,
@@ -66,6 +71,7 @@ export class Entries {
   }
 
   delete(address: Address.Address): void {
+    this.#count = undefined
     this.#sql.run("DELETE FROM entry WHERE address = ?", address)
   }
 }
@@ -77,16 +83,14 @@ export const isMeant = (
   wanted: ReadonlyArray<string>,
 ): boolean => {
   if (pattern !== undefined && !pattern.matches(address)) return false
-  if (wanted.length === 0) return true
-  const has = JSON.parse(capabilities) as ReadonlyArray<string>
-  return wanted.every((capability) => has.includes(capability))
+  return hasAll(wanted, capabilities)
 }
 
 export const entryOf = (row: EntryRow, expiresAt: number): ActorEntry => ({
   address: row.address,
   actorAddress: row.address,
   capabilities: JSON.parse(row.capabilities),
-  metadata: JSON.parse(row.metadata),
+  metadata: fromRow(row.metadata) as ActorEntry["metadata"],
   registeredAt: row.registered_at,
   expiresAt,
   version: row.version,

@@ -4,30 +4,12 @@ import { ActorsCore } from "./ActorsCore.ts"
 import type { GatewayHost } from "./GatewayHost.ts"
 import { Outside } from "./Outside.ts"
 
-/** Tables whose rows somebody counts on. */
-const HELD = [
-  "identity",
-  "session",
-  "outbox",
-  "subscription",
-  "registration",
-  "watch",
-  "ask",
-  "notice",
-  "sending",
-].map((table) => `SELECT 1 FROM ${table} LIMIT 1`)
-
 export class GatewayCore extends ActorsCore {
   readonly #host: GatewayHost
 
   constructor(host: GatewayHost) {
     super(host, (hub) => new Outside(hub, host))
     this.#host = host
-  }
-
-  /** Whether there is nothing here to be remembered. */
-  get isEmpty(): boolean {
-    return HELD.every((query) => this.#host.sql.all(query).length === 0)
   }
 
   hasSession(): boolean {

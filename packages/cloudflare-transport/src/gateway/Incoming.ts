@@ -3,15 +3,21 @@
  * `from`; what it says of asks, subscriptions and watches holds only where this object knows of them, and what
  * no client could take is refused.
  */
-import { type Address, AnswerStream, Envelope } from "@signal-hub/actor-core/vocabulary"
-import { type Admission, admission, deliverCopy, readsSlower } from "../hub/Backpressure.ts"
+import {
+  type Address,
+  AnswerStream,
+  Envelope,
+  Forwarding,
+  messageId,
+} from "@signal-hub/actor-core/vocabulary"
+import { deliverCopy, isHopeless, notePause, readsSlower } from "../hub/Backpressure.ts"
+import type { Ask } from "../hub/Asks.ts"
 import { isElsewhere } from "../hub/Elsewhere.ts"
 import type { HubState } from "../hub/HubState.ts"
 import { senderElsewhere } from "../hub/Pauses.ts"
 import type { Session } from "../session/Session.ts"
 import { moveAway } from "../hub/IdentityClaim.ts"
 import { HUB_ADDRESS, type TerminatedReason } from "../protocol/HubMessage.ts"
-import { messageId } from "../protocol/MessageId.ts"
 import * as Fields from "../hub/Fields.ts"
 import type { Neighbors } from "./Neighbors.ts"
 import { type Batch, type Caller, type Delivery, type Outcome, TAKEN } from "./Rpc.ts"
@@ -98,21 +104,19 @@ const takeOne = (
 export const unread = (envelope: Envelope.Envelope): Outcome =>
   AnswerStream.isMoreToCome(envelope) ? UNREAD : TAKEN
 
-/** Whether what is sent may go to the reader, as in a hub. Who has no session can't be told to wait. */
-const admitted = (
+/** Whether the reader's sender is to be told to pause, as in a hub. A caller without a session can't be told. */
+const toPause = (
   hub: HubState,
   reader: Session,
   address: Address.Address,
   { home, session }: Caller,
-): Admission => {
-  if (session !== undefined) return admission(hub, reader, address, senderElsewhere(home, session))
-  return hub.sessions.connectionOf(reader)?.flow.slow === true ? "full" : "free"
-}
+): boolean => session !== undefined && notePause(hub, reader, address, senderElsewhere(home, session))
 
-const full = (address: Address.Address): Outcome => ({
+const full = (address: Address.Address, pause: boolean): Outcome => ({
   status: "refused",
   code: "queue_full",
   message: readsSlower(address),
+  ...(pause && { pause }),
 })
 
 /** A tell or an ask, for a session here: its identity, or another address that it holds. */
@@ -131,13 +135,14 @@ const forActor = (
     if (!neighbors.place.isHome(to)) return { status: "elsewhere" }
     return { status: "refused", code: "unknown_actor", message: `there is no actor at ${to}` }
   }
-  if (envelope.seq !== undefined && target.major === 1 && hub.outboxes.of(target).isFull) {
+  const isReliable = envelope.seq !== undefined && target.major === 1
+  if (isReliable && hub.outboxes.of(target).isFull) {
     return { status: "refused", code: "queue_full", message: `too much waits for ${to}` }
   }
-  const admits = admitted(hub, target, to, caller)
-  if (admits === "full") return full(to)
-  const taken = admits === "pause" ? PAUSE : TAKEN
-  if (!hub.deliver(target, envelope, now)) {
+  const pause = toPause(hub, target, to, caller)
+  if (!isReliable && isHopeless(hub, target)) return full(to, pause)
+  const taken = pause ? PAUSE : TAKEN
+  if (!hub.deliver(target, Forwarding.uncorrelated(envelope), now)) {
     return { status: "refused", code: "actor_terminated", message: `${to} has lost its connection` }
   }
   if (ask === undefined) return taken
@@ -149,7 +154,20 @@ const forActor = (
   // The asker is done with that one: the id is its own to use again.
   if (known !== undefined) hub.asks.close(known)
   const reliable = envelope.seq !== undefined
-  const opened = hub.asks.open(ask.home, from, envelope.id, to, target.id, ask.timeout, reliable, now)
+  const opened = hub.asks.open(
+    {
+      asker: from,
+      askerSession: ask.home,
+      id: envelope.id,
+      asked: ask.asked ?? to,
+      type: envelope.type,
+      target: to,
+      targetSession: target.id,
+      timeout: ask.timeout,
+      reliable,
+    },
+    now,
+  )
   hub.askTimer.watch(opened)
   return taken
 }
@@ -181,24 +199,39 @@ const correlated = (
     return TAKEN
   }
   const open = hub.asks.get(to, askId)
-  if (open === undefined && isExpiredTell(envelope)) return tellSender(hub, envelope, now)
+  if (open === undefined && isAboutTell(envelope)) return tellSender(hub, envelope, now)
   if (open === undefined || !isElsewhere(open.targetSession)) return lost()
+  if (!mayAnswer(open, envelope)) return lost()
   const asker = from === HUB_ADDRESS ? undefined : hub.sessionOf(open.askerSession)
   // What a durable actor answers passes: it gives no more of a stream than was asked for.
   const isBounded = asker === undefined || caller.session === undefined
-  const admits = isBounded ? "free" : admitted(hub, asker, to, caller)
+  const pause = !isBounded && toPause(hub, asker, to, caller)
   // An ask is closed where it was asked of once it is answered there: its answer passes, as it is the last.
-  if (admits === "full" && AnswerStream.isMoreToCome(envelope)) return full(to)
+  const isVolatile = !open.reliable && envelope.seq === undefined
+  if (!isBounded && isVolatile && AnswerStream.isMoreToCome(envelope) && isHopeless(hub, asker)) {
+    return full(to, pause)
+  }
+  if (!hub.asks.isNext(open, envelope)) return lost()
   neighbors.outbound.outcomes.answered(open, envelope, now)
-  return admits === "pause" ? PAUSE : TAKEN
+  return pause ? PAUSE : TAKEN
 }
 
-/** Whether it says of something sent reliably that its time ran out while it waited for its reader. */
-const isExpiredTell = ({ from, payload, seq, type }: Envelope.Envelope): boolean =>
-  from === HUB_ADDRESS &&
-  type === "hub:error" &&
-  seq !== undefined &&
-  (payload as { readonly code?: unknown }).code === "message_expired"
+/**
+ * Whether it comes from the ask's holder. That somebody else has the ask now may not be known here yet: whoever
+ * answers in its place, says for whom, and the object there vouches for it.
+ */
+const mayAnswer = ({ asked, target }: Ask, envelope: Envelope.Envelope): boolean =>
+  envelope.from === target || envelope.metadata.answeredFor === asked || Forwarding.isByHub(envelope)
+
+/**
+ * Whether it says what became of a tell that was taken: it could not be encoded, or, sent reliably, its time ran out
+ * while it waited for its reader.
+ */
+const isAboutTell = ({ from, payload, seq, type }: Envelope.Envelope): boolean => {
+  if (from !== HUB_ADDRESS || type !== "hub:error") return false
+  const { code } = (payload ?? {}) as { readonly code?: unknown }
+  return code === "invalid_message" || (code === "message_expired" && seq !== undefined)
+}
 
 const tellSender = (hub: HubState, envelope: Envelope.Envelope, now: number): Outcome => {
   const session = hub.resolve(envelope.to, now)

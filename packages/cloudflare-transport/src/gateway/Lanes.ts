@@ -2,11 +2,17 @@
  * Outgoing calls, a lane for each target: what is put into one arrives in that order, as there is one call
  * in flight, and what comes meanwhile travels together in the next. Lanes don't wait for one another.
  */
+import { PayloadValue } from "@signal-hub/actor-core"
 import { CallFailed } from "./Rpc.ts"
 
+/** Most bytes of a call: the platform takes 32 MiB, of which this leaves room for how it encodes them. */
+const MAX_CALL_BYTES = 8 * 1_048_576
+
 interface Lane<Item, Result> {
-  /** What waits, and who is told of it. */
+  /** What waits, the bytes of each, and who is told of it. */
   items: Array<Item>
+  sizes: Array<number>
+  bytes: number
   dones: Array<(result: Result | CallFailed) => void>
   isCalling: boolean
 }
@@ -24,6 +30,8 @@ export interface LanesOptions<Item, Result> {
   readonly maxItems: number
   /** Most items that may wait in a lane. */
   readonly maxWaiting: number
+  /** Bytes that may wait in a lane. */
+  readonly maxWaitingBytes: number
   /** Most calls in flight at once, of all lanes. */
   readonly maxCalls: number
 }
@@ -46,11 +54,15 @@ export class Lanes<Item, Result> {
    */
   push(target: string, item: Item, done: (result: Result | CallFailed) => void, unbounded = false): void {
     let lane = this.#lanes.get(target)
-    if (lane === undefined) this.#lanes.set(target, (lane = { items: [], dones: [], isCalling: false }))
-    if (lane.items.length >= this.#options.maxWaiting && !unbounded) {
+    if (lane === undefined) this.#lanes.set(target, (lane = emptyLane()))
+    const { maxWaiting, maxWaitingBytes } = this.#options
+    if (!unbounded && (lane.items.length >= maxWaiting || lane.bytes >= maxWaitingBytes)) {
       const full = new CallFailed("queue_full", `${lane.items.length} messages wait for ${target} already`)
       return this.#options.defer(() => done(full))
     }
+    const size = PayloadValue.memoryOf(item)
+    lane.bytes += size
+    lane.sizes.push(size)
     lane.items.push(item)
     lane.dones.push(done)
     if (lane.items.length === 1 && !lane.isCalling) this.#becomesReady(target)
@@ -62,6 +74,8 @@ export class Lanes<Item, Result> {
     if (lane === undefined) return
     const { dones } = lane
     lane.items = []
+    lane.sizes = []
+    lane.bytes = 0
     lane.dones = []
     if (!lane.isCalling) this.#lanes.delete(target)
     for (const done of dones) done(why)
@@ -99,11 +113,25 @@ export class Lanes<Item, Result> {
     }
   }
 
+  /** How many of those in line one call takes: one at least. */
+  #fitting({ bytes, sizes }: Lane<Item, Result>): number {
+    const most = Math.min(sizes.length, this.#options.maxItems)
+    if (bytes <= MAX_CALL_BYTES) return most
+    let count = 1
+    for (let sum = sizes[0]!; count < most; count++) {
+      sum += sizes[count]!
+      if (sum > MAX_CALL_BYTES) break
+    }
+    return count
+  }
+
   #callNext(target: string, lane: Lane<Item, Result>): void {
-    const { maxItems } = this.#options
-    const { items, dones } = lane
-    lane.items = items.length > maxItems ? items.splice(maxItems) : []
-    lane.dones = dones.length > maxItems ? dones.splice(maxItems) : []
+    const { items, dones, sizes } = lane
+    const count = this.#fitting(lane)
+    lane.items = items.length > count ? items.splice(count) : []
+    lane.dones = dones.length > count ? dones.splice(count) : []
+    lane.sizes = sizes.length > count ? sizes.splice(count) : []
+    for (const size of sizes) lane.bytes -= size
     lane.isCalling = true
     this.#calls++
     this.#options.call(target, items, (results) => {
@@ -118,3 +146,11 @@ export class Lanes<Item, Result> {
     })
   }
 }
+
+const emptyLane = <Item, Result>(): Lane<Item, Result> => ({
+  items: [],
+  sizes: [],
+  bytes: 0,
+  dones: [],
+  isCalling: false,
+})

@@ -45,6 +45,7 @@ export class Neighbors<Host extends NeighborsHost = NeighborsHost> implements El
   protected readonly bounds: {
     readonly defer: Host["defer"]
     readonly maxItems: number
+    readonly maxWaitingBytes: number
     readonly maxWaiting: number
     readonly maxCalls: number
   }
@@ -70,6 +71,7 @@ export class Neighbors<Host extends NeighborsHost = NeighborsHost> implements El
       defer: host.defer,
       maxItems: 256,
       maxWaiting: host.limits.maxSubscriptionsPerSession + host.limits.maxLane,
+      maxWaitingBytes: host.limits.maxOutboxBytes,
       maxCalls: Number.POSITIVE_INFINITY,
     }
     this.#control = new Lanes({
@@ -111,23 +113,24 @@ export class Neighbors<Host extends NeighborsHost = NeighborsHost> implements El
   }
 
   ask(envelope: Envelope.Envelope, timeout: number, now: number): void {
-    this.outbound.ask(envelope, this.place.homeOf(envelope.from as Address.Address), timeout, now)
+    const home = this.place.homeOf(envelope.from as Address.Address)
+    this.outbound.ask(envelope, { home, timeout }, now)
   }
 
   forward(ask: Ask, envelope: Envelope.Envelope, now: number): void {
-    const { asker, askerSession, id, target: holder } = ask
+    const { asked, asker, askerSession, id, target: holder } = ask
     const timeout = Math.max(0, ask.deadline - now)
     const isCaller = this.outbound.attends(askerSession)
     if (isCaller || !isElsewhere(askerSession)) {
       this.hub.asks.forward(ask, envelope.to, envelope.to)
       // Who waits for a call's end has no address that leads here; who was asked has.
       const home = this.place.homeOf(isCaller ? holder : asker)
-      return this.outbound.ask(envelope, home, timeout, now, holder)
+      return this.outbound.ask(envelope, { home, timeout, asked }, now, holder)
     }
     this.hub.asks.close(ask)
     const moved = hubEnvelope("hub:forwarded", asker, { actorAddress: envelope.to }, now, id)
     this.outbound.send(likeThat(moved, envelope), now, askerSession)
-    this.outbound.ask(envelope, askerSession, timeout, now, holder)
+    this.outbound.ask(envelope, { home: askerSession, timeout, asked }, now, holder)
   }
 
   recover(): void {
@@ -184,13 +187,15 @@ export class Neighbors<Host extends NeighborsHost = NeighborsHost> implements El
 
   left(_topic: string, _owner: Address.Address): void {}
 
+  connectionChanged(_topic: string, _owner: Address.Address, _isConnected: boolean): void {}
+
   settle(): void {
     this.outbound.sure.write()
     this.watermarks.write()
   }
 
   alarm(now: number): void {
-    this.notices.retry(now)
+    this.notices.retry()
     this.outbound.sure.retry(now)
     this.watermarks.forget(now)
   }

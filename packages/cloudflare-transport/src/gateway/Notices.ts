@@ -5,7 +5,6 @@
 import type { Address, Envelope } from "@signal-hub/actor-core"
 import type { HubHost } from "../hub/HubHost.ts"
 import type { TerminatedReason } from "../protocol/HubMessage.ts"
-import { earliestOf } from "../storage/Sql.ts"
 import { Pending } from "./Pending.ts"
 
 /** The session of this address is over, or these could not be told: it is on these topics no more, and watches these no more. */
@@ -22,6 +21,9 @@ export type Notice =
   | Released
   /** A registration here is over. */
   | { readonly do: "ended"; readonly address: Address.Address; readonly reason: TerminatedReason }
+
+/** Those that this code can tell. */
+const KNOWN: ReadonlySet<string> = new Set<Notice["do"]>(["deliver", "released", "ended"])
 
 /** What notices need from the object that has them. */
 export interface NoticesHost extends Pick<HubHost, "sql" | "now" | "log"> {
@@ -44,6 +46,11 @@ interface NoticeRow {
   readonly body: string
   readonly attempts: number
 }
+
+/** The longest wait from now for what failed so often: what is due later is so by a clock that was set back since. */
+const LATEST = "?1 + min(?2 << min(attempts, 30), ?3)"
+const DUE = `SELECT * FROM notice WHERE due_at <= ?1 OR due_at > ${LATEST} LIMIT 100`
+const EARLIEST = `SELECT min(min(due_at, ${LATEST})) AS at FROM notice`
 
 export class Notices {
   readonly #host: NoticesHost
@@ -74,23 +81,29 @@ export class Notices {
     return pending
   }
 
-  /** Tells again what is due. */
-  retry(now: number): void {
+  /**
+   * Tells again what is due. The clock is read here: by the time at which a step began, a row that this step has
+   * written is due later than any wait, as if the clock had been set back.
+   */
+  retry(): void {
     const { sql } = this.#host
-    const due = sql.all<NoticeRow>("SELECT * FROM notice WHERE due_at <= ? LIMIT 100", now)
+    const now = this.#host.now()
+    const due = sql.all<NoticeRow>(DUE, now, FIRST_RETRY, LONGEST_RETRY)
     for (const { id, body, attempts } of due) {
       // Also of one that is still on its way: the alarm must not come for it again and again.
       const dueAt = now + Math.min(FIRST_RETRY * 2 ** attempts, LONGEST_RETRY)
       sql.run("UPDATE notice SET attempts = attempts + 1, due_at = ? WHERE id = ?", dueAt, id)
-      if (!this.#telling.has(id)) {
-        this.#attempt(id, JSON.parse(body) as Notice, attempts + 1, new Pending<void>())
-      }
+      const notice = JSON.parse(body) as Notice
+      // Newer code has left what only it can tell: it stays until that is back.
+      if (this.#telling.has(id) || !KNOWN.has(notice.do)) continue
+      this.#attempt(id, notice, attempts + 1, new Pending<void>())
     }
   }
 
   /** When something is due. */
   dueAt(): number | undefined {
-    return earliestOf(this.#host.sql, "SELECT min(due_at) AS at FROM notice")
+    const { now, sql } = this.#host
+    return sql.all<{ at: number | null }>(EARLIEST, now(), FIRST_RETRY, LONGEST_RETRY)[0]?.at ?? undefined
   }
 
   #attempt(id: number, notice: Notice, attempts: number, pending: Pending<void>): void {

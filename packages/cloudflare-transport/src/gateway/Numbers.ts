@@ -4,7 +4,9 @@
  * reserved many at a time: a row is written seldom, and a memory that is lost leaves a gap behind, which means
  * nothing.
  */
-import type { Sql } from "../storage/Sql.ts"
+import { type Sql, upsert } from "../storage/Sql.ts"
+
+const STORE_NUMBERS = upsert("numbers", ["one"], ["id", "reserved"])
 
 /** Numbers that are reserved by one write. */
 const RESERVED = 1_000
@@ -30,7 +32,7 @@ export class Numbers {
     const { id } = this
     if (this.#next >= this.#end) {
       this.#end = this.#next + RESERVED
-      this.#sql.run("INSERT OR REPLACE INTO numbers (one, id, reserved) VALUES (1, ?, ?)", id, this.#end)
+      this.#sql.run(STORE_NUMBERS, 1, id, this.#end)
     }
     return this.#next++
   }

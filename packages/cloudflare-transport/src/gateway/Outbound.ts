@@ -11,7 +11,7 @@ import type { NeighborsHost } from "./GatewayHost.ts"
 import { Lanes } from "./Lanes.ts"
 import { Outcomes, type Undelivered } from "./Outcomes.ts"
 import type { Place } from "./Place.ts"
-import { CallFailed, type Caller, type Delivery, type Outcome } from "./Rpc.ts"
+import { type AskHome, CallFailed, type Caller, type Delivery, type Outcome } from "./Rpc.ts"
 import { aged, type Sending, SureLanes } from "./SureLanes.ts"
 import { Whereabouts } from "./Whereabouts.ts"
 
@@ -45,12 +45,13 @@ export class Outbound {
     this.#place = place
     this.#whereabouts = new Whereabouts(host)
     this.outcomes = new Outcomes({ hub, place, now: host.now, send: (...sent) => this.send(...sent) })
-    const { maxLane } = host.limits
+    const { maxLane, maxOutboxBytes } = host.limits
     this.#lanes = new Lanes({
       call: (lane, items, done) => this.#call(lane, items, done),
       defer: host.defer,
       maxItems: 256,
       maxWaiting: maxLane,
+      maxWaitingBytes: maxOutboxBytes,
       maxCalls: Number.POSITIVE_INFINITY,
     })
     this.sure = new SureLanes({
@@ -66,6 +67,8 @@ export class Outbound {
       },
       drop: (lane, why) => this.#lanes.drop(lane, why),
       settled: (sending, outcome) => this.#settled(sending, outcome),
+      notEncoded: ({ delivery }, error) => hub.encodeFailures.add(delivery.envelope, undefined, error),
+      unreadable: (error) => hub.log("error", "row_unreadable", { table: "sending", error: String(error) }),
     })
   }
 
@@ -85,20 +88,19 @@ export class Outbound {
   }
 
   /**
-   * An ask, of which the answer goes to `home`. One that is not delivered fails there. `sender`: who here
+   * An ask, of which the answer goes home. One that is not delivered fails there. `sender`: who here
    * sends it on.
    */
   ask(
     envelope: Envelope.Envelope,
-    home: Address.Address,
-    timeout: number,
+    ask: AskHome,
     now: number,
     sender = envelope.from as Address.Address,
   ): void {
-    const delivery: Delivery = { envelope, ask: { home, timeout } }
+    const delivery: Delivery = { envelope, ask }
     if (envelope.seq !== undefined) return this.#sendSurely(delivery, now, sender)
     const done = (failed: Undelivered | undefined): void => {
-      if (failed !== undefined) this.outcomes.askFailed(envelope, home, failed)
+      if (failed !== undefined) this.outcomes.askFailed(envelope, ask, failed)
     }
     this.deliver(delivery, now, done, sender)
   }
@@ -119,11 +121,11 @@ export class Outbound {
     const until = envelope.ttl === null ? Number.POSITIVE_INFINITY : now + envelope.ttl
     this.#lanes.push(lane, { what: delivery, sender, until }, (outcome) => {
       if (outcome instanceof CallFailed) return done(outcome)
+      if (isToPause(outcome)) this.#pause(sender, envelope.to, lane)
       if (outcome.status === "refused") return done(outcome)
-      if (outcome.status === "taken" && outcome.pause === true) this.#pause(sender, envelope.to, lane)
       done(undefined)
       if (outcome.status === "answered" && delivery.ask !== undefined) {
-        this.outcomes.returned(envelope, delivery.ask.home, outcome.answer)
+        this.outcomes.returned(envelope, delivery.ask, outcome.answer)
       }
     })
   }
@@ -165,8 +167,7 @@ export class Outbound {
   #settled(sending: Sending, outcome: Outcome): void {
     const { delivery, sender } = sending
     const { to } = delivery.envelope
-    if (outcome.status === "taken" && outcome.pause === true)
-      this.#pause(sender, to, this.#laneOf(sender, to))
+    if (isToPause(outcome)) this.#pause(sender, to, this.#laneOf(sender, to))
     this.outcomes.settled(sending, outcome)
   }
 
@@ -192,8 +193,9 @@ export class Outbound {
     // Nothing leaves before it is stored.
     this.sure.write()
     const deliveries: Array<Delivery> = []
-    for (const { what, until } of items) {
-      if (until > now) deliveries.push(isSending(what) ? aged(what, now) : what)
+    for (const item of items) {
+      const { what } = item
+      if (!isTooLate(item, now)) deliveries.push(isSending(what) ? aged(what, now) : what)
     }
     const inTime = deliveries.length === items.length
     const all: typeof done = inTime ? done : (outcomes) => done(withExpired(items, outcomes, now))
@@ -231,7 +233,7 @@ export class Outbound {
     return { ...caller, ...(sure.isRepeat && { claims: sure.claims }), line }
   }
 
-  /** The reader took it, and is slow: its sender waits from now on. */
+  /** The reader is slow: its sender waits from now on. */
   #pause(sender: Address.Address, to: Address.Address, lane: string): void {
     const session = this.#sessionOf(sender)
     if (session === undefined || this.#resumed.has(lane)) return
@@ -249,8 +251,15 @@ const withExpired = (
 ): ReadonlyArray<Outcome | CallFailed> => {
   let index = 0
   const next = (): Outcome | CallFailed => (outcomes instanceof CallFailed ? outcomes : outcomes[index++]!)
-  return items.map(({ until }) => (until <= now ? EXPIRED : next()))
+  return items.map((item) => (isTooLate(item, now) ? EXPIRED : next()))
 }
+
+/** Whether it leaves no more: its time is over, or it could not be stored, which its sender has heard. */
+const isTooLate = ({ until, what }: Item, now: number): boolean =>
+  until <= now || (isSending(what) && what.isOver === true)
+
+const isToPause = (outcome: Outcome): boolean =>
+  (outcome.status === "taken" || outcome.status === "refused") && outcome.pause === true
 
 const isSending = (what: Delivery | Sending): what is Sending => "delivery" in what
 

@@ -2,7 +2,7 @@
  * What becomes of what an object sent to others: the answer to an ask goes to who asked, and what was not
  * delivered its sender is told, typed. `Outbound` carries it.
  */
-import { type Address, AnswerStream, Envelope } from "@signal-hub/actor-core/vocabulary"
+import { type Address, Envelope, Forwarding } from "@signal-hub/actor-core/vocabulary"
 import { failAsk } from "../hub/AskEnds.ts"
 import type { Ask } from "../hub/Asks.ts"
 import { isElsewhere } from "../hub/Elsewhere.ts"
@@ -10,11 +10,11 @@ import { idAtSender, likeThat } from "../hub/Outboxes.ts"
 import { unknownActor } from "../hub/Router.ts"
 import type { HubState } from "../hub/HubState.ts"
 import { errorEnvelope, hubEnvelope } from "../protocol/HubEnvelope.ts"
-import type { HubErrorCode } from "../protocol/HubError.ts"
+import { HUB_ERRORS, type HubErrorCode } from "../protocol/HubError.ts"
 import type { Session } from "../session/Session.ts"
 import { answerEnvelope } from "./AnswerEnvelope.ts"
 import type { Place } from "./Place.ts"
-import type { Answer, Outcome, RefusalCode } from "./Rpc.ts"
+import type { Answer, AskHome, Outcome, RefusalCode } from "./Rpc.ts"
 import type { Sending } from "./SureLanes.ts"
 
 /** Why something was not delivered. */
@@ -43,10 +43,10 @@ export class Outcomes {
   /** What became of a reliable delivery. */
   settled({ delivery: { ask, envelope }, session }: Sending, outcome: Outcome): void {
     if (outcome.status === "answered" && ask !== undefined) {
-      return this.returned(envelope, ask.home, outcome.answer)
+      return this.returned(envelope, ask, outcome.answer)
     }
     if (outcome.status !== "refused") return
-    if (ask !== undefined) return this.askFailed(envelope, ask.home, outcome)
+    if (ask !== undefined) return this.askFailed(envelope, ask, outcome)
     this.lost(envelope, outcome, this.#options.now())
     const teller = session === null ? undefined : this.#hub.sessions.byId(session)
     // Who answers, is done with it.
@@ -55,24 +55,26 @@ export class Outcomes {
   }
 
   /** An answer that came back with the call. One that no client could take is none. */
-  returned(asked: Envelope.Envelope, home: Address.Address, answer: Answer): void {
+  returned(asked: Envelope.Envelope, of: AskHome, answer: Answer): void {
     const now = this.#options.now()
-    const given = answerEnvelope(asked, answer, now)
+    const given = answerEnvelope(asked, answer, now, of.asked)
     if (given instanceof Envelope.Malformed) {
-      return this.askFailed(asked, home, { code: "actor_failed", message: given.reason })
+      return this.askFailed(asked, of, { code: "actor_failed", message: given.reason })
     }
     const envelope = likeThat(given, asked)
-    const ask = this.#openAsk(asked, home)
-    if (ask === "elsewhere") this.#options.send(envelope, now, home)
-    else if (ask === undefined) this.#hub.deadLetter(envelope, "no_such_ask", now)
+    const ask = this.#openAsk(asked, of.home)
+    if (ask === "elsewhere") this.#options.send(envelope, now, of.home)
+    else if (ask === undefined || !this.#hub.asks.isNext(ask, envelope))
+      this.#hub.deadLetter(envelope, "no_such_ask", now)
     else this.answered(ask, envelope, now)
   }
 
   /** An answer to an ask that was asked here: by a session, or by a caller without an address. */
   answered(ask: Ask, given: Envelope.Envelope, now: number): void {
-    const envelope = ask.reliable ? Envelope.reliably(given) : given
-    if (AnswerStream.isMoreToCome(envelope)) this.#hub.asks.extend(ask, now)
-    else this.#hub.asks.close(ask)
+    const metadata = Forwarding.answeredFor(given.metadata, ask.asked, given.from)
+    const told = metadata === given.metadata ? given : { ...given, metadata }
+    const envelope = ask.reliable ? Envelope.reliably(told) : told
+    this.#hub.asks.answered(ask, envelope, now)
     if (isElsewhere(ask.askerSession)) return this.#options.send(envelope, now, ask.askerSession)
     const session = this.#hub.sessions.byId(ask.askerSession)
     if (session === undefined) this.#hub.deadLetter(envelope, "disconnected", now)
@@ -80,13 +82,14 @@ export class Outcomes {
   }
 
   /** Nobody answers the ask. */
-  askFailed(envelope: Envelope.Envelope, home: Address.Address, { code, message }: Undelivered): void {
+  askFailed(envelope: Envelope.Envelope, of: AskHome, { code, message }: Undelivered): void {
+    const { home } = of
     if (code === "actor_failed") {
       const payload = { code: "actor_failed", message, retryable: false }
-      return this.returned(envelope, home, { type: "actor:error", payload })
+      return this.returned(envelope, of, { type: "actor:error", payload })
     }
     const now = this.#options.now()
-    const wire = code === "not_subscribed" ? "actor_terminated" : code
+    const wire = code === "unknown_actor" ? code : wireCode(code)
     const ask = this.#openAsk(envelope, home)
     if (ask === "elsewhere") {
       const failure =
@@ -127,6 +130,6 @@ export class Outcomes {
   }
 }
 
-/** As a refusal of the request that it was. */
+/** As a refusal of the request that it was. One that only newer code knows is not passed on. */
 const wireCode = (code: Exclude<RefusalCode, "unknown_actor">): HubErrorCode =>
-  code === "actor_failed" || code === "not_subscribed" ? "actor_terminated" : code
+  code === "actor_failed" || code === "not_subscribed" || !(code in HUB_ERRORS) ? "actor_terminated" : code

@@ -19,10 +19,18 @@ import { gatewayPlace } from "./Place.ts"
 import { CallFailed, type DirectoryOp, isFailed, type TopicOp, type TopicResult } from "./Rpc.ts"
 import { shardOf } from "./Shards.ts"
 
+/** How often a topic is told of a lost connection, and how many milliseconds later each time. */
+const MAX_ATTEMPTS = 5
+const AGAIN_MS = 2_000
+/** Milliseconds after which topics are told of a lost connection: of a client that is back sooner none is. */
+const LOSS_TOLD_AFTER = 500
+
 export class Outside extends Neighbors<GatewayHost> {
   override readonly handlers: Elsewhere["handlers"]
   readonly #topics: Lanes<TopicOp, TopicResult>
   readonly #directory: Lanes<DirectoryOp, void>
+  /** Topics that don't know yet of a lost connection. */
+  readonly #losses = new Set<string>()
   /** The address that was claimed just now. */
   #claiming: Address.Address | undefined
 
@@ -84,8 +92,8 @@ export class Outside extends Neighbors<GatewayHost> {
     const owner = this.host.identity
     const subscription = this.hub.topics.get(topic).get(owner)
     if (subscription === undefined) return
-    const { metadata } = memberOf(this.hub, session, owner)
-    const member = { owner, presence: subscription.presence, metadata }
+    const { isConnected, metadata } = memberOf(this.hub, session, owner)
+    const member = { owner, presence: subscription.presence, metadata, isConnected }
     this.cause(this.topic(topic, { do: "join", member }))
   }
 
@@ -97,12 +105,30 @@ export class Outside extends Neighbors<GatewayHost> {
     })
   }
 
-  override dueAt(): number | undefined {
-    const never = Number.POSITIVE_INFINITY
-    // A hub forgets identities while it serves others. Here there are none.
-    const released = this.hub.sessions.earliestRelease() ?? never
-    const at = Math.min(super.dueAt() ?? never, released + this.host.limits.identityKeptFor)
-    return at === never ? undefined : at
+  override connectionChanged(topic: string, owner: Address.Address, isConnected: boolean): void {
+    const op = { do: "connection", owner, isConnected } as const
+    const isLossUntold = this.#losses.delete(topic)
+    if (isConnected) {
+      if (!isLossUntold) this.#tellConnection(topic, op, MAX_ATTEMPTS)
+      return
+    }
+    this.#losses.add(topic)
+    this.host.later(LOSS_TOLD_AFTER, () => {
+      if (this.#losses.delete(topic)) this.#tellConnection(topic, op, MAX_ATTEMPTS)
+    })
+  }
+
+  /** A topic that can't be told is told again, unless it has changed by then. */
+  #tellConnection(topic: string, op: Extract<TopicOp, { do: "connection" }>, attempts: number): void {
+    this.topic(topic, op).whenDone((result) => {
+      if (!isFailed(result) || attempts === 1) return
+      this.host.later(AGAIN_MS, () => {
+        const subscribed = this.hub.topics.get(topic).get(op.owner)
+        const session = subscribed && this.hub.owner(op.owner)
+        if (session === undefined || (session.connectionId !== null) !== op.isConnected) return
+        this.#tellConnection(topic, op, attempts - 1)
+      })
+    })
   }
 
   /** Puts an operation in the line of a topic. */

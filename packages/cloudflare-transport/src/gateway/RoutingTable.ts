@@ -3,7 +3,7 @@
  * What the table does not name is the identity of a client, served by the gateway of that name; seen from a
  * hub, it is an actor of that hub.
  */
-import { Address } from "@signal-hub/actor-core"
+import { Address, type Forwarding } from "@signal-hub/actor-core"
 import { isReserved } from "../protocol/HubMessage.ts"
 import type { ActorRpc, Caller, Served } from "./Rpc.ts"
 
@@ -21,8 +21,12 @@ type Services<Env> = {
 
 /** A message as a function of the table gets it. */
 export interface RoutedMessage {
-  /** Who sends: verified. */
+  /** Who sends: verified. Of an ask that was forwarded, who asked. */
   readonly from: Address.Address
+  /**
+   * Who forwarded the ask, and chose its payload: `from` did not. `null`: it comes as it was sent.
+   */
+  readonly forwardedBy: Address.Address | null
   readonly to: Address.Address
   readonly type: string
   readonly payload: unknown
@@ -33,13 +37,22 @@ export interface RoutedMessage {
 /** What it gives is the answer to an ask. What it throws is the asker's as `actor:error`, without its text. */
 export type RouteFunction<Env> = (message: RoutedMessage, caller: Caller, env: Env) => unknown
 
+/** A function that runs in the sender's object. */
+export interface FunctionRoute<Env> {
+  readonly run: RouteFunction<Env>
+  /**
+   * Whether it takes asks that clients forward: all, or those by some addresses. Default: none; who asked hears
+   * `forbidden`.
+   */
+  readonly acceptForwards?: Forwarding.AcceptForwards
+}
+
 export type Route<Env> =
   /** Durable Objects, one for each address: its name is what follows the first segment. */
   | { readonly namespace: Namespaces<Env> }
   /** A Worker that serves all addresses of the type. */
   | { readonly service: Services<Env> }
-  /** A function that runs in the sender's object. */
-  | { readonly run: RouteFunction<Env> }
+  | FunctionRoute<Env>
   /** Clients of the hub of this name, or of the one that the function names for an address. */
   | { readonly hub: string | ((address: Address.Address) => string) }
 
@@ -64,7 +77,7 @@ export type Destination<Env> =
   | { readonly kind: "gateway" }
   | { readonly kind: "namespace"; readonly binding: string; readonly name: string }
   | { readonly kind: "service"; readonly binding: string }
-  | { readonly kind: "function"; readonly run: RouteFunction<Env> }
+  | ({ readonly kind: "function" } & FunctionRoute<Env>)
   | { readonly kind: "hub"; readonly name: string }
   | { readonly kind: "nowhere" }
 
@@ -93,7 +106,7 @@ export class RoutingTable<Env> {
     if (route === undefined) {
       return this.#identities === undefined || this.#identities.has(type) ? GATEWAY : NOWHERE
     }
-    if ("run" in route) return { kind: "function", run: route.run }
+    if ("run" in route) return { kind: "function", ...route }
     if ("service" in route) return { kind: "service", binding: String(route.service) }
     if ("hub" in route) return hubNamed(typeof route.hub === "string" ? route.hub : route.hub(address))
     const name = address.slice(type.length + 3, -1)

@@ -9,10 +9,12 @@ import type { ActorEntry, PresenceDiff, PresenceMember, TerminatedReason } from 
 export {
   type ActorRpc,
   type Answer,
+  type AskHome,
   type Batch,
   type Caller,
   type CallerClaims,
   DEDUPE_WINDOW,
+  isUnsupported,
   type Delivery,
   type Outcome,
   type RefusalCode,
@@ -63,6 +65,8 @@ export interface DirectoryPage {
   readonly entries: ReadonlyArray<ActorEntry>
   /** The address to go on after; `null`: there is no more. */
   readonly next: string | null
+  /** Rows that were looked at. Absent where an earlier version answers. */
+  readonly looked?: number
 }
 
 export interface BroadcastSlice {
@@ -80,6 +84,8 @@ export interface BroadcastResult {
   readonly delivered: number
   readonly failed: number
   readonly next: string | null
+  /** Rows that were looked at. Absent where an earlier version answers. */
+  readonly looked?: number
 }
 
 export interface DirectoryRpc {
@@ -93,8 +99,6 @@ export interface DirectoryRpc {
   apply(ops: ReadonlyArray<DirectoryOp>): Promise<void>
   page(query: DirectoryQuery): Promise<DirectoryPage>
   count(): Promise<number>
-  /** Entries in the order of addresses. */
-  slice(offset: number, limit: number, claims: string | null): Promise<ReadonlyArray<ActorEntry>>
   broadcast(slice: BroadcastSlice): Promise<BroadcastResult>
 }
 
@@ -102,19 +106,24 @@ export interface TopicMember {
   readonly owner: Address.Address
   readonly presence: boolean
   readonly metadata: PresenceMember["metadata"]
+  /** Absent from older code: it has a connection. */
+  readonly isConnected?: boolean
 }
 
 export type TopicOp =
   | { readonly do: "join"; readonly member: TopicMember }
   | { readonly do: "leave"; readonly owner: Address.Address }
+  | { readonly do: "connection"; readonly owner: Address.Address; readonly isConnected: boolean }
   | { readonly do: "publish"; readonly envelope: Envelope.Envelope }
   | { readonly do: "diff"; readonly diff: PresenceDiff }
 
 export interface TopicResult {
   /** Of a publication: those who got it, or for whom it is in line. */
   readonly count: number
-  /** Of a join or leave: the member, where that was news. */
+  /** Of a join, a leave or a connection: the member, where that was news. */
   readonly news?: TopicMember
+  /** Tells that the news is of the member's connection. */
+  readonly isUpdate?: boolean
   /** Whether nobody is on it once all that came with this is done. */
   readonly isEmpty?: boolean
 }

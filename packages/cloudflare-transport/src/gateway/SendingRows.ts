@@ -2,11 +2,11 @@
  * The rows of what is on its way to other objects: one for all that leaves for one target in one turn. The
  * envelopes in it have their numbers.
  */
-import type { Address } from "@signal-hub/actor-core"
+import type { Address, Envelope } from "@signal-hub/actor-core"
 import { MsgPackCodec } from "@signal-hub/actor-core/codec/msgpack"
-import { asRow, isRow, readRow, type StoredFrame } from "../session/StoredFrame.ts"
+import { endOfRow, type Framed, framed, joined, readRow, type StoredFrame } from "../session/StoredFrame.ts"
 import type { Sql } from "../storage/Sql.ts"
-import type { Caller, Delivery } from "./Rpc.ts"
+import type { AskHome, Caller, Delivery } from "./Rpc.ts"
 
 /** What is the same for all that a row holds. */
 export interface Sender {
@@ -49,8 +49,8 @@ export interface Stored extends Sender {
   readonly deliveries: ReadonlyArray<Delivery>
 }
 
-/** Who asks, and for how long; `null` of a tell. */
-type StoredAsk = readonly [home: Address.Address, timeout: number] | null
+/** Who asks, for how long, and whom; `null` of a tell. */
+type StoredAsk = readonly [home: Address.Address, timeout: number, asked?: Address.Address] | null
 
 export class SendingRows {
   readonly #sql: Sql
@@ -59,21 +59,30 @@ export class SendingRows {
     this.#sql = sql
   }
 
-  /** Makes rows of the deliveries. Gives their heads. */
+  /** Makes rows of the deliveries, of which these are the frames. Gives their heads. */
   insert(
     lane: string,
     sender: Sender,
     deliveries: ReadonlyArray<Delivery>,
+    frames: ReadonlyArray<Framed>,
     takenAt: number,
   ): ReadonlyArray<RowHead> {
-    const envelopes = encode(deliveries)
-    if (deliveries.length > 1 && !isRow(envelopes)) {
-      const half = deliveries.length >> 1
-      return [
-        ...this.insert(lane, sender, deliveries.slice(0, half), takenAt),
-        ...this.insert(lane, sender, deliveries.slice(half), takenAt),
-      ]
+    const heads: Array<RowHead> = []
+    for (let from = 0, to = 0; from < deliveries.length; from = to) {
+      to = endOfRow(frames, from)
+      const { row } = joined(frames.slice(from, to), MsgPackCodec)
+      heads.push(this.#insert(lane, sender, deliveries.slice(from, to), row, takenAt))
     }
+    return heads
+  }
+
+  #insert(
+    lane: string,
+    sender: Sender,
+    deliveries: ReadonlyArray<Delivery>,
+    envelopes: string | Uint8Array,
+    takenAt: number,
+  ): RowHead {
     const head: RowHead = {
       lane,
       position: deliveries[0]!.envelope.seq!,
@@ -97,11 +106,11 @@ export class SendingRows {
       asksOf(deliveries),
       envelopes,
     )
-    return [head]
+    return head
   }
 
-  /** Only these are left of what the row holds; of none, it goes. */
-  keep({ lane, position }: RowHead, left: ReadonlyArray<Delivery>): void {
+  /** Only these, of which these are the frames, are left of what the row holds; of none, it goes. */
+  keep({ lane, position }: RowHead, left: ReadonlyArray<Delivery>, frames: ReadonlyArray<Framed>): void {
     if (left.length === 0) {
       return this.#sql.run("DELETE FROM sending WHERE lane = ? AND position = ?", lane, position)
     }
@@ -109,7 +118,7 @@ export class SendingRows {
       "UPDATE sending SET count = ?, asks = ?, envelopes = ?, attempts = 0, due_at = 0 WHERE lane = ? AND position = ?",
       left.length,
       asksOf(left),
-      encode(left),
+      joined(frames, MsgPackCodec).row,
       lane,
       position,
     )
@@ -140,7 +149,7 @@ export class SendingRows {
     const asks = row!.asks === null ? [] : (JSON.parse(row!.asks) as ReadonlyArray<StoredAsk>)
     const deliveries = readRow(row!.envelopes).map((envelope, i) => {
       const ask = asks[i] ?? null
-      return ask === null ? { envelope } : { envelope, ask: { home: ask[0], timeout: ask[1] } }
+      return ask === null ? { envelope } : { envelope, ask: readAsk(ask) }
     })
     return {
       sender,
@@ -153,14 +162,18 @@ export class SendingRows {
   }
 }
 
-const encode = (deliveries: ReadonlyArray<Delivery>): string | Uint8Array => {
-  const envelopes = deliveries.map(({ envelope }) => envelope)
-  const frame = MsgPackCodec.encode(envelopes)
-  return envelopes.length === 1 ? asRow(envelopes, frame) : frame
-}
+/** An envelope that leaves, as it is stored. Throws what its encoder throws, and where no row takes it. */
+export const stored = (envelope: Envelope.Envelope): Framed => framed(envelope, MsgPackCodec)
+
+const readAsk = ([home, timeout, asked]: NonNullable<StoredAsk>): AskHome =>
+  asked === undefined ? { home, timeout } : { home, timeout, asked }
 
 const asksOf = (deliveries: ReadonlyArray<Delivery>): string | null => {
   if (deliveries.every(({ ask }) => ask === undefined)) return null
-  const asks = deliveries.map(({ ask }): StoredAsk => (ask === undefined ? null : [ask.home, ask.timeout]))
+  const asks = deliveries.map(({ ask }): StoredAsk => {
+    if (ask === undefined) return null
+    const { asked, home, timeout } = ask
+    return asked === undefined ? [home, timeout] : [home, timeout, asked]
+  })
   return JSON.stringify(asks)
 }

@@ -2,6 +2,7 @@
 import type { Address } from "@signal-hub/actor-core"
 import type { VerifyToken } from "../auth/Authentication.ts"
 import { GATEWAY } from "../storage/Schema.ts"
+import type { Schema } from "../storage/Tables.ts"
 import { ActorsShell } from "./ActorsShell.ts"
 import { GatewayCore } from "./GatewayCore.ts"
 import { type GatewayEnv, gatewayLimitsOf } from "./GatewayEnv.ts"
@@ -22,12 +23,17 @@ export class SessionGateway<Env extends GatewayEnv = GatewayEnv>
 {
   readonly #identity: Address.Address
 
-  constructor(ctx: DurableObjectState, env: Env, options: GatewayOptions<Env> = {}) {
+  constructor(
+    ctx: DurableObjectState,
+    env: Env,
+    options: GatewayOptions<Env> = {},
+    schema: Schema = GATEWAY,
+  ) {
     const identity = ctx.id.name as Address.Address
     super(ctx, env, {
       verify: options.verify,
       limits: gatewayLimitsOf(env),
-      schema: GATEWAY,
+      schema,
       // Tokens open gateways with the hub that they open where they name none.
       name: "default",
       table: options.table ?? new RoutingTable<Env>(),
@@ -38,25 +44,6 @@ export class SessionGateway<Env extends GatewayEnv = GatewayEnv>
 
   protected override start(): GatewayCore {
     return new GatewayCore({ ...this.neighbors, identity: this.#identity })
-  }
-
-  protected override run(task: () => void): void {
-    super.run(task)
-    this.#tidy()
-  }
-
-  protected override served<A>(work: (core: GatewayCore) => A): A {
-    try {
-      return super.served(work)
-    } finally {
-      this.#tidy()
-    }
-  }
-
-  /** There are as many gateways as there ever were identities: one that nobody needs keeps nothing. */
-  #tidy(): void {
-    if (this.core.hasSession() || !this.isQuiet || this.isBlank) return
-    if (this.core.isEmpty) this.forget()
   }
 
   hasSession(): boolean {

@@ -8,7 +8,8 @@ import type { Limits } from "../protocol/Limits.ts"
 import type { Sql } from "../storage/Sql.ts"
 import { Numbers } from "./Numbers.ts"
 import { CallFailed, type Delivery, type Outcome } from "./Rpc.ts"
-import { type RowHead, type Sender, SendingRows } from "./SendingRows.ts"
+import type { Framed } from "../session/StoredFrame.ts"
+import { type RowHead, type Sender, SendingRows, stored, type Stored } from "./SendingRows.ts"
 
 /** Milliseconds until a call is repeated of which nothing is known: doubled each time, up to an hour. */
 const FIRST_RETRY = 1_000
@@ -25,6 +26,8 @@ export interface Sending extends Sender {
   readonly takenAt: number
   /** Whether an earlier call may have brought it. */
   isRepeat: boolean
+  /** Whether it is over before it left: it could not be encoded. It is still in line, and leaves no more. */
+  isOver?: boolean
 }
 
 /** A row. */
@@ -61,6 +64,10 @@ export interface SureLanesOptions {
   readonly drop: (lane: string, why: CallFailed) => void
   /** Told what became of each, in the turn in which its row ends. */
   readonly settled: (sending: Sending, outcome: Outcome) => void
+  /** Told of one that can't be encoded, for what its encoder threw: it is no row, and does not leave. */
+  readonly notEncoded: (sending: Sending, error: unknown) => void
+  /** Told of a row that can't be read: what it held is lost. */
+  readonly unreadable: (error: unknown) => void
   /** The alarm is to come then at the latest. */
   readonly atLatest: (at: number) => void
 }
@@ -118,7 +125,7 @@ export class SureLanes {
   /** Sends again what is due. */
   retry(now: number): void {
     for (const lane of this.#lanes.values()) {
-      if (!lane.isBehind || lane.inLine > 0 || lane.dueAt > now) continue
+      if (!lane.isBehind || lane.inLine > 0 || dueAt(lane, now) > now) continue
       if (lane.attempts < MOST_ATTEMPTS) this.#advance(lane)
       else this.#giveUp(lane)
     }
@@ -131,7 +138,7 @@ export class SureLanes {
     // What is under way needs an alarm only where this memory is lost.
     let due = now() + limits.sweepInterval
     for (const lane of this.#lanes.values()) {
-      if (lane.isBehind && lane.inLine === 0) due = Math.min(due, Math.max(lane.dueAt, now()))
+      if (lane.isBehind && lane.inLine === 0) due = Math.min(due, Math.max(dueAt(lane, now()), now()))
     }
     return due
   }
@@ -184,18 +191,28 @@ export class SureLanes {
   /** Gives what was taken its numbers, and makes rows of it: one for all that has the same sender. */
   #insert(lane: Lane): void {
     const { atLatest, limits, now } = this.#options
-    const { fresh } = lane
-    lane.fresh = []
-    for (const sending of fresh) {
+    const fresh: Array<Sending> = []
+    const frames: Array<Framed> = []
+    for (const sending of lane.fresh) {
       const { delivery } = sending
       sending.delivery = { ...delivery, envelope: { ...delivery.envelope, seq: this.numbers.next() } }
+      try {
+        frames.push(stored(sending.delivery.envelope))
+        fresh.push(sending)
+      } catch (error) {
+        sending.isOver = true
+        lane.count--
+        this.#options.notEncoded(sending, error)
+      }
     }
+    lane.fresh = []
     for (let from = 0, to = 1; from < fresh.length; from = to++) {
       const first = fresh[from]!
       while (to < fresh.length && isSameSender(first, fresh[to]!)) to++
       const deliveries = fresh.slice(from, to).map(({ delivery }) => delivery)
       let at = from
-      for (const head of this.#rows.insert(lane.name, first, deliveries, first.takenAt)) {
+      const rows = this.#rows.insert(lane.name, first, deliveries, frames.slice(from, to), first.takenAt)
+      for (const head of rows) {
         const open = lane.isBehind ? undefined : fresh.slice(at, at + head.count)
         lane.chunks.push({ head, open })
         lane.bytes += head.bytes
@@ -203,6 +220,7 @@ export class SureLanes {
       }
     }
     atLatest(now() + limits.sweepInterval)
+    if (lane.chunks.length === 0) this.#lanes.delete(lane.name)
   }
 
   #done(lane: Lane, sending: Sending, result: Outcome | CallFailed): void {
@@ -234,9 +252,8 @@ export class SureLanes {
       if (this.#settled.delete(chunk)) this.#keep(lane, chunk)
       chunk.open = undefined
     }
-    const delay = Math.min(FIRST_RETRY * 2 ** lane.attempts, LONGEST_RETRY)
+    lane.dueAt = now() + delayAfter(lane.attempts)
     lane.attempts++
-    lane.dueAt = now() + delay
     // In the first: what is behind it waits for it.
     this.#rows.hold(lane.chunks[0]!.head, lane.attempts, lane.dueAt)
     atLatest(lane.dueAt)
@@ -247,7 +264,14 @@ export class SureLanes {
   #keep(lane: Lane, chunk: Chunk): void {
     const { head, open } = chunk
     const left = open!.map(({ delivery }) => delivery)
-    this.#rows.keep(head, left)
+    let frames: ReadonlyArray<Framed>
+    try {
+      frames = left.map(({ envelope }) => stored(envelope))
+    } catch {
+      // The row stays whole: what comes again is known by its number.
+      return
+    }
+    this.#rows.keep(head, left, frames)
     lane.count -= head.count - left.length
     chunk.head = { ...head, count: left.length }
     if (left.length > 0) return
@@ -260,13 +284,14 @@ export class SureLanes {
     if (this.#filled.delete(lane)) this.#insert(lane)
     let claims: string | undefined
     let count = 0
-    for (const chunk of lane.chunks) {
+    for (const chunk of lane.chunks.slice()) {
       if (count > 0 && count + chunk.head.count > PAGE) break
-      const stored = this.#rows.read(chunk.head)
-      const rights = JSON.stringify(stored.claims)
+      const row = this.#read(lane, chunk)
+      if (row === undefined) continue
+      const rights = JSON.stringify(row.claims)
       if (claims !== undefined && claims !== rights) break
       claims = rights
-      const { at, claims: of, deliveries, sender, session, takenAt } = stored
+      const { at, claims: of, deliveries, sender, session, takenAt } = row
       chunk.open = deliveries.map((delivery) => ({
         delivery,
         takenAt,
@@ -280,19 +305,36 @@ export class SureLanes {
     }
     lane.isBehind = lane.chunks.some(({ open }) => open === undefined)
     for (const { open } of lane.chunks) for (const sending of open ?? []) this.#line(lane, sending)
+    if (lane.chunks.length === 0) this.#lanes.delete(lane.name)
+  }
+
+  /** What the row holds. One that can't be read goes: it would hold up what is behind it for ever. */
+  #read(lane: Lane, chunk: Chunk): Stored | undefined {
+    try {
+      return this.#rows.read(chunk.head)
+    } catch (error) {
+      this.#rows.keep(chunk.head, [], [])
+      lane.count -= chunk.head.count
+      lane.bytes -= chunk.head.bytes
+      lane.chunks.splice(lane.chunks.indexOf(chunk), 1)
+      this.#options.unreadable(error)
+      return undefined
+    }
   }
 
   /** Nobody was there for a day. */
   #giveUp(lane: Lane): void {
-    for (const chunk of lane.chunks) {
-      const stored = this.#rows.read(chunk.head)
+    for (const chunk of lane.chunks.slice()) {
+      const row = this.#read(lane, chunk)
+      if (row === undefined) continue
       chunk.open = []
       this.#settled.set(chunk, lane)
-      for (const delivery of stored.deliveries) {
-        this.#options.settled({ ...stored, delivery, isRepeat: true }, GONE)
+      for (const delivery of row.deliveries) {
+        this.#options.settled({ ...row, delivery, isRepeat: true }, GONE)
       }
     }
     lane.attempts = 0
+    if (lane.chunks.length === 0) this.#lanes.delete(lane.name)
   }
 }
 
@@ -319,6 +361,13 @@ export const aged = ({ delivery, takenAt }: Sending, now: number): Delivery => {
   const { ttl } = envelope
   return {
     envelope: ttl === null ? envelope : { ...envelope, ttl: Math.max(0, ttl - waited) },
-    ...(ask !== undefined && { ask: { home: ask.home, timeout: Math.max(0, ask.timeout - waited) } }),
+    ...(ask !== undefined && { ask: { ...ask, timeout: Math.max(0, ask.timeout - waited) } }),
   }
 }
+
+/** Milliseconds to the next attempt after so many failed. */
+const delayAfter = (attempts: number): number => Math.min(FIRST_RETRY * 2 ** attempts, LONGEST_RETRY)
+
+/** When the lane is tried again. No later than the longest wait from now: the clock may have been set back since. */
+const dueAt = (lane: Pick<Lane, "attempts" | "dueAt">, now: number): number =>
+  lane.dueAt - now > delayAfter(lane.attempts) ? now : lane.dueAt

@@ -39,6 +39,7 @@ export const tableReach = <Env extends HubEnv>(
       case "function":
         return asFunction(destination.run, {
           env,
+          acceptForwards: destination.acceptForwards,
           answer: (home, batch) =>
             void reach(home)
               ?.deliver(batch)

@@ -6,9 +6,11 @@
  * A member that is not subscribed any more says so when it is next delivered to, and is forgotten.
  */
 import type { Address, Envelope } from "@signal-hub/actor-core"
+import { fitting } from "../hub/Pages.ts"
 import { diffFor, Presence } from "../hub/Presence.ts"
 import { hubEnvelope } from "../protocol/HubEnvelope.ts"
 import { HUB_ADDRESS, type PresenceDiff, type PresenceMember } from "../protocol/HubMessage.ts"
+import { fromRow, type StoredValue, toReadableRow } from "../storage/StoredValue.ts"
 import { Lanes } from "./Lanes.ts"
 import { MOST_CALLS, type NodeHost } from "./NodeHost.ts"
 import { type Coming, Pending, whenAll } from "./Pending.ts"
@@ -22,11 +24,17 @@ import {
   type TopicResult,
 } from "./Rpc.ts"
 import { hashOf } from "./Shards.ts"
+import { upsert } from "../storage/Sql.ts"
+
+const STORE_BELOW = upsert("below", ["branch"], ["listens"])
+
+const STORE_MEMBER = upsert("member", ["owner"], ["presence", "metadata", "connected"])
 
 /** Milliseconds that a publisher waits for its count: those not reached by then are in line. */
 const PATIENCE = 200
 
 interface Member extends TopicMember {
+  isConnected: boolean
   /** Goes up with every join: what was sent before says nothing of the one after. */
   joins: number
 }
@@ -34,7 +42,8 @@ interface Member extends TopicMember {
 interface MemberRow {
   readonly owner: Address.Address
   readonly presence: number
-  readonly metadata: string
+  readonly metadata: StoredValue
+  readonly connected: number
 }
 
 interface Below {
@@ -69,11 +78,12 @@ export class TopicCore {
       defer: host.defer,
       maxItems: 256,
       maxWaiting: host.limits.maxLane,
+      maxWaitingBytes: host.limits.maxOutboxBytes,
       maxCalls: MOST_CALLS,
       call: (target, items, done) => {
         if (!target.startsWith("@(")) {
           const ops = items as ReadonlyArray<TopicOp>
-          const isSafe = ops.every((op) => op.do === "join" || op.do === "leave")
+          const isSafe = ops.every((op) => op.do !== "publish" && op.do !== "diff")
           return host.call("topic", target, "apply", [ops], isSafe, done)
         }
         const caller = { home: HUB_ADDRESS, claims: null }
@@ -82,8 +92,14 @@ export class TopicCore {
       },
     })
     for (const row of host.sql.all<MemberRow>("SELECT * FROM member ORDER BY owner")) {
-      const { owner, presence, metadata } = row
-      this.#members.set(owner, { owner, presence: presence === 1, metadata: JSON.parse(metadata), joins: 0 })
+      const { connected, owner, presence, metadata } = row
+      this.#members.set(owner, {
+        owner,
+        presence: presence === 1,
+        isConnected: connected === 1,
+        metadata: fromRow(metadata) as TopicMember["metadata"],
+        joins: 0,
+      })
     }
     const below = host.sql.all<{ branch: number; listens: number }>("SELECT * FROM below")
     for (const { branch, listens } of below) this.#below.set(branch, { listens: listens === 1, ops: 0 })
@@ -110,37 +126,49 @@ export class TopicCore {
     const rows = [...this.#members.values()]
       .filter(({ owner }) => owner > after)
       .toSorted((a, b) => (a.owner < b.owner ? -1 : 1))
-    const page = rows.slice(0, limit)
-    const next = rows.length > limit ? `|${page.at(-1)!.owner}` : this.#branchAfter(-1)
-    done({ members: page.map(asSeen), next })
+    const page = fitting(rows.slice(0, limit).map(asSeen), this.#host.limits)
+    const next = rows.length > page.length ? `|${page.at(-1)!.actorAddress}` : this.#branchAfter(-1)
+    done({ members: page, next })
   }
 
   #applyOne(op: TopicOp): Coming<TopicResult> {
     const result = new Pending<TopicResult>()
     if (op.do === "join") this.#join(op.member, result)
     else if (op.do === "leave") this.#leave(op.owner, result)
+    else if (op.do === "connection") this.#connection(op, result)
     else if (op.do === "publish") this.#publish(op.envelope, result)
     else {
-      this.#spreadDiff(op.diff)
+      // Newer code may say what this one does not know.
+      if (op.do === "diff") this.#spreadDiff(op.diff)
       result.settle({ count: 0 })
     }
     return result
   }
 
   #join(member: TopicMember, result: Pending<TopicResult>): void {
-    const { owner, presence, metadata } = member
+    const { owner, presence, metadata, isConnected = true } = member
     const known = this.#members.get(owner)
     const isFull = this.#members.size >= this.#host.limits.topicNodeSize || this.#below.size > 0
     if (known === undefined && isFull) return this.#pass({ do: "join", member }, owner, presence, result)
-    this.#host.sql.run(
-      "INSERT OR REPLACE INTO member (owner, presence, metadata) VALUES (?, ?, ?)",
-      owner,
-      Number(presence),
-      JSON.stringify(metadata),
-    )
-    this.#members.set(owner, { ...member, joins: (known?.joins ?? 0) + 1 })
+    this.#host.sql.run(STORE_MEMBER, owner, Number(presence), toReadableRow(metadata), Number(isConnected))
+    this.#members.set(owner, { ...member, isConnected, joins: (known?.joins ?? 0) + 1 })
     if (known === undefined) this.#changed("joined", member, result)
+    else if (known.isConnected !== isConnected) this.#changed("updated", member, result)
     else result.settle({ count: 1 })
+  }
+
+  #connection(op: Extract<TopicOp, { do: "connection" }>, result: Pending<TopicResult>): void {
+    const { isConnected, owner } = op
+    const known = this.#members.get(owner)
+    if (known !== undefined && known.isConnected !== isConnected) {
+      this.#host.sql.run("UPDATE member SET connected = ? WHERE owner = ?", Number(isConnected), owner)
+      known.isConnected = isConnected
+      return this.#changed("updated", known, result)
+    }
+    if (known === undefined && this.#below.has(this.#branchOf(owner))) {
+      return this.#pass(op, owner, false, result)
+    }
+    result.settle({ count: 0 })
   }
 
   #leave(owner: Address.Address, result: Pending<TopicResult>): void {
@@ -160,30 +188,33 @@ export class TopicCore {
     const branch = this.#branchOf(owner)
     const below = this.#below.get(branch) ?? { listens: false, ops: 0 }
     if (!this.#below.has(branch) || (listens && !below.listens)) {
+      // Before it is there: an object too many is looked at, never one too few.
+      this.#host.sql.run(STORE_BELOW, branch, Number(below.listens || listens))
       below.listens ||= listens
       this.#below.set(branch, below)
-      // Before it is there: an object too many is looked at, never one too few.
-      this.#host.sql.run(
-        "INSERT OR REPLACE INTO below (branch, listens) VALUES (?, ?)",
-        branch,
-        Number(below.listens),
-      )
     }
     below.ops++
     this.#out.push(this.#nameOf(branch), op, (outcome) => {
       below.ops--
       const passed = outcome instanceof CallFailed ? { count: 0 } : (outcome as TopicResult)
       this.#prune(branch, passed)
-      if (passed.news === undefined) result.settle({ count: passed.count })
-      else this.#changed(op.do === "join" ? "joined" : "left", passed.news, result)
+      const { count, isUpdate, news } = passed
+      if (news === undefined) return result.settle({ count })
+      const change = isUpdate === true ? "updated" : op.do === "join" ? "joined" : "left"
+      this.#changed(change, news, result)
     })
   }
 
   /** Somebody came or went: the topmost object tells, others tell it. */
-  #changed(change: "joined" | "left", member: TopicMember, result: Pending<TopicResult>): void {
+  #changed(change: "joined" | "left" | "updated", news: TopicMember, result: Pending<TopicResult>): void {
     const isHeard = [...this.#below.values()].some(({ listens }) => listens) || this.#hasListeners
-    if (this.#depth === 0 && isHeard) this.#presence.note(this.#topic, change, asSeen(member))
-    result.settle({ count: change === "joined" ? 1 : 0, news: member })
+    const isUpdate = change === "updated"
+    if (this.#depth === 0 && isHeard) {
+      const { actorAddress, isConnected, metadata } = asSeen(news)
+      if (isUpdate) this.#presence.update(this.#topic, { actorAddress, isConnected })
+      else this.#presence.note(this.#topic, change, { actorAddress, metadata })
+    }
+    result.settle({ count: change === "left" ? 0 : 1, news, ...(isUpdate && { isUpdate }) })
   }
 
   #publish(envelope: Envelope.Envelope, result: Pending<TopicResult>): void {
@@ -264,16 +295,16 @@ export class TopicCore {
   }
 
   #forget(owner: Address.Address): void {
-    this.#members.delete(owner)
     this.#host.sql.run("DELETE FROM member WHERE owner = ?", owner)
+    this.#members.delete(owner)
     this.#tidy()
   }
 
   /** Nobody is left below: looked at when nothing is on its way there that may bring somebody. */
   #prune(branch: number, { isEmpty }: TopicResult): void {
     if (isEmpty !== true || this.#below.get(branch)?.ops !== 0) return
-    this.#below.delete(branch)
     this.#host.sql.run("DELETE FROM below WHERE branch = ?", branch)
+    this.#below.delete(branch)
     this.#tidy()
   }
 
@@ -300,7 +331,11 @@ export class TopicCore {
   }
 }
 
-const asSeen = ({ owner, metadata }: TopicMember): PresenceMember => ({ actorAddress: owner, metadata })
+const asSeen = ({ owner, metadata, isConnected = true }: TopicMember): PresenceMember => ({
+  actorAddress: owner,
+  metadata,
+  isConnected,
+})
 
 const splitOnce = (text: string, separator: string): [string, string] => {
   const at = text.indexOf(separator)

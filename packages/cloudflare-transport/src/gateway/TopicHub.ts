@@ -1,5 +1,6 @@
 /** The Durable Object of a topic, or of a part of its subscribers: `TopicCore` in its shell. */
 import { TOPIC } from "../storage/Schema.ts"
+import type { Schema } from "../storage/Tables.ts"
 import type { GatewayEnv } from "./GatewayEnv.ts"
 import { NodeShell } from "./NodeShell.ts"
 import type { NodeHost } from "./NodeHost.ts"
@@ -7,28 +8,26 @@ import { CallFailed, type MembersPage, type TopicOp, type TopicResult, type Topi
 import { TopicCore } from "./TopicCore.ts"
 
 export class TopicHub extends NodeShell<TopicCore> implements TopicRpc {
-  constructor(ctx: DurableObjectState, env: GatewayEnv) {
-    super(ctx, env, TOPIC)
+  constructor(ctx: DurableObjectState, env: GatewayEnv, schema: Schema = TOPIC) {
+    super(ctx, env, schema)
   }
 
   protected override start(host: NodeHost): TopicCore {
     return new TopicCore(host)
   }
 
-  override alarm(): void {
-    this.core.alarm()
-  }
-
   apply(ops: ReadonlyArray<TopicOp>): Promise<ReadonlyArray<TopicResult>> {
-    return new Promise((done) => this.core.apply(ops, done))
+    return new Promise((done) => this.served((core) => core.apply(ops, done)))
   }
 
   members(after: string, limit: number): Promise<MembersPage> {
     return new Promise((done, failed) =>
-      this.core.members(after, limit, (page) => {
-        if (page instanceof CallFailed) failed(new Error(page.message))
-        else done(page)
-      }),
+      this.served((core) =>
+        core.members(after, limit, (page) => {
+          if (page instanceof CallFailed) failed(new Error(page.message))
+          else done(page)
+        }),
+      ),
     )
   }
 }

@@ -1,8 +1,7 @@
 /** Requests about topics, as a gateway serves them: it knows its own subscriptions, the topic's object all. */
 import type { Handler } from "../hub/Requests.ts"
 import { Later } from "../hub/Requests.ts"
-import { readPresence, readPublication, subscribe, unsubscribe } from "../hub/TopicRequests.ts"
-import type { PresenceState } from "../protocol/HubMessage.ts"
+import { presenceState, readPresence, readPublication, subscribe, unsubscribe } from "../hub/TopicRequests.ts"
 import { addressOf } from "../session/Session.ts"
 import * as Fields from "../hub/Fields.ts"
 import { afterwards } from "./GatewayRequests.ts"
@@ -61,11 +60,7 @@ export const gatewayPresence =
         settle(() => {
           if (page instanceof CallFailed) throw refusalOf(page)
           const { members, next } = page
-          const payload: PresenceState =
-            next === null
-              ? { topic, members, hasMore: false }
-              : { topic, members, hasMore: true, cursor: Fields.encodeCursor(next) }
-          return { payload }
+          return presenceState(request.connection, topic, members, next ?? undefined, members.length)
         }),
       ),
     )

@@ -3,8 +3,10 @@
  * which what was taken has its effect. What comes again is told by that, has no second effect, and the same
  * outcome.
  */
-import { earliestOf, type Sql } from "../storage/Sql.ts"
+import { earliestOf, type Sql, upsert } from "../storage/Sql.ts"
 import { DEDUPE_WINDOW, isOnward, type Outcome, TAKEN } from "./Rpc.ts"
+
+const STORE_WATERMARK = upsert("watermark", ["line"], ["last", "at", "refused"])
 
 /** Lines that are known without a look at their rows. */
 const MOST_KNOWN = 1_000
@@ -65,18 +67,15 @@ export class Watermarks {
 
   /** The turn is over: what has moved is stored. */
   write(): void {
-    if (this.#moved.size === 0 && this.#known.size > MOST_KNOWN) this.#known.clear()
-    if (this.#moved.size === 0) return
+    if (this.#moved.size > 0) this.#writeMoved()
+    if (this.#known.size > MOST_KNOWN) this.#known.clear()
+  }
+
+  #writeMoved(): void {
     const now = this.#now()
     for (const line of this.#moved) {
       const { last, refused } = this.#known.get(line)!
-      this.#sql.run(
-        "INSERT OR REPLACE INTO watermark (line, last, at, refused) VALUES (?, ?, ?, ?)",
-        line,
-        last,
-        now,
-        refused.length === 0 ? null : JSON.stringify(refused),
-      )
+      this.#sql.run(STORE_WATERMARK, line, last, now, refused.length === 0 ? null : JSON.stringify(refused))
     }
     this.#moved.clear()
     this.#oldest = Math.min(this.#oldestAt(), now)

@@ -12,6 +12,8 @@ const EARLIEST = [
   "SELECT min(lease_until) AS at FROM registration WHERE lease_until IS NOT NULL",
   "SELECT min(deadline) AS at FROM ask",
 ]
+/** The last, as what is stored is deleted whole: those before it go with it, or while others are served. */
+const LAST_RELEASED = "SELECT max(released_at) AS at FROM identity WHERE released_at IS NOT NULL"
 const FIRST_UNUSED = "SELECT min(unused_since) AS at FROM subscription WHERE unused_since IS NOT NULL"
 
 export class Alarm {
@@ -56,13 +58,18 @@ export class Alarm {
     this.#host.setAlarm(null)
   }
 
-  /** Arms it anew for what there is left to wait for, or disarms it. */
+  /**
+   * Arms it anew for what there is left to wait for, or disarms it. `nextSweep` is absent where no socket is there:
+   * then it comes for the epochs that are stored still, as nothing else has them forgotten.
+   */
   rearm(nextSweep: number | undefined): void {
     const { limits, sql } = this.#host
     const never = Number.POSITIVE_INFINITY
     let at = Math.min(nextSweep ?? never, this.#elsewhere() ?? never)
     for (const query of EARLIEST) at = Math.min(at, earliestOf(sql, query) ?? never)
     at = Math.min(at, (earliestOf(sql, FIRST_UNUSED) ?? never) + limits.durableSubscriptionFor)
+    if (nextSweep === undefined)
+      at = Math.min(at, (earliestOf(sql, LAST_RELEASED) ?? never) + limits.identityKeptFor)
     this.#armedAt = at === Number.POSITIVE_INFINITY ? null : at
     this.#host.setAlarm(this.#armedAt)
   }

@@ -4,27 +4,46 @@
  * second old, so that quick ones cost no row and slow ones outlive eviction; a reliable one is a row at once.
  * Ends exactly once.
  */
-import type { Address } from "@signal-hub/actor-core"
+import { type Address, AnswerStream, type Envelope } from "@signal-hub/actor-core/vocabulary"
 import { isElsewhere } from "./Elsewhere.ts"
 import type { Session } from "../session/Session.ts"
-import { countOf, type Sql } from "../storage/Sql.ts"
+import { countOf, type Sql, upsert } from "../storage/Sql.ts"
 
-export interface Ask {
-  /** What memory knows it by. */
-  readonly key: string
+const STORE_ASK = upsert(
+  "ask",
+  ["asker", "id"],
+  ["asker_session", "target", "target_session", "timeout", "deadline", "reliable", "asked", "type", "parts"],
+)
+
+/** What an ask is opened with. */
+export interface NewAsk {
   /** The address that asks, as answers must name it in `to`. */
   readonly asker: Address.Address
   readonly id: string
   /** Id of the session that asks, or the address of the object where the asker is. */
   readonly askerSession: string
-  target: Address.Address
-  targetSession: string
+  /** The address that was asked, whoever has the ask now. */
+  readonly asked: Address.Address
+  /** Of the message; `null` where a row of an earlier version does not say. */
+  readonly type: string | null
+  /** The ask's holder, who alone may answer: the address that was asked, or that it was forwarded to last. */
+  readonly target: Address.Address
+  readonly targetSession: string
   /** Milliseconds that it may take; for a stream, from one answer to the next. */
   readonly timeout: number
-  /** Epoch milliseconds. */
-  deadline: number
   /** Whether it ends by a reliable answer. */
   readonly reliable: boolean
+}
+
+export interface Ask extends NewAsk {
+  /** What memory knows it by. */
+  readonly key: string
+  target: Address.Address
+  targetSession: string
+  /** Parts of a stream that passed; `null` where a row of an earlier version does not say. */
+  parts: number | null
+  /** Epoch milliseconds. */
+  deadline: number
   /** When it becomes a row, epoch milliseconds; `0`: it is one. */
   storeAt: number
 }
@@ -38,6 +57,9 @@ interface AskRow {
   readonly timeout: number
   readonly deadline: number
   readonly reliable: number
+  readonly asked: Address.Address | null
+  readonly type: string | null
+  readonly parts: number | null
 }
 
 const keyOf = (asker: string, id: string): string => `${asker}\n${id}`
@@ -76,23 +98,18 @@ export class Asks {
     return row === undefined ? undefined : this.#remember(fromRow(row))
   }
 
-  open(
-    askerSession: string,
-    from: Address.Address,
-    id: string,
-    target: Address.Address,
-    targetSession: string,
-    timeout: number,
-    reliable: boolean,
-    now: number,
-  ): Ask {
+  open(asked: NewAsk, now: number): Ask {
+    const { asker, askerSession, id, reliable, target, targetSession, timeout, type } = asked
     const ask = this.#remember({
-      key: keyOf(from, id),
-      asker: from,
+      key: keyOf(asker, id),
+      asker,
       id,
       askerSession,
+      asked: asked.asked,
+      type,
       target,
       targetSession,
+      parts: 0,
       timeout,
       deadline: now + timeout,
       reliable,
@@ -138,7 +155,20 @@ export class Asks {
     if (ask.storeAt === 0) this.#write(ask)
   }
 
-  /** An answer of a stream came: the next may take as long again. */
+  /** Whether it is the answer's turn: parts of a stream pass in their order, each once. */
+  isNext({ parts }: Ask, answer: Envelope.Envelope): boolean {
+    const n = AnswerStream.partNumber(answer)
+    return n === null || (parts === null ? n >= 1 : n === parts + 1)
+  }
+
+  /** An answer passes: the ask ends with it, or, where it is a part of a stream, has as long again. */
+  answered(ask: Ask, answer: Envelope.Envelope, now: number): void {
+    if (!AnswerStream.isMoreToCome(answer)) return this.close(ask)
+    if (this.isNext(ask, answer)) ask.parts = AnswerStream.partNumber(answer)
+    this.extend(ask, now)
+  }
+
+  /** It goes on: what comes next may take as long again. */
   extend(ask: Ask, now: number): void {
     ask.deadline = now + ask.timeout
     if (ask.storeAt === 0) this.#write(ask)
@@ -213,8 +243,7 @@ export class Asks {
 
   #write(ask: Ask): void {
     this.#sql.run(
-      `INSERT OR REPLACE INTO ask (asker, id, asker_session, target, target_session, timeout, deadline, reliable)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+      STORE_ASK,
       ask.asker,
       ask.id,
       ask.askerSession,
@@ -223,6 +252,9 @@ export class Asks {
       ask.timeout,
       ask.deadline,
       ask.reliable ? 1 : 0,
+      ask.asked,
+      ask.type,
+      ask.parts,
     )
   }
 
@@ -240,6 +272,9 @@ const fromRow = (row: AskRow): Ask => ({
   asker: row.asker,
   id: row.id,
   askerSession: row.asker_session,
+  asked: row.asked ?? row.target,
+  type: row.type,
+  parts: row.parts,
   target: row.target,
   targetSession: row.target_session,
   timeout: row.timeout,

@@ -1,6 +1,6 @@
 /**
- * What a slow reader means to those who send to it. Point to point each sender is told once to pause,
- * then refused until the reader has caught up; what goes to many is dropped for it alone.
+ * The effect of a slow reader on those who send to it. Point to point each sender is told once to pause until
+ * the reader has caught up; publications and broadcasts are dropped for that reader alone.
  */
 import type { Address, Envelope } from "@signal-hub/actor-core"
 import { hubEnvelope } from "../protocol/HubEnvelope.ts"
@@ -10,8 +10,9 @@ import type { HubState } from "./HubState.ts"
 import { homeOf } from "./Pauses.ts"
 
 /**
- * Whether an envelope from one to one may go to the reader. The one that its sender is told by still
- * may; after that, until `hub:resume`, the sender gets `queue_full`.
+ * Whether an envelope from one to one may go to the reader. Its sender is told once to pause. What it sends
+ * until it has heard that goes on: reliable envelopes to the outbox, volatile ones to the reader, as far as
+ * there is room.
  */
 export const admits = (
   hub: HubState,
@@ -22,37 +23,42 @@ export const admits = (
   envelope: Envelope.Envelope,
   now: number,
 ): boolean => {
-  if (envelope.seq !== undefined && reader.major === 1 && hub.outboxes.of(reader).isFull) {
+  const isReliable = envelope.seq !== undefined && reader.major === 1
+  if (isReliable && hub.outboxes.of(reader).isFull) {
     const message = `too much waits for ${address}`
     hub.refuse(sender, from, "queue_full", message, envelope, now, { actorAddress: address })
     return false
   }
   // As many reliable answers as there are asks: none of these is to wait for an answer that was refused.
-  if (envelope.seq !== undefined && envelope.correlationId !== null) return true
-  const admitted = admission(hub, reader, address, sender.id)
-  if (admitted === "full") {
+  if (isReliable && envelope.correlationId !== null) return true
+  const isFull = !isReliable && isHopeless(hub, reader)
+  if (isFull) {
     hub.refuse(sender, from, "queue_full", readsSlower(address), envelope, now, { actorAddress: address })
-  } else if (admitted === "pause") tellPause(hub, sender, from, address, now)
-  return admitted !== "full"
+  }
+  if (notePause(hub, reader, address, sender.id)) tellPause(hub, sender, from, address, now)
+  return !isFull
 }
 
-/** `pause`: it may go, and its sender is to be told. */
-export type Admission = "free" | "pause" | "full"
+/** Whether nothing volatile is sent to the reader from one to one: it would cost memory for as long as it lasts. */
+export const isHopeless = (hub: HubState, reader: Session): boolean => {
+  if (reader.outbox?.isHoldFull === true) return true
+  return hub.sessions.connectionOf(reader)?.flow.isFull === true
+}
 
-/** The same for a sender of any kind, who is told by whoever knows how. */
-export const admission = (
+/** Notes that a sender to the reader is to pause. `true`: it was not told yet, and is to be, by whoever knows how. */
+export const notePause = (
   hub: HubState,
   reader: Session,
   address: Address.Address,
   sender: string,
-): Admission => {
-  if (hub.sessions.connectionOf(reader)?.flow.slow !== true) return "free"
+): boolean => {
+  if (hub.sessions.connectionOf(reader)?.flow.slow !== true) return false
   const { pauses } = hub
-  if (pauses.has(reader, sender, address) || pauses.countOf(reader) >= hub.host.limits.maxPausesPerSession) {
-    return "full"
-  }
+  // A sender that is not remembered could not be told to resume.
+  if (pauses.countOf(reader) >= hub.host.limits.maxPausesPerSession) return false
+  if (pauses.has(reader, sender, address)) return false
   pauses.add(reader, sender, address)
-  return "pause"
+  return true
 }
 
 export const readsSlower = (address: Address.Address): string => `${address} reads slower than it is sent to`

@@ -17,7 +17,7 @@ import {
   PROTOCOL_VERSION,
   type ProtocolMajor,
   SERVER_VERSION,
-  SUPPORTED_VERSIONS,
+  supportedFrom,
 } from "../protocol/Version.ts"
 import type { Connection } from "../session/Connection.ts"
 import { InSequence } from "../session/InSequence.ts"
@@ -59,7 +59,11 @@ export const connect = (
       const close = connection.claims === null ? undefined : CloseCode.Unauthorized
       throw new Refusal("token_expired", "the token has expired", {}, close)
     }
-    accept(hub, connection, envelope, readClaim(envelope.metadata, claims, hub.host), now)
+    const claim = readClaim(envelope.metadata, claims, hub.host)
+    if (claim.major !== 0 && envelope.pattern === "ask" && envelope.correlationId !== null) {
+      throw malformed('an ask has no "correlationId"')
+    }
+    accept(hub, connection, envelope, claim, now)
   } catch (error) {
     if (!(error instanceof Refusal)) throw error
     refuse(hub, connection, envelope, error, now)
@@ -70,12 +74,13 @@ const readClaim = (metadata: Fields.Fields, claims: Claims | null, host: HubHost
   const { limits } = host
   const major = negotiate(metadata.protocolVersion)
   if (major === "malformed") throw malformed('"metadata.protocolVersion" must be a version, as "1.0.0"')
-  if (major === "unsupported") {
-    const message = `protocol ${String(metadata.protocolVersion)} is not supported; ${SUPPORTED_VERSIONS.join(" and ")} are`
+  if (major === "unsupported" || major < limits.minProtocolMajor) {
+    const supportedVersions = supportedFrom(limits.minProtocolMajor)
+    const message = `protocol ${String(metadata.protocolVersion)} is not supported; ${supportedVersions.join(" and ")} ${supportedVersions.length === 1 ? "is" : "are"}`
     const details = {
       clientVersion: metadata.protocolVersion,
       serverVersion: PROTOCOL_VERSION,
-      supportedVersions: SUPPORTED_VERSIONS,
+      supportedVersions,
       message,
     }
     throw new Refusal("version_mismatch", message, details, CloseCode.VersionMismatch)
@@ -115,10 +120,7 @@ const readIdentity = (named: unknown, known: Address.Address | undefined): Addre
 
 const sessionExpiry = (value: unknown, major: ProtocolMajor, limits: Limits): number => {
   if (value === undefined || value === null) return limits.defaultSessionExpirySeconds[major]
-  if (typeof value !== "number" || !(value >= 0)) {
-    throw malformed('"metadata.sessionExpirySeconds" must be a number from 0')
-  }
-  return Math.min(value, limits.maxSessionExpirySeconds)
+  return Math.min(Fields.seconds(value, "metadata.sessionExpirySeconds"), limits.maxSessionExpirySeconds)
 }
 
 /** A takeover adds no session. */
@@ -209,16 +211,19 @@ const greet = (
   connection.session = session
   connection.major = session.major
   connection.claims = null
+  connection.isAnonymous = hub.host.authenticate === null && session.identity === null
+  if (!connection.isAnonymous) connection.rate.claim(session.claims?.rates ?? null)
   if (expiresAt !== null) hub.alarm.atLatest(expiresAt)
   hub.transition(connection, "connected", "hub:connect")
   connection.save()
   hub.metrics.messagesSent++
-  connection.send(connectedEnvelope(session, correlationId, hub, resumed, reason, now))
+  connection.send(connectedEnvelope(session, connection, correlationId, hub, resumed, reason, now))
   hub.outboxes.replay(session, now)
 }
 
 const connectedEnvelope = (
   session: Session,
+  { rate }: Connection,
   correlationId: string,
   hub: HubState,
   resumed: boolean,
@@ -229,7 +234,7 @@ const connectedEnvelope = (
   const payload: Connected = {
     sessionId: session.id,
     serverVersion: SERVER_VERSION,
-    supportedVersions: SUPPORTED_VERSIONS,
+    supportedVersions: supportedFrom(limits.minProtocolMajor),
     maxMessageSize: limits.maxMessageSize,
     heartbeatInterval: limits.heartbeatInterval,
     capabilities: {
@@ -237,7 +242,7 @@ const connectedEnvelope = (
       supportsBackpressure: true,
       supportedContentTypes: ["application/json", "application/msgpack"],
     },
-    limits: advertised(limits),
+    limits: advertised({ ...limits, ...rate.rates }),
     topology: identity === undefined ? "hub" : "gateway",
     ...(session.resumeToken !== null && {
       session: resumable(hub, session, session.resumeToken, resumed, reason),
@@ -287,6 +292,9 @@ const advertised = (limits: Limits): AdvertisedLimits => ({
   maxMetadataSize: limits.maxMetadataSize,
   maxEnvelopesPerSecond: limits.maxEnvelopesPerSecond,
   envelopeBurst: limits.envelopeBurst,
+  maxBytesPerSecond: limits.maxBytesPerSecond,
+  byteBurst: limits.byteBurst,
+  maxValues: limits.maxValues,
   pauseThreshold: limits.pauseThreshold,
   resumeThreshold: limits.resumeThreshold,
 })

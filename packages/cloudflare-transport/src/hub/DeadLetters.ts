@@ -1,7 +1,13 @@
 /** Messages that could not be delivered: the last of them, to look into. Without their payloads. */
 import type { Envelope } from "@signal-hub/actor-core"
 
-export type DeadLetterReason = "unknown_actor" | "disconnected" | "expired" | "no_such_ask" | "slow_consumer"
+export type DeadLetterReason =
+  | "unknown_actor"
+  | "disconnected"
+  | "expired"
+  | "no_such_ask"
+  | "slow_consumer"
+  | "not_encoded"
 
 export interface DeadLetter {
   readonly id: string

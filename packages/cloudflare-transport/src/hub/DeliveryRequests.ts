@@ -1,12 +1,13 @@
 /** Requests that have the hub deliver: `hub:send` to one address, `hub:broadcast` to all registered. */
-import type { Address, AddressPattern, Envelope } from "@signal-hub/actor-core"
+import { type Address, type AddressPattern, type Envelope, messageId } from "@signal-hub/actor-core"
 import { mayBroadcast, maySend } from "../auth/Authorization.ts"
-import { messageId } from "../protocol/MessageId.ts"
 import { type BroadcastAck, type DeliveryAck, HUB_ADDRESS } from "../protocol/HubMessage.ts"
 import { admits, deliverCopy } from "./Backpressure.ts"
+import { copiesOf } from "./EncodeFailures.ts"
 import { marked } from "./Marks.ts"
 import * as Fields from "./Fields.ts"
 import { likeThat } from "./Outboxes.ts"
+import { chargeRows } from "./Pages.ts"
 import { literalPrefix, type Registration } from "./Registry.ts"
 import { malformed, Refusal } from "./Refusal.ts"
 import type { Answer, Request } from "./Requests.ts"
@@ -80,12 +81,11 @@ export const readSend = (request: Request): Envelope.Envelope => {
 
 /** One copy for each registered address that is meant. */
 export const broadcast = (request: Request): Answer | undefined => {
-  const { hub, session, envelope } = request
+  const { connection, hub, session, envelope } = request
   const { claims } = session
   const { type, payload, metadata, excludeSelf, capability, pattern } = readBroadcast(request)
-  const isMeant = ({ address, capabilities, sessionId }: Registration): boolean =>
+  const isMeant = ({ address, sessionId }: Pick<Registration, "address" | "sessionId">): boolean =>
     !(excludeSelf && sessionId === session.id) &&
-    (capability === undefined || capabilities.includes(capability)) &&
     (pattern === undefined || pattern.matches(address)) &&
     maySend(claims, address)
   const prefix = pattern === undefined || pattern.matchesAll ? "" : literalPrefix(pattern)
@@ -94,7 +94,16 @@ export const broadcast = (request: Request): Answer | undefined => {
   let after = ""
   return inSlices(request, (now) => {
     const { broadcastSlice } = hub.host.limits
-    const { found, next } = hub.registry.page(prefix, after, broadcastSlice, broadcastSlice, now, isMeant)
+    const { found, next, looked } = hub.registry.page({
+      prefix,
+      after,
+      limit: broadcastSlice,
+      scan: broadcastSlice,
+      now,
+      isMeant,
+      wanted: capability === undefined ? [] : [capability],
+    })
+    chargeRows(connection, looked)
     for (const { address, sessionId } of found) {
       // A session that was found to be gone at its first address is not there at its second.
       const receiver = hub.sessions.byId(sessionId)
@@ -122,7 +131,8 @@ interface Broadcast {
 }
 
 /** What is to be broadcast, and to whom. */
-export const readBroadcast = ({ session, envelope }: Request): Broadcast => {
+export const readBroadcast = (request: Request): Broadcast => {
+  const { session, envelope } = request
   if (!mayBroadcast(session.claims))
     throw new Refusal("forbidden", 'broadcasting needs the right "broadcast"')
   const fields = Fields.fieldsOf(envelope.payload)
@@ -136,5 +146,6 @@ export const readBroadcast = ({ session, envelope }: Request): Broadcast => {
       : Fields.pattern(targetPattern, "metadata.targetPattern")
   const metadata = marked(envelope.metadata, { broadcast: true, via: HUB_ADDRESS })
   const payload = fields.data ?? null
+  copiesOf(copyFor(HUB_ADDRESS, request, type, payload, metadata), request)
   return { type, payload, metadata, excludeSelf, capability, pattern }
 }

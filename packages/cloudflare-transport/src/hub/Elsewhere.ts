@@ -56,6 +56,8 @@ export interface Elsewhere {
   /** A subscription is in use, or has changed. */
   readonly joined: (topic: string, session: Session) => void
   readonly left: (topic: string, owner: Address.Address) => void
+  /** The connection of who is subscribed is lost, or there is one again. */
+  readonly connectionChanged: (topic: string, owner: Address.Address, isConnected: boolean) => void
 
   /** The memory before this one may have been lost with what it had under way. */
   readonly recover: () => void

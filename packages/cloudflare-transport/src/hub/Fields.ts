@@ -1,6 +1,8 @@
 /** Reads the fields of a request, judging each. What is wrong is thrown as a `Refusal` that names it. */
-import { Address, AddressPattern, Envelope } from "@signal-hub/actor-core"
-import { isReserved, isTopic } from "../protocol/HubMessage.ts"
+import { type Address, AddressPattern, Envelope } from "@signal-hub/actor-core"
+import { pack } from "@signal-hub/actor-core/codec/msgpack"
+import * as FieldRules from "../protocol/FieldRules.ts"
+import { isReserved } from "../protocol/HubMessage.ts"
 import type { Limits } from "../protocol/Limits.ts"
 import { malformed, Refusal } from "./Refusal.ts"
 
@@ -15,13 +17,16 @@ export const fieldsOf = (payload: unknown): Fields => {
   return payload
 }
 
+/** Throws what breaks the rule. */
+const judge = (rule: FieldRules.Rule, value: unknown, field: string): void => {
+  const violation = rule(value, field)
+  if (violation !== undefined) throw new Refusal(violation.code, violation.message)
+}
+
 /** An address that a client may speak to. */
 export const address = (value: unknown, field: string): Address.Address => {
-  if (typeof value !== "string") throw malformed(`"${field}" must be an address, as "@(type/name)"`)
-  if (!Address.isAddress(value)) {
-    throw new Refusal("invalid_address", `"${field}" is no address: it must be "@(type/name)"`)
-  }
-  return value
+  judge(FieldRules.address, value, field)
+  return value as Address.Address
 }
 
 /** An address that a client may claim: one that is not reserved. */
@@ -32,50 +37,37 @@ export const claimable = (value: unknown, field: string): Address.Address => {
 }
 
 export const topic = (value: unknown): string => {
-  if (typeof value !== "string") throw malformed('"topic" must be a string')
-  if (!isTopic(value)) {
-    throw new Refusal("invalid_topic", '"topic" must be 1 to 256 characters of [A-Za-z0-9/_.:-]')
-  }
-  return value
+  judge(FieldRules.topic, value, "topic")
+  return value as string
 }
 
 export const pattern = (value: unknown, field: string): AddressPattern.AddressPattern => {
-  if (typeof value !== "string") throw malformed(`"${field}" must be a pattern over addresses`)
-  try {
-    return AddressPattern.compile(value)
-  } catch (error) {
-    throw malformed(`"${field}": ${(error as AddressPattern.InvalidPattern).message}`)
-  }
+  judge(FieldRules.pattern, value, field)
+  return AddressPattern.compile(value as string)
 }
 
 /** The type of an application's message inside a request. */
 export const innerType = (value: unknown): string => {
-  if (typeof value !== "string" || value.length === 0 || value.length > Envelope.MAX_TYPE_LENGTH) {
-    throw malformed(`"type" must be a string of 1 to ${Envelope.MAX_TYPE_LENGTH} characters`)
-  }
-  if (value.startsWith("hub:")) throw malformed('"type" must not begin with "hub:"')
-  return value
+  judge(FieldRules.innerType, value, "type")
+  return value as string
 }
 
 export const optionalText = (value: unknown, field: string, max: number): string | undefined => {
-  if (value === undefined || value === null) return undefined
-  if (typeof value !== "string" || value.length > max) {
-    throw malformed(`"${field}" must be a string of at most ${max} characters`)
-  }
-  return value
+  judge(FieldRules.optional(FieldRules.text(max)), value, field)
+  return (value as string | null | undefined) ?? undefined
 }
 
 export const optionalFlag = (value: unknown, field: string): boolean => {
   if (value === undefined || value === null) return false
-  if (typeof value !== "boolean") throw malformed(`"${field}" must be true or false`)
-  return value
+  judge(FieldRules.flag, value, field)
+  return value as boolean
 }
+
+const fromZero = FieldRules.count(0)
 
 /** A whole number from 0. */
 export const count = (value: unknown, field: string): number => {
-  if (!Number.isSafeInteger(value) || (value as number) < 0) {
-    throw malformed(`"${field}" must be a whole number from 0`)
-  }
+  judge(fromZero, value, field)
   return value as number
 }
 
@@ -87,43 +79,41 @@ export const optionalCount = (
   max: number,
 ): number | undefined => {
   if (value === undefined || value === null) return undefined
-  if (!Number.isSafeInteger(value) || (value as number) < min) {
-    throw malformed(`"${field}" must be a whole number from ${min}`)
-  }
+  judge(min === 0 ? fromZero : FieldRules.count(min), value, field)
   return Math.min(value as number, max)
 }
 
 /** Tags, each a string of 1 to 256 characters. */
 export const tags = (value: unknown, field: string, limits: Limits): ReadonlyArray<string> => {
-  if (value === undefined || value === null) return []
-  const valid =
-    Array.isArray(value) &&
-    value.length <= limits.maxCapabilities &&
-    value.every((tag) => typeof tag === "string" && tag.length > 0 && tag.length <= 256)
-  if (!valid) {
-    throw malformed(`"${field}" must be at most ${limits.maxCapabilities} strings of 1 to 256 characters`)
-  }
-  return value as ReadonlyArray<string>
+  judge(FieldRules.optional(FieldRules.tags(limits.maxCapabilities)), value, field)
+  return (value as ReadonlyArray<string> | null | undefined) ?? []
 }
 
 /** Metadata of a registration or a client: an object within the limit. */
 export const metadata = (value: unknown, field: string, limits: Limits): Fields => {
-  if (value === undefined || value === null) return NO_FIELDS
-  if (!Envelope.isPlainObject(value)) throw malformed(`"${field}" must be an object`)
-  if (Envelope.utf8Length(JSON.stringify(value)) > limits.maxMetadataSize) {
-    throw malformed(`"${field}" is larger than ${limits.maxMetadataSize} bytes`)
+  judge(FieldRules.optional(FieldRules.metadata(limits.maxMetadataSize)), value, field)
+  try {
+    // Others are told it in the codec that they have chosen: what can't be told to one of them is told to none.
+    pack(value)
+  } catch {
+    throw malformed(`"${field}" could not be encoded: give plain data`)
   }
-  return value
+  return (value as Fields | null | undefined) ?? NO_FIELDS
+}
+
+const finite = FieldRules.number(0)
+
+/** A time in seconds, from 0 and finite. */
+export const seconds = (value: unknown, field: string): number => {
+  judge(finite, value, field)
+  return value as number
 }
 
 /** A registration's TTL in seconds, or `undefined` where none is asked for. */
 export const ttlSeconds = (value: unknown, limits: Limits): number | undefined => {
-  if (value === undefined || value === null) return undefined
   const { minTtlSeconds, maxTtlSeconds } = limits
-  if (typeof value !== "number" || !(value >= minTtlSeconds && value <= maxTtlSeconds)) {
-    throw malformed(`"ttlSeconds" must be a number from ${minTtlSeconds} to ${maxTtlSeconds}`)
-  }
-  return value
+  judge(FieldRules.optional(FieldRules.number(minTtlSeconds, maxTtlSeconds)), value, "ttlSeconds")
+  return (value as number | null | undefined) ?? undefined
 }
 
 /** A page's cursor, which holds the last key of the page before. */

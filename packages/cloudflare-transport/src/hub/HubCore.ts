@@ -3,7 +3,7 @@
  * closed, stored and armed goes out through its host. The same code runs in a Durable Object, in Node
  * and in a simulation.
  */
-import { type Address, Envelope } from "@signal-hub/actor-core/vocabulary"
+import { type Address, Envelope, Forwarding } from "@signal-hub/actor-core/vocabulary"
 import { CloseCode } from "../protocol/CloseCode.ts"
 import { errorEnvelope } from "../protocol/HubEnvelope.ts"
 import { provisionalAddress } from "../protocol/HubMessage.ts"
@@ -26,10 +26,16 @@ import {
   loseConnection,
 } from "./Lifecycle.ts"
 import { Intake } from "./Intake.ts"
+import { misaddressOf, refuseMisaddressed } from "./Misaddressed.ts"
+import { inOrder } from "./Replies.ts"
 import { handleRequest } from "./Requests.ts"
 import { isExpired, route } from "./Router.ts"
 import { authenticateConnect } from "./TokenRequests.ts"
 import { Unconnected } from "./Unconnected.ts"
+import { elapsedSince } from "../protocol/WallTime.ts"
+
+/** Milliseconds that a clock may be behind without having been set back. */
+const SET_BACK_MS = 1_000
 
 export class HubCore {
   readonly state: HubState
@@ -37,6 +43,8 @@ export class HubCore {
   readonly #intake: Intake
   readonly #unconnected: Unconnected
   #sweptAt = 0
+  /** What the clock said last, epoch milliseconds. */
+  #toldAt = 0
 
   /** `elsewhere`: what there is beside this object. */
   constructor(host: HubHost, elsewhere?: (hub: HubState) => Elsewhere) {
@@ -63,6 +71,8 @@ export class HubCore {
   /** A socket was accepted. */
   opened(connection: Connection): void {
     this.state.metrics.connectionsOpened++
+    const { id: connectionId, codec } = connection
+    this.#host.log("info", "connection_accepted", { connectionId, subprotocol: codec.subprotocol })
     this.#unconnected.opened(connection, this.#host.now())
   }
 
@@ -85,12 +95,23 @@ export class HubCore {
 
   /** An event is over: what is to be stored before anything of it leaves, is stored now. */
   settle(): void {
-    this.state.sequences.settle()
-    this.state.elsewhere?.settle()
+    const { elsewhere, encodeFailures, sequences } = this.state
+    do {
+      sequences.settle()
+      elsewhere?.settle()
+      // Their senders are told with what the event led to: stored before it leaves, like all else.
+    } while (encodeFailures.tell())
+  }
+
+  /** An envelope that was in line on the connection could not be encoded. */
+  notEncoded(connection: Connection, envelope: Envelope.Envelope, error: unknown): void {
+    const receiver = connection.session ?? this.state.sessions.of(connection)
+    this.state.encodeFailures.add(envelope, receiver, error)
   }
 
   /** A well-formed envelope arrived. */
   received(connection: Connection, envelope: Envelope.Envelope, receivedAt: number): void {
+    this.#look(receivedAt)
     this.#intake.take(connection, envelope, receivedAt)
   }
 
@@ -99,9 +120,15 @@ export class HubCore {
     this.#unconnected.settled(connection)
     this.state.metrics.connectionsClosed++
     const now = this.#host.now()
+    const hasSession = this.state.sessions.of(connection) !== undefined
+    if (!hasSession || !this.#intake.leavesInCrowd()) return this.#lost(connection, cause, now)
+    this.#intake.gatherLoss((at) => this.#lost(connection, cause, at))
+  }
+
+  #lost(connection: Connection, cause: string, now: number): void {
     connectionLost(this.state, connection, cause, now)
-    if (!this.#unconnected.isEmpty || this.state.sessions.count() > 0) return
-    // Nobody is left to look after: an alarm would only wake the object.
+    if (!this.#unconnected.isEmpty || !this.state.sessions.isEmpty) return
+    // Nobody is left to look after: a sweep would only wake the object.
     this.state.sessions.forgetIdentities(now - this.#host.limits.identityKeptFor)
     this.state.alarm.rearm(undefined)
   }
@@ -116,7 +143,10 @@ export class HubCore {
   violated(connection: Connection, code: CloseCode, cause: string): void {
     const now = this.#host.now()
     if (code === CloseCode.SlowConsumer) {
-      const message = "too much of what was sent is not acknowledged"
+      const message =
+        connection.major === 1
+          ? "too much of what was sent is not acknowledged"
+          : "too much was sent since this client was last heard: ping more often, or speak protocol 1.0"
       disconnect(this.state, connection, "slow_consumer", code, message, now)
     } else closeConnection(this.state, connection, code, cause)
     connectionLost(this.state, connection, cause, now)
@@ -139,6 +169,7 @@ export class HubCore {
     const { state } = this
     const { limits, now: clock } = this.#host
     const now = clock()
+    this.#toldAt = now
     for (const session of state.sessions.tokensOver(now)) expireToken(state, session, now)
     for (const session of state.sessions.graceOver(now)) endSession(state, session, now)
     for (const registration of state.registry.leasesOver(now)) {
@@ -148,7 +179,16 @@ export class HubCore {
     state.elsewhere?.alarm(now)
     state.topics.forgetUnused(now - limits.durableSubscriptionFor)
     state.sessions.forgetIdentities(now - limits.identityKeptFor)
-    if (now - this.#sweptAt >= limits.sweepInterval) this.#sweep(now)
+    if (elapsedSince(this.#sweptAt, now) >= limits.sweepInterval) this.#sweep(now)
+    this.#rearm()
+  }
+
+  /** Looks at the clock: where it was set back, what the alarm is armed for may be far away. */
+  #look(now: number): void {
+    const isSetBack = now < this.#toldAt - SET_BACK_MS
+    this.#toldAt = now
+    if (!isSetBack) return
+    this.#sweptAt = Math.min(this.#sweptAt, now)
     this.#rearm()
   }
 
@@ -215,14 +255,29 @@ export class HubCore {
       }
     }
     const from = state.enforceFrom(session, envelope.from, now)
+    const isRequest = envelope.type.startsWith("hub:")
+    if (envelope.pattern === "ask" && envelope.correlationId !== null) {
+      // It would look like an answer to whoever goes by the id alone.
+      if (session.major === 0) envelope = Forwarding.uncorrelated(envelope)
+      else {
+        const refuse = (): void =>
+          state.refuse(session, from, "invalid_message", 'an ask has no "correlationId"', envelope, now)
+        return isRequest ? inOrder(connection, refuse) : refuse()
+      }
+    }
     if (isExpired(envelope, receivedAt, now)) {
       const { correlationId, pattern, seq } = envelope
-      if (pattern === "tell") state.deadLetter(envelope, "expired", now)
+      if (pattern === "tell") state.deadLetter({ ...envelope, from }, "expired", now)
       if (pattern === "ask" || (seq !== undefined && correlationId === null))
         state.refuse(session, from, "message_expired", "its ttl ran out", envelope, now)
       return
     }
-    if (envelope.type.startsWith("hub:")) {
+    const misaddress = misaddressOf(session, envelope)
+    if (misaddress !== undefined) {
+      const refuse = (): void => refuseMisaddressed(state, session, from, envelope, misaddress, now)
+      if (isRequest) inOrder(connection, refuse)
+      else refuse()
+    } else if (isRequest) {
       handleRequest({ hub: state, connection, session, from, envelope, now })
     } else {
       route(state, session, from, envelope, now)

@@ -43,4 +43,6 @@ export interface HubHost {
   readonly identity?: Address.Address
   readonly now: () => number
   readonly log: (level: LogLevel, event: string, fields: LogFields) => void
+  /** Whether lines of the level `debug` are written. What is logged of each message is made only then. */
+  readonly logsDebug: boolean
 }

@@ -12,14 +12,19 @@ import {
 import type { Claims } from "../auth/Claims.ts"
 import { TokenRefused } from "../auth/TokenRefused.ts"
 import { WebSocketBridge } from "../bridge/WebSocketBridge.ts"
+import { CloseCode } from "../protocol/CloseCode.ts"
+import { errorEnvelope } from "../protocol/HubEnvelope.ts"
+import { provisionalAddress } from "../protocol/HubMessage.ts"
 import type { Limits } from "../protocol/Limits.ts"
+import type { Connection } from "../session/Connection.ts"
 import { durableObjectSql } from "../storage/Sql.ts"
+import { RECHECK_MS, rejectionFields, StorageRejected } from "../storage/StorageRejected.ts"
 import { type Schema, Tables } from "../storage/Tables.ts"
 import type { HubEnv } from "../worker/HubEnv.ts"
 import { claimsIn } from "../worker/Upgrade.ts"
 import type { HubCore } from "./HubCore.ts"
 import type { HubHost } from "./HubHost.ts"
-import { makeLog } from "./Log.ts"
+import { logsDebug, makeLog } from "./Log.ts"
 import { Timers } from "./Timers.ts"
 
 /** Bytes of a blank database. */
@@ -29,6 +34,8 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
   protected readonly host: HubHost
   protected readonly bridge: WebSocketBridge
   #core: Core | undefined
+  /** Whether it was found, and logged, that this code can't read what is stored. */
+  #isRejected = false
   readonly #tables: Tables
   readonly #timers: Timers
 
@@ -49,18 +56,23 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
     this.bridge = new WebSocketBridge(
       ctx,
       {
-        opened: (connection) => this.#hub.opened(connection),
+        opened: (connection) =>
+          this.isReadable ? this.#hub.opened(connection) : this.#refuseConnection(connection),
         received: (connection, envelope, receivedAt) => this.#hub.received(connection, envelope, receivedAt),
         addressOf: (connection) => this.#hub.addressOf(connection),
-        closed: (connection, cause) => this.#hub.closed(connection, cause),
+        closed: (connection, cause) => {
+          if (this.isReadable) this.#hub.closed(connection, cause)
+        },
         violated: (connection, code, cause) => this.#hub.violated(connection, code, cause),
         failed: (error, connection) => this.failed(error, connection.id),
+        notEncoded: (connection, envelope, error) => this.#hub.notEncoded(connection, envelope, error),
         sequences: {
           order: (connection, seq) => this.#hub.order(connection, seq),
           isSequenced: (connection) => this.#hub.isSequenced(connection),
           refuse: (connection, refusal) => this.#hub.refuse(connection, refusal),
           settle: () => this.#settle(),
         },
+        storedVersion: () => this.#tables.storedVersion,
       },
       limits,
     )
@@ -91,6 +103,7 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
       soon: (task) => void later(0, task),
       now: () => Date.now(),
       log: makeLog(env.LOG_LEVEL),
+      logsDebug: logsDebug(env.LOG_LEVEL),
     }
   }
 
@@ -103,14 +116,57 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
   }
 
   #begin(): Core {
+    this.open()
     const core = (this.#core = this.start())
     // After what has woken the object, which need not wait for it.
     this.host.soon(() => this.hubOf(core).recover())
     return core
   }
 
+  /** Whether this code can read what is stored. Asked before anything else in each event of the platform's. */
+  protected get isReadable(): boolean {
+    try {
+      this.open()
+      return true
+    } catch (error) {
+      if (!(error instanceof StorageRejected)) throw error
+      return false
+    }
+  }
+
+  /**
+   * Looks what is stored, once in each life of the object, and upgrades it. Throws `StorageRejected` where this
+   * code can't read it: nothing of it is read, written or deleted then.
+   */
+  protected open(): void {
+    if (this.#core !== undefined) return
+    try {
+      const isUpgraded = this.#tables.open()
+      if (isUpgraded) this.bridge.restamp(this.#tables.storedVersion)
+    } catch (error) {
+      if (error instanceof StorageRejected) this.#rejected(error)
+      throw error
+    }
+  }
+
+  /** Nobody is served: all who are here are told to come back, as the code that can read it may be deployed then. */
+  #rejected(error: StorageRejected): void {
+    if (this.#isRejected) return
+    this.#isRejected = true
+    this.host.log("error", "storage_rejected", { name: this.ctx.id.name, ...rejectionFields(error) })
+    for (const connection of this.bridge.connections()) this.#refuseConnection(connection)
+  }
+
+  #refuseConnection(connection: Connection): void {
+    const message = "the server is being upgraded, and can't serve this yet"
+    const to = provisionalAddress(connection.id)
+    connection.send(errorEnvelope(connection.major, to, "internal_error", message, this.host.now(), null))
+    connection.close(CloseCode.Unavailable, "storage_rejected")
+  }
+
   /** Whether nothing is stored or under way: nobody is here. */
   protected get isFresh(): boolean {
+    this.open()
     return this.#tables.isEmpty() && this.isQuiet
   }
 
@@ -119,9 +175,12 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
     return this.#tables.isEmpty() && this.ctx.storage.sql.databaseSize <= PAGE
   }
 
-  /** Whether nothing is under way, and no socket is there: the object may sleep for ever. */
+  /**
+   * Whether nothing is under way, and no socket is open: the object may sleep for ever. Of one that is closed here
+   * only its end is still to come, which finds nothing to do.
+   */
   protected get isQuiet(): boolean {
-    return this.#timers.isIdle && !this.bridge.hasSockets
+    return this.#timers.isIdle && !this.bridge.isOpen
   }
 
   /**
@@ -129,6 +188,8 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
    * its rate an identity has spent.
    */
   protected forget(): void {
+    // What newer code has stored beside it may be all that there is to lose.
+    if (this.#tables.isNewer) return
     this.#hub.forget()
     void this.ctx.storage.deleteAll()
     this.#tables.forget()
@@ -139,8 +200,18 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
   }
 
   override fetch(request: Request): Response {
+    // Before the socket is given the version of what is stored.
+    void this.isReadable
     try {
-      return this.bridge.upgrade(request, this.host.authenticate === null ? null : claimsIn(request))
+      const response = this.bridge.upgrade(
+        request,
+        this.host.authenticate === null ? null : claimsIn(request),
+      )
+      if (response.status === 503) {
+        const reason = `${this.bridge.closingCount} closed connections are not closed by their clients`
+        this.host.log("warn", "connection_rejected", { code: response.status, reason })
+      }
+      return response
     } finally {
       this.eventOver()
     }
@@ -150,15 +221,19 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
    * What a frame wakes. Its socket outlives a memory that was evicted, which had nothing under way, but not a
    * crash: there is nothing to recover.
    */
-  #wokenByFrame(socket: WebSocket): void {
-    if (this.#core !== undefined) return
-    // The first that it asks for, and mostly the only one: the look-up of tables is spared.
-    if (this.bridge.hasSession(socket)) this.#tables.know("session")
+  #wokenByFrame(socket: WebSocket): boolean {
+    if (this.#core !== undefined) return true
+    // The first that it asks for, and mostly the only one: the look-up of tables is spared, and that of their
+    // version, where the socket knows that it is this code's.
+    const isOwn = this.bridge.schemaOf(socket) === this.#tables.storedVersion
+    if (isOwn && this.bridge.hasSession(socket)) this.#tables.know("session")
+    else if (!this.isReadable) return false
     this.#core = this.start()
+    return true
   }
 
   override webSocketMessage(socket: WebSocket, frame: string | ArrayBuffer): void {
-    this.#wokenByFrame(socket)
+    if (!this.#wokenByFrame(socket)) return
     try {
       this.bridge.webSocketMessage(socket, frame)
     } finally {
@@ -175,6 +250,8 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
   }
 
   override alarm(): void {
+    // Its deadlines are for newer code, and the alarm is gone that would have woken it for them.
+    if (!this.isReadable) return void this.ctx.storage.setAlarm(Date.now() + RECHECK_MS)
     this.run(() => this.#hub.alarm())
   }
 
@@ -208,6 +285,10 @@ export abstract class HubShell<Core, Env extends HubEnv = HubEnv> extends Durabl
 
   /** What memory held is in doubt after a failure: begins again from the rows, as after an eviction. */
   protected failed(error: unknown, connectionId: string | null): void {
+    if (error instanceof StorageRejected) {
+      this.#core = undefined
+      return this.#rejected(error)
+    }
     this.host.log("error", "internal_error", { connectionId, error: String(error) })
     // What others had of it before is stored by the core that gave it, or would leave without that.
     this.bridge.flush()

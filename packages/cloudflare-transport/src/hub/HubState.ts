@@ -17,6 +17,7 @@ import { Alarm } from "./Alarm.ts"
 import { AskTimer } from "./AskEnds.ts"
 import { Asks } from "./Asks.ts"
 import { type DeadLetterReason, DeadLetters } from "./DeadLetters.ts"
+import { EncodeFailures } from "./EncodeFailures.ts"
 import { type Elsewhere, isElsewhere } from "./Elsewhere.ts"
 import type { HubHost, LogFields, LogLevel } from "./HubHost.ts"
 import { Metrics } from "./Metrics.ts"
@@ -59,6 +60,7 @@ export class HubState {
   readonly deadLetters: DeadLetters
   readonly sequences: Sequences
   readonly outboxes: Outboxes
+  readonly encodeFailures: EncodeFailures
   readonly on: HubEvents
   /** `undefined`: the hub is all there is. */
   readonly elsewhere: Elsewhere | undefined
@@ -85,6 +87,7 @@ export class HubState {
     this.metrics = new Metrics(host.now())
     this.deadLetters = new DeadLetters(host.limits.maxDeadLetters)
     this.sequences = new Sequences(host, this.sessions)
+    this.encodeFailures = new EncodeFailures(this)
     this.outboxes = new Outboxes(this)
     this.elsewhere = elsewhere?.(this)
   }
@@ -129,7 +132,7 @@ export class HubState {
   enforceFrom(session: Session, written: Address.Address | "", now: number): Address.Address {
     const own = addressOf(session)
     if (written === "" || written === own) return own
-    return this.registry.holder(written, now) === session ? written : own
+    return this.registry.isHeldBy(session, written, now) ? written : own
   }
 
   /**
@@ -137,6 +140,15 @@ export class HubState {
    * reliable is, also while the session waits for a connection.
    */
   deliver(session: Session, envelope: Envelope.Envelope, now: number, copyOf?: Multicast): boolean {
+    const isOnItsWay = this.#send(session, envelope, now, copyOf)
+    if (this.host.logsDebug && isOnItsWay && !envelope.type.startsWith("hub:")) {
+      const { id: messageId, from, to, type } = envelope
+      this.log("debug", "message_delivered", { messageId, from, to, type, sessionId: session.id })
+    }
+    return isOnItsWay
+  }
+
+  #send(session: Session, envelope: Envelope.Envelope, now: number, copyOf?: Multicast): boolean {
     const isReliable = envelope.seq !== undefined && session.major !== 0
     const expired = tokenUntil(session) <= now
     const connection = expired ? undefined : this.sessions.connectionOf(session)
@@ -157,7 +169,7 @@ export class HubState {
         this.metrics.messagesSent++
         return true
       }
-      if (this.outboxes.hold(session, envelope)) return true
+      if (this.outboxes.hold(session, envelope, connection)) return true
     }
     this.deadLetter(envelope, connection === undefined ? "disconnected" : "slow_consumer", now)
     return false
@@ -216,6 +228,7 @@ export class HubState {
     }
     const isReliable = envelope.seq !== undefined && session.major !== 0
     const takeOut = isReliable ? this.outboxes.of(session).keepBack(envelope, now) : () => true
+    if (takeOut === undefined) return
     inOrder(connection, () => {
       if (takeOut()) this.deliver(session, envelope, this.host.now())
     })

@@ -13,7 +13,7 @@ import type { HubState } from "./HubState.ts"
 import { disconnect, endAddress, endAsks, endSession, logEnd, releaseConnection } from "./Lifecycle.ts"
 import { Refusal } from "./Refusal.ts"
 import type { Registration } from "./Registry.ts"
-import { joinPresence, leavePresence } from "./TopicRequests.ts"
+import { joinPresence, leavePresence, updatePresence } from "./TopicRequests.ts"
 
 /**
  * Makes the session the one that speaks for the identity. Who held it is told and closed 4409; what
@@ -34,6 +34,7 @@ export const claimIdentity = (
     const { holder, epoch, takeovers } = sessions.claimOf(identity)
     const plan = planTakeover(session, holder, epoch)
     const { superseded } = plan
+    const wasAway = superseded?.connectionId === null && !cleanStart
     const counted = superseded === undefined ? takeovers : countTakeover(takeovers, hub.host.limits, now)
     if ("retryAfterMs" in counted) throw tooManyTakeovers(hub, counted.retryAfterMs)
     if (superseded === undefined) takeRegistration(hub, session, identity, now)
@@ -50,7 +51,13 @@ export const claimIdentity = (
     hub.announce(() => {
       // Who connects anew has no more to spend for it.
       const spent = hub.spentRates.take(identity)
-      if (spent !== undefined) sessions.connectionOf(session)?.rate.inherit(spent, now)
+      const connection = sessions.connectionOf(session)
+      if (connection?.isAnonymous === true) {
+        connection.isAnonymous = false
+        connection.save()
+      }
+      if (spent !== undefined) connection?.rate.inherit(spent, now)
+      if (wasAway) updatePresence(hub, session, true)
       for (const topic of moved) leavePresence(hub, topic, session, provisional)
       for (const topic of [...moved, ...revived]) {
         if (maySubscribe(session.claims, topic)) joinPresence(hub, topic, session)
@@ -135,7 +142,11 @@ export const putOutConnection = (
 }
 
 const logTakeover = (hub: HubState, winner: Session, { id }: Session): void =>
-  hub.logSession("duplicate_connection_detected", winner, { supersededSessionId: id })
+  hub.logSession("duplicate_connection_detected", winner, {
+    supersededSessionId: id,
+    oldSessionId: id,
+    newSessionId: winner.id,
+  })
 
 /** An address that another session had registered becomes an identity: it moves, like any address. */
 const takeRegistration = (hub: HubState, session: Session, identity: Address.Address, now: number): void => {

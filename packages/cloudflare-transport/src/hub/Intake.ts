@@ -5,12 +5,18 @@
 import { Envelope } from "@signal-hub/actor-core/vocabulary"
 import { errorEnvelope } from "../protocol/HubEnvelope.ts"
 import { provisionalAddress } from "../protocol/HubMessage.ts"
-import type { Connection } from "../session/Connection.ts"
+import type { Connection, Parked } from "../session/Connection.ts"
 import type { Session } from "../session/Session.ts"
 import type { HubState } from "./HubState.ts"
 
 /** Who has less than this part of its burst left writes rows together with others. */
 const BUSY = 0.9
+
+/** Who leaves so many milliseconds after another leaves together with it. */
+const CROWD_MS = 20
+
+/** What is written in one turn at most, so that others are served before the rest. */
+const MAX_WRITES_PER_TURN = 200
 
 /** Requests that write rows. */
 const WRITES: ReadonlySet<string> = new Set([
@@ -26,15 +32,22 @@ const WRITES: ReadonlySet<string> = new Set([
 /** Handles an envelope now. */
 type Handle = (connection: Connection, envelope: Envelope.Envelope, receivedAt: number, now: number) => void
 
+/** What waits for a commit: an envelope led to it, which may have to be answered, or the loss of a connection. */
+type Write =
+  | {
+      readonly connection: Connection
+      readonly envelope: Envelope.Envelope
+      readonly write: (now: number) => void
+    }
+  | { readonly connection: null; readonly write: (now: number) => void }
+
 export class Intake {
   readonly #hub: HubState
   readonly #handle: Handle
   /** What is written with the next commit, in the order in which it came. */
-  #writes: Array<{
-    readonly connection: Connection
-    readonly envelope: Envelope.Envelope
-    readonly write: (now: number) => void
-  }> = []
+  readonly #writes: Array<Write> = []
+  /** When somebody last left, epoch milliseconds. */
+  #leftAt = 0
   /** Whether they are written now. */
   #together = false
 
@@ -46,22 +59,43 @@ export class Intake {
   take(connection: Connection, envelope: Envelope.Envelope, receivedAt: number): void {
     if (connection.parked === null || isReceipt(connection, envelope)) {
       this.#handle(connection, envelope, receivedAt, receivedAt)
-    } else if (connection.parked.length < this.#mostParked(connection))
-      connection.parked.push({ envelope, receivedAt })
-    else this.#refuseParked(connection, envelope, receivedAt)
+    } else if (this.#mayPark(connection, connection.parked)) {
+      connection.parked.push({ envelope, receivedAt, received: connection.received })
+    } else this.#refuseParked(connection, envelope, receivedAt)
   }
 
-  /** Whether the envelope writes rows and its sender sends so much that it may wait for what others send. */
+  /**
+   * Whether the envelope writes rows and may wait for what others send: as its sender sends so much, or as it is a
+   * farewell and others leave too.
+   */
   mayWait({ rate, sessionId }: Connection, { type }: Envelope.Envelope): boolean {
-    const isBusy = rate.tokens < this.#hub.host.limits.envelopeBurst * BUSY && sessionId !== null
-    return isBusy && !this.#together && WRITES.has(type)
+    if (this.#together || sessionId === null) return false
+    if (type === "hub:disconnect") return this.leavesInCrowd()
+    return rate.tokenPart < BUSY && WRITES.has(type)
+  }
+
+  /** Whether who leaves now leaves together with others: many at once would hold up all others, a commit each. */
+  leavesInCrowd(): boolean {
+    const now = this.#hub.host.now()
+    const isCrowd = this.#writes.length > 0 || now - this.#leftAt < CROWD_MS
+    this.#leftAt = now
+    return isCrowd
   }
 
   /** What writes rows waits for what comes in together with it; so does what its connection sends next. */
   gather(connection: Connection, envelope: Envelope.Envelope, write: (now: number) => void): void {
     connection.parked ??= []
-    this.#writes.push({ connection, envelope, write })
-    if (this.#writes.length === 1) this.#hub.host.soon(() => this.#writeAll())
+    this.#push({ connection, envelope, write })
+  }
+
+  /** What a lost connection leads to is written with the next commit, after what came on it before. */
+  gatherLoss(write: (now: number) => void): void {
+    this.#push({ connection: null, write })
+  }
+
+  #push(write: Write): void {
+    this.#writes.push(write)
+    if (this.#writes.length === 1) this.#hub.host.soon(() => this.#writeSome())
   }
 
   /** What the connection waited for is there: handles what came meanwhile. */
@@ -87,7 +121,8 @@ export class Intake {
    */
   refuse(connection: Connection, session: Session, refusal: Envelope.Envelope): void {
     const { arrived, done } = session.incoming
-    if (connection.parked !== null && arrived > done) connection.parked.push({ refusal, seq: arrived })
+    if (connection.parked !== null && arrived > done)
+      connection.parked.push({ refusal, seq: arrived, received: connection.received })
     else this.#hub.deliver(session, refusal, this.#hub.host.now())
   }
 
@@ -100,12 +135,18 @@ export class Intake {
   }
 
   /** What came in together is written together: a commit costs more than all else that a request does. */
-  #writeAll(): void {
-    const now = this.#hub.host.now()
-    const writes = this.#writes
-    this.#writes = []
+  #writeSome(): void {
+    const { host } = this.#hub
+    const now = host.now()
+    const writes = this.#writes.splice(0, MAX_WRITES_PER_TURN)
+    if (this.#writes.length > 0) host.soon(() => this.#writeSome())
     this.#together = true
-    for (const { connection, envelope, write } of writes) {
+    for (const one of writes) {
+      if (one.connection === null) {
+        one.write(now)
+        continue
+      }
+      const { connection, envelope, write } = one
       const waiting = connection.parked ?? []
       connection.parked = null
       try {
@@ -128,6 +169,12 @@ export class Intake {
     this.#together = false
   }
 
+  /** Whether there is room: of envelopes, and of the bytes that have come since the first of them. */
+  #mayPark(connection: Connection, parked: ReadonlyArray<Parked>): boolean {
+    const bytes = connection.received - (parked[0]?.received ?? connection.received)
+    return parked.length < this.#mostParked(connection) && bytes < this.#hub.host.limits.maxParkedBytes
+  }
+
   #mostParked({ sessionId }: Connection): number {
     const { maxParked, maxParkedUnconnected } = this.#hub.host.limits
     return sessionId === null ? maxParkedUnconnected : maxParked
@@ -135,7 +182,7 @@ export class Intake {
 
   #refuseParked(connection: Connection, envelope: Envelope.Envelope, now: number): void {
     const hub = this.#hub
-    const message = `${this.#mostParked(connection)} messages wait for an earlier one of this connection`
+    const message = "too much waits for an earlier message of this connection"
     const session = hub.sessions.of(connection)
     if (session === undefined) {
       const to = provisionalAddress(connection.id)

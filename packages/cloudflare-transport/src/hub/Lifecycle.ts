@@ -14,7 +14,7 @@ import type { Ask } from "./Asks.ts"
 import { resumeSenders } from "./Backpressure.ts"
 import type { HubState } from "./HubState.ts"
 import type { Registration } from "./Registry.ts"
-import { noteLeft } from "./TopicRequests.ts"
+import { noteLeft, updatePresence } from "./TopicRequests.ts"
 
 /** Tells the client why, then closes: in this order, whatever else is on its way. */
 export const disconnect = (
@@ -90,6 +90,7 @@ export const loseConnection = (
     hub.sessions.detach(session, heardAt, graceUntil)
     hub.registry.armLeases(session)
   })
+  updatePresence(hub, session, false)
   hub.alarm.atLatest(Math.min(graceUntil, leaseUntil(heardAt, limits.minTtlSeconds, limits)))
   hub.logSession("session_detached", session, { cause, graceUntil })
 }

@@ -5,6 +5,9 @@ const ORDER: { readonly [level in LogLevel]: number } = { debug: 0, info: 1, war
 
 export type Log = (level: LogLevel, event: string, fields: LogFields) => void
 
+/** Whether a log of this threshold has lines of the level `debug`. */
+export const logsDebug = (threshold: string | undefined): boolean => threshold === "debug"
+
 /** A log that leaves out what is below `threshold` (by default `info`). */
 export const makeLog = (threshold: string | undefined): Log => {
   const least = ORDER[threshold as LogLevel] ?? ORDER.info

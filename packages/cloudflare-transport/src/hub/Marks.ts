@@ -1,12 +1,14 @@
 /**
  * The marks that the hub puts into the metadata of what it delivers: that it is a publication, a
- * broadcast, a forwarded message. A client can't put them there: receivers trust them.
+ * broadcast, a forwarded message, and who hands on and answers asks. A client can't put them there: receivers
+ * trust them.
  */
-import { Envelope } from "@signal-hub/actor-core"
+import { Envelope, Forwarding } from "@signal-hub/actor-core/vocabulary"
 import { malformed } from "./Refusal.ts"
 
 /** The metadata without marks: the very same object where it has none, as is usual. */
-export const unmarked = (metadata: Envelope.Metadata): Envelope.Metadata => {
+export const unmarked = (given: Envelope.Metadata): Envelope.Metadata => {
+  const metadata = Forwarding.unmarked(given)
   if (
     metadata.via === undefined &&
     metadata.publication === undefined &&

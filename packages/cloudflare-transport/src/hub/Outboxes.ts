@@ -8,6 +8,7 @@ import { Outbox } from "../session/Outbox.ts"
 import type { Kept } from "../session/OutboxRows.ts"
 import type { Session } from "../session/Session.ts"
 import { errorEnvelope } from "../protocol/HubEnvelope.ts"
+import type { HubErrorCode } from "../protocol/HubError.ts"
 import { HUB_ADDRESS } from "../protocol/HubMessage.ts"
 import { failAsk } from "./AskEnds.ts"
 import type { HubState } from "./HubState.ts"
@@ -26,6 +27,22 @@ export const idAtSender = ({
 }: Pick<Envelope.Envelope, "id" | "metadata">): string =>
   via === HUB_ADDRESS && typeof originalMessageId === "string" ? originalMessageId : id
 
+/** Tells whoever sent the envelope, here or elsewhere, what became of it, in its delivery class. */
+export const tellSender = (
+  hub: HubState,
+  envelope: Envelope.Envelope,
+  code: HubErrorCode,
+  message: string,
+  now: number,
+): void => {
+  const { from, seq } = envelope
+  if (from === "" || from === HUB_ADDRESS) return
+  const about: About = { id: idAtSender(envelope), ...(seq !== undefined && { seq }) }
+  const sender = hub.owner(from) ?? hub.resolve(from, now)
+  if (sender !== undefined) return hub.refuse(sender, from, code, message, about, now)
+  hub.beyond(from)?.send(likeThat(errorEnvelope(null, from, code, message, now, about.id), about), now)
+}
+
 const EXPIRED = "its ttl ran out before it was delivered"
 
 export class Outboxes {
@@ -36,8 +53,12 @@ export class Outboxes {
   }
 
   of(session: Session): Outbox {
-    const { sql, limits } = this.#hub.host
-    return (session.outbox ??= new Outbox(sql, session, limits))
+    const { encodeFailures, host } = this.#hub
+    return (session.outbox ??= new Outbox(host.sql, session, host.limits, {
+      notEncoded: (envelope, error) => encodeFailures.add(envelope, session, error),
+      unreadable: (error) =>
+        host.log("error", "row_unreadable", { table: "outbox", sessionId: session.id, error: String(error) }),
+    }))
   }
 
   offer(
@@ -47,14 +68,17 @@ export class Outboxes {
     now: number,
   ): void {
     const outbox = this.of(session)
+    const wasLive = session.replayed === null
     outbox.offer(envelope, connection, now)
     this.#hub.sequences.filled(session)
+    // Its reader is slow: that it is behind is stored with what waits.
+    if (wasLive && session.replayed !== null) this.#hub.sequences.moved(session)
     if (outbox.isOverfull && connection !== undefined) this.#hub.on.unread(session)
   }
 
   /** A volatile envelope waits until what came before it was replayed. `false`: too many wait. */
-  hold(session: Session, envelope: Envelope.Envelope): boolean {
-    return this.of(session).hold(envelope)
+  hold(session: Session, envelope: Envelope.Envelope, { flow }: Connection): boolean {
+    return this.of(session).hold(envelope, flow)
   }
 
   /** What waits for the session's client goes on to it, as far as it keeps up. */
@@ -99,19 +123,9 @@ export class Outboxes {
     const ask = envelope.pattern === "ask" ? this.#askOf(envelope) : undefined
     if (ask !== undefined) return failAsk(this.#hub, ask, "message_expired", envelope.to, now, EXPIRED)
     this.#hub.deadLetter(envelope, "expired", now)
-    if (envelope.pattern === "tell" && envelope.correlationId === null) this.#tellExpired(envelope, now)
-  }
-
-  /** Tells whoever sent it, here or elsewhere. */
-  #tellExpired(envelope: Envelope.Envelope, now: number): void {
-    const hub = this.#hub
-    const { from } = envelope
-    if (from === "" || from === HUB_ADDRESS) return
-    const about = Envelope.reliably({ ...envelope, id: idAtSender(envelope) })
-    const sender = hub.resolve(from, now)
-    if (sender !== undefined) return hub.refuse(sender, from, "message_expired", EXPIRED, about, now)
-    const told = errorEnvelope(null, from, "message_expired", EXPIRED, now, about.id)
-    hub.beyond(from)?.send(Envelope.reliably(told), now)
+    if (envelope.pattern === "tell" && envelope.correlationId === null) {
+      tellSender(this.#hub, Envelope.reliably(envelope), "message_expired", EXPIRED, now)
+    }
   }
 
   #askOf({ from, id }: Envelope.Envelope) {

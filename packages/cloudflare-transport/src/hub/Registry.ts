@@ -1,12 +1,29 @@
 /** The registrations of a hub: which session holds which address, with its tags, metadata and lease. */
-import { Address, type AddressPattern } from "@signal-hub/actor-core"
+import { Address, type AddressPattern, PayloadValue } from "@signal-hub/actor-core"
 import { sameSecret } from "../auth/SecretText.ts"
 import type { ActorEntry } from "../protocol/HubMessage.ts"
 import type { Limits } from "../protocol/Limits.ts"
 import { leaseUntil, sessionHeard } from "../session/Liveness.ts"
 import type { Session } from "../session/Session.ts"
 import type { Sessions } from "../session/Sessions.ts"
-import { countOf, type Sql } from "../storage/Sql.ts"
+import { countOf, type Sql, upsert } from "../storage/Sql.ts"
+import { fromRow as fromStored, type StoredValue, toReadableRow } from "../storage/StoredValue.ts"
+import { ROWS_A_READ } from "./Pages.ts"
+
+const STORE_REGISTRATION = upsert(
+  "registration",
+  ["address"],
+  [
+    "session",
+    "capabilities",
+    "metadata",
+    "ttl_seconds",
+    "registered_at",
+    "version",
+    "renewal_token",
+    "lease_until",
+  ],
+)
 
 export interface Registration {
   readonly address: Address.Address
@@ -23,7 +40,7 @@ interface RegistrationRow {
   readonly address: Address.Address
   readonly session: string
   readonly capabilities: string
-  readonly metadata: string
+  readonly metadata: StoredValue
   readonly ttl_seconds: number
   readonly registered_at: number
   readonly version: number
@@ -34,13 +51,48 @@ const fromRow = (row: RegistrationRow): Registration => ({
   address: row.address,
   sessionId: row.session,
   capabilities: JSON.parse(row.capabilities),
-  metadata: JSON.parse(row.metadata),
+  metadata: fromStored(row.metadata) as Registration["metadata"],
   ttlSeconds: row.ttl_seconds,
   registeredAt: row.registered_at,
   version: row.version,
   renewalToken: row.renewal_token,
 })
 
+/** What of a registration is looked at to find it. */
+type Held = Pick<Registration, "address" | "sessionId" | "ttlSeconds">
+
+type HeldRow = Pick<RegistrationRow, "address" | "session" | "capabilities" | "ttl_seconds">
+
+/** Which registrations are looked for, and how far. */
+interface PageWanted {
+  readonly prefix: string
+  /** The address to begin after. */
+  readonly after: string
+  readonly limit: number
+  /** Rows that are looked at, at most. */
+  readonly scan: number
+  readonly now: number
+  readonly isMeant: (registration: Held) => boolean
+  /** Tags that each must have. */
+  readonly wanted: ReadonlyArray<string>
+}
+
+interface Page {
+  readonly found: ReadonlyArray<Held>
+  /** The address to go on after; `undefined` at the end. */
+  readonly next: string | undefined
+  readonly looked: number
+}
+
+/** Whether the capabilities, as JSON, are all that is wanted, or more. */
+export const hasAll = (wanted: ReadonlyArray<string>, capabilities: string): boolean => {
+  if (wanted.length === 0) return true
+  const has = JSON.parse(capabilities) as ReadonlyArray<string>
+  return wanted.every((capability) => has.includes(capability))
+}
+
+/** Bytes of registrations that are remembered beside their rows. */
+const MAX_CACHE_BYTES = 32 * 1_048_576
 /** Addresses without a row that are remembered. */
 const MOST_ABSENT = 1_000
 
@@ -49,6 +101,8 @@ export class Registry {
   readonly #limits: Limits
   readonly #sessions: Sessions
   readonly #cache = new Map<string, Registration>()
+  /** Bytes of all that came into the cache since it was last empty. */
+  #cacheBytes = 0
   /** Addresses of which it is known that there is no row: those of others, in a gateway. */
   readonly #absent = new Set<Address.Address>()
   #count: number | undefined
@@ -84,8 +138,19 @@ export class Registry {
       return undefined
     }
     const registration = fromRow(row)
-    this.#cache.set(address, registration)
+    this.#remember(registration)
     return registration
+  }
+
+  /** The one of its address from now on, as its row is. */
+  #remember(registration: Registration): void {
+    if (this.#cache.get(registration.address) === registration) return
+    this.#cacheBytes += PayloadValue.memoryOf(registration)
+    if (this.#cacheBytes > MAX_CACHE_BYTES) {
+      this.#cache.clear()
+      this.#cacheBytes = PayloadValue.memoryOf(registration)
+    }
+    this.#cache.set(registration.address, registration)
   }
 
   /** The registration whose current renewal token this is. A token begins with its address. */
@@ -105,8 +170,24 @@ export class Registry {
     return session !== undefined && this.expiresAt(registration, session, now) > now ? session : undefined
   }
 
+  /**
+   * Whether the session holds the address by a live registration. The text is a client's: unlike an address that
+   * was looked for, it is not remembered.
+   */
+  isHeldBy(session: Session, text: string, now: number): boolean {
+    if (this.countOf(session) === 0) return false
+    const address = text as Address.Address
+    const known = this.#cache.get(address)
+    if (known === undefined && !this.#hasRow(address)) return false
+    return this.holder(address, now) === session
+  }
+
+  #hasRow(address: Address.Address): boolean {
+    return this.#sql.all("SELECT 1 FROM registration WHERE address = ?", address).length > 0
+  }
+
   /** Until when the registration holds, if nothing more is heard. */
-  expiresAt(registration: Registration, session: Session, now: number): number {
+  expiresAt(registration: Pick<Registration, "ttlSeconds">, session: Session, now: number): number {
     const heardAt = sessionHeard(session, this.#sessions.connectionOf(session), now)
     return leaseUntil(heardAt, registration.ttlSeconds, this.#limits)
   }
@@ -118,19 +199,18 @@ export class Registry {
       if (session.addresses !== undefined) session.addresses++
     }
     this.#sql.run(
-      `INSERT OR REPLACE INTO registration
-       (address, session, capabilities, metadata, ttl_seconds, registered_at, version, renewal_token)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+      STORE_REGISTRATION,
       registration.address,
       registration.sessionId,
       JSON.stringify(registration.capabilities),
-      JSON.stringify(registration.metadata),
+      toReadableRow(registration.metadata),
       registration.ttlSeconds,
       registration.registeredAt,
       registration.version,
       registration.renewalToken,
+      null,
     )
-    this.#cache.set(registration.address, registration)
+    this.#remember(registration)
     this.#absent.delete(registration.address)
   }
 
@@ -144,6 +224,7 @@ export class Registry {
     )
     registration.renewalToken = renewalToken
     registration.ttlSeconds = ttlSeconds
+    this.#remember(registration)
   }
 
   /** Gives a registration to another session; its version goes up. */
@@ -155,6 +236,7 @@ export class Registry {
     )
     registration.sessionId = to.id
     registration.version++
+    this.#remember(registration)
     if (to.addresses !== undefined) to.addresses++
   }
 
@@ -199,48 +281,34 @@ export class Registry {
 
   /**
    * Up to `limit` live registrations that begin with `prefix`, after an address, in the order of
-   * addresses, looking at no more than `scan` rows. `next` is the address to go on after, `undefined`
-   * at the end; where `limit` were found and there are more, it is the last of them.
+   * addresses, looking at no more than `scan` rows. Where `limit` were found it ends with the last of them.
    */
-  page(
-    prefix: string,
-    after: string,
-    limit: number,
-    scan: number,
-    now: number,
-    matches: (registration: Registration) => boolean,
-  ): { readonly found: ReadonlyArray<Registration>; readonly next: string | undefined } {
-    const rows = this.#sql.all<RegistrationRow>(
-      "SELECT * FROM registration WHERE address > ? AND address >= ? AND address < ? ORDER BY address LIMIT ?",
-      after,
-      prefix,
-      `${prefix}\x7f`,
-      scan + 1,
-    )
-    const found: Array<Registration> = []
+  page({ prefix, after, limit, scan, now, isMeant, wanted }: PageWanted): Page {
+    const found: Array<Held> = []
+    let looked = 0
     let last = after
-    let more = rows.length > scan
-    for (const row of rows.slice(0, scan)) {
-      const registration = this.#cache.get(row.address) ?? fromRow(row)
-      if (matches(registration) && this.#isLive(registration, now)) {
-        if (found.length === limit) {
-          more = true
-          break
-        }
-        found.push(registration)
+    while (looked < scan) {
+      // One more than is wanted, which tells whether there is more.
+      const room = Math.min(scan - looked, Math.max(limit - found.length + 1, ROWS_A_READ))
+      const rows = this.#sql.all<HeldRow>(
+        `SELECT address, session, capabilities, ttl_seconds FROM registration
+         WHERE address > ? AND address >= ? AND address < ? ORDER BY address LIMIT ?`,
+        last,
+        prefix,
+        `${prefix}\x7f`,
+        room,
+      )
+      for (const { address, session, capabilities, ttl_seconds } of rows) {
+        looked++
+        const held = { address, sessionId: session, ttlSeconds: ttl_seconds }
+        const isFound = isMeant(held) && hasAll(wanted, capabilities) && this.#isLive(held, now)
+        if (isFound && found.length === limit) return { found, next: found.at(-1)?.address ?? last, looked }
+        if (isFound) found.push(held)
+        last = address
       }
-      last = row.address
+      if (rows.length < room) return { found, next: undefined, looked }
     }
-    if (!more) return { found, next: undefined }
-    return { found, next: found.length === limit ? found.at(-1)?.address : last }
-  }
-
-  /** `limit` registrations from the `offset`th, in the order of addresses. */
-  slice(offset: number, limit: number, now: number): ReadonlyArray<Registration> {
-    return this.#sql
-      .all<RegistrationRow>("SELECT * FROM registration ORDER BY address LIMIT ? OFFSET ?", limit, offset)
-      .map(fromRow)
-      .filter((registration) => this.#isLive(registration, now))
+    return { found, next: last, looked }
   }
 
   /** What others may see of a registration: no token, no session. */
@@ -261,7 +329,7 @@ export class Registry {
     }
   }
 
-  #isLive(registration: Registration, now: number): boolean {
+  #isLive(registration: Held, now: number): boolean {
     const session = this.#sessions.byId(registration.sessionId)
     return session !== undefined && this.expiresAt(registration, session, now) > now
   }

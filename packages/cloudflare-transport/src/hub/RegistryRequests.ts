@@ -1,17 +1,15 @@
 /** Requests about registrations: register, renew, unregister, discover, list. */
 import type { Address, AddressPattern } from "@signal-hub/actor-core"
-import { mayDiscover, mayDiscoverBy, mayList, mayRegister, seesAll } from "../auth/Authorization.ts"
+import { mayDiscover, mayDiscoverBy, mayList, mayRegister } from "../auth/Authorization.ts"
 import type { ActorEntry, ActorList, Discovered, Registered } from "../protocol/HubMessage.ts"
 import * as Fields from "./Fields.ts"
 import { claimIdentity, moveAway, refuseForeign } from "./IdentityClaim.ts"
 import { endAddress } from "./Lifecycle.ts"
 import { malformed, Refusal } from "./Refusal.ts"
+import { chargeRows, cursorAfter, fitting, readCursor, ROWS_A_PAGE } from "./Pages.ts"
 import { literalPrefix, type Registration } from "./Registry.ts"
 import type { Answer, Request } from "./Requests.ts"
 import { inSlices } from "./Slices.ts"
-
-/** Rows that one discovery looks at: what is beyond comes with the next page. */
-const ROWS_A_PAGE = 2_000
 
 const newRenewalToken = (address: Address.Address): string => `${btoa(address)}.${crypto.randomUUID()}`
 
@@ -103,7 +101,9 @@ const registered = (expiresAt: number, { address, renewalToken, version }: Regis
 
 export const renew = ({ hub, session, envelope, now }: Request): Answer => {
   const fields = Fields.fieldsOf(envelope.payload)
-  const token = Fields.optionalText(fields.renewalToken, "renewalToken", 1_024)
+  // Clients of 0.x may keep it where `hub:registered` has it, too.
+  const given = fields.renewalToken ?? (session.major === 0 ? envelope.metadata.renewalToken : undefined)
+  const token = Fields.optionalText(given, "renewalToken", 1_024)
   if (token === undefined) throw malformed('"renewalToken" must be the token of a registration')
   const ttlSeconds = Fields.ttlSeconds(fields.ttlSeconds, hub.host.limits)
   const registration = hub.registry.heldUnder(token)
@@ -135,37 +135,36 @@ export const unregister = ({ hub, session, from, envelope, now }: Request): Answ
   return { payload: { actorAddress: address } }
 }
 
-export const discover = (request: Request): Answer | undefined => {
-  const { hub, session } = request
-  const { pattern, wanted, limit, after: first } = readDiscovery(request)
-  const prefix = pattern.matchesAll ? "" : literalPrefix(pattern)
-  const matches = ({ address, capabilities }: Registration): boolean =>
-    pattern.matches(address) &&
-    mayDiscover(session.claims, address) &&
-    wanted.every((capability) => capabilities.includes(capability))
-
-  const all: Array<Registration> = []
-  let after = first
-  return inSlices(request, (now) => {
-    const { found, next } = hub.registry.page(prefix, after, limit - all.length, ROWS_A_PAGE, now, matches)
-    all.push(...found)
-    // A cursor is an address. Who doesn't see all gets none but of what was found: the page is filled.
-    if (next !== undefined && all.length < limit && !seesAll(session.claims)) {
-      after = next
-      return undefined
-    }
-    return discovered(
-      all.map((registration) => hub.registry.entry(registration, now)),
-      next,
-    )
+export const discover = (request: Request): Answer => {
+  const { hub, session, now } = request
+  const { pattern, wanted, limit, after } = readDiscovery(request)
+  const { found, next, looked } = hub.registry.page({
+    prefix: pattern.matchesAll ? "" : literalPrefix(pattern),
+    after,
+    limit,
+    scan: ROWS_A_PAGE,
+    now,
+    isMeant: ({ address }) => pattern.matches(address) && mayDiscover(session.claims, address),
+    wanted,
   })
+  const entries = found.map(({ address }) => hub.registry.entry(hub.registry.get(address)!, now))
+  return discovered(request, entries, next, looked)
 }
 
-export const discovered = (actors: ReadonlyArray<ActorEntry>, next: string | undefined): Answer => {
+/** A page of these, of which it may have no room for all; `next`: the address to go on after. */
+export const discovered = (
+  { connection, hub, session }: Request,
+  entries: ReadonlyArray<ActorEntry>,
+  next: string | undefined,
+  looked: number,
+): Answer => {
+  chargeRows(connection, looked)
+  const actors = fitting(entries, hub.host.limits)
+  const after = actors.length < entries.length ? actors.at(-1)!.address : next
   const payload: Discovered =
-    next === undefined
+    after === undefined
       ? { actors, hasMore: false }
-      : { actors, hasMore: true, cursor: Fields.encodeCursor(next) }
+      : { actors, hasMore: true, cursor: cursorAfter(connection, session.claims, after) }
   return { payload }
 }
 
@@ -179,7 +178,7 @@ interface Discovery {
 }
 
 /** What is looked for. */
-export const readDiscovery = ({ hub, session, envelope }: Request): Discovery => {
+export const readDiscovery = ({ connection, hub, session, envelope }: Request): Discovery => {
   const fields = Fields.fieldsOf(envelope.payload)
   const { limits } = hub.host
   const pattern = Fields.pattern(fields.pattern, "pattern")
@@ -190,27 +189,76 @@ export const readDiscovery = ({ hub, session, envelope }: Request): Discovery =>
   const one = Fields.optionalText(fields.capability, "capability", 256)
   if (one !== undefined) wanted.push(one)
   const limit = Fields.optionalCount(fields.limit, "limit", 1, limits.maxPageSize) ?? limits.maxPageSize
-  return { pattern, wanted, limit, after: Fields.cursor(fields.cursor) }
+  return { pattern, wanted, limit, after: readCursor(connection, fields.cursor) }
 }
 
-export const listActors = (request: Request): Answer => {
-  const { hub, session, now } = request
-  const { limit, offset } = readListing(request)
-  const total = hub.registry.count()
-  const actors = hub.registry
-    .slice(offset, limit, now)
-    .filter(({ address }) => mayDiscover(session.claims, address))
-    .map((registration) => hub.registry.entry(registration, now))
-  const payload: ActorList = { actors, total, offset, limit, hasMore: offset + limit < total }
+export const listActors = (request: Request): Answer | undefined => {
+  const { connection, hub, session } = request
+  const listing = readListing(request)
+  const { limit, offset } = listing
+  let { after, passed } = listing
+  const listed: Array<Address.Address> = []
+  return inSlices(request, (now) => {
+    const { found, next, looked } = hub.registry.page({
+      prefix: "",
+      after,
+      limit: offset - passed + limit - listed.length,
+      scan: ROWS_A_PAGE,
+      now,
+      isMeant: ({ address }) => mayDiscover(session.claims, address),
+      wanted: [],
+    })
+    chargeRows(connection, looked)
+    const skipped = Math.min(offset - passed, found.length)
+    passed += skipped
+    listed.push(...found.slice(skipped).map(({ address }) => address))
+    if (next !== undefined && listed.length < limit) {
+      after = next
+      return undefined
+    }
+    const entries = listed.flatMap((address) => {
+      const registration = hub.registry.get(address)
+      return registration === undefined ? [] : [hub.registry.entry(registration, now)]
+    })
+    return listAnswer(request, listing, entries, next !== undefined, hub.registry.count())
+  })
+}
+
+/** A page of these, of which it may have no room for all. */
+export const listAnswer = (
+  { hub, session }: Request,
+  { limit, offset }: Listing,
+  entries: ReadonlyArray<ActorEntry>,
+  isCut: boolean,
+  total: number,
+): Answer => {
+  const actors = fitting(entries, hub.host.limits)
+  const hasMore = isCut || actors.length < entries.length
+  const last = actors.at(-1)
+  session.listed = last && { offset: offset + actors.length, after: last.address }
+  const payload: ActorList = { actors, total, offset, limit, hasMore }
   return { payload }
 }
 
+export interface Listing {
+  /** The first that is wanted, of all that the token allows to see, in the order of addresses. */
+  readonly offset: number
+  readonly limit: number
+  /** An address, and how many come up to it, where to begin to count. */
+  readonly after: string
+  readonly passed: number
+}
+
 /** Which part of the list is wanted. */
-export const readListing = ({ hub, session, envelope }: Request) => {
+export const readListing = ({ hub, session, envelope }: Request): Listing => {
   if (!mayList(session.claims)) throw new Refusal("forbidden", 'listing needs the right "list"')
   const fields = Fields.fieldsOf(envelope.payload)
   const { maxPageSize } = hub.host.limits
   const limit = Fields.optionalCount(fields.limit, "limit", 1, maxPageSize) ?? maxPageSize
   const offset = Fields.optionalCount(fields.offset, "offset", 0, Number.MAX_SAFE_INTEGER) ?? 0
-  return { limit, offset }
+  // Nearly always it is the next page of the last.
+  const { listed } = session
+  return listed?.offset === offset
+    ? { limit, offset, passed: offset, after: listed.after }
+    : { limit, offset, passed: 0, after: "" }
 }

@@ -8,6 +8,7 @@ import type { Claim } from "./ConnectRequest.ts"
 import type { HubState } from "./HubState.ts"
 import { putOutConnection } from "./IdentityClaim.ts"
 import { releaseConnection } from "./Lifecycle.ts"
+import { updatePresence } from "./TopicRequests.ts"
 
 export const newResumeToken = (): string => crypto.randomUUID()
 
@@ -34,6 +35,7 @@ export const resumeSession = (
 ): void => {
   const { resume } = claim
   const before = hub.sessions.connectionOf(session)
+  const wasAway = session.connectionId === null
   hub.atomically(() => {
     releaseConnection(hub, session, now)
     // The one that was given last may never have come: the one that was shown now is good until it has.
@@ -57,6 +59,7 @@ export const resumeSession = (
       if (before !== undefined) putOutConnection(hub, session, before, now)
       const spent = session.identity === null ? undefined : hub.spentRates.take(session.identity)
       if (spent !== undefined) connection.rate.inherit(spent, now)
+      if (wasAway) updatePresence(hub, session, true)
       hub.logSession("session_resumed", session, { connectionId: connection.id })
     })
     endWhatIsForbidden(hub, session, now)

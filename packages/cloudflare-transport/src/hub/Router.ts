@@ -2,7 +2,7 @@
  * Routes direct envelopes: whatever is not `hub:*` goes to `to` as it is, with only `from` enforced.
  * Opens asks, lets each answer through once, and only from where it may come. The hot path of a hub.
  */
-import { type Address, AnswerStream, Envelope } from "@signal-hub/actor-core/vocabulary"
+import { type Address, AnswerStream, Envelope, Forwarding } from "@signal-hub/actor-core/vocabulary"
 import { maySend } from "../auth/Authorization.ts"
 import { hubEnvelope } from "../protocol/HubEnvelope.ts"
 import { HUB_ADDRESS } from "../protocol/HubMessage.ts"
@@ -43,7 +43,7 @@ export const route = (
       const beyond = hub.beyond(envelope.to)
       if (beyond !== undefined) {
         if (mayLeave(hub, beyond, sender, from, envelope, now)) beyond.send(withFrom(envelope, from), now)
-      } else if (envelope.seq === undefined) hub.deadLetter(envelope, "unknown_actor", now)
+      } else if (envelope.seq === undefined) hub.deadLetter(withFrom(envelope, from), "unknown_actor", now)
       // Who sends reliably hears what becomes of it.
       else unknownActor(hub, sender, from, envelope, now)
     } else if (admits(hub, target, envelope.to, sender, from, envelope, now)) {
@@ -114,7 +114,20 @@ const ask = (
     return gone(hub, sender, from, envelope, now)
   }
   const reliable = envelope.seq !== undefined
-  const opened = hub.asks.open(sender.id, from, id, to, target?.id ?? to, timeout, reliable, now)
+  const opened = hub.asks.open(
+    {
+      asker: from,
+      askerSession: sender.id,
+      id,
+      asked: to,
+      type: envelope.type,
+      target: to,
+      targetSession: target?.id ?? to,
+      timeout,
+      reliable,
+    },
+    now,
+  )
   hub.askTimer.watch(opened)
 }
 
@@ -154,7 +167,7 @@ export const unknownActor = (
   address: Address.Address = envelope.to,
 ): void => {
   hub.metrics.errors++
-  const payload = { actorAddress: address, message: `there is no actor at ${address}` }
+  const payload = { actorAddress: address, message: `there is no actor at ${address}: it is not registered` }
   const answer = hubEnvelope("hub:unknown_actor", from, payload, now, envelope.id)
   hub.deliver(asker, likeThat(answer, envelope), now)
 }
@@ -170,7 +183,10 @@ const heldAsk = (hub: HubState, holder: Session, { from, id }: Envelope.Envelope
   return held.length === 1 ? held[0] : undefined
 }
 
-/** The actor that holds the ask gives it to another, which may answer in its place. */
+/**
+ * The actor that holds the ask gives it to another, which may answer in its place. It stays the asker's, and
+ * what was asked for; of what else it says, the receiver learns whose word that is.
+ */
 const forward = (
   hub: HubState,
   open: Ask,
@@ -179,15 +195,20 @@ const forward = (
   envelope: Envelope.Envelope,
   now: number,
 ): void => {
+  if (open.type !== null && envelope.type !== open.type) {
+    const message = `the ask is of type "${open.type}": it is forwarded under that, or answered`
+    return hub.refuse(holder, from, "forbidden", message, envelope, now)
+  }
+  const unsigned = withFrom(envelope, open.asker, isSure(open, envelope))
+  const forwarded = { ...unsigned, metadata: { ...unsigned.metadata, forwardedBy: open.target } }
   const target = hub.resolve(envelope.to, now)
   const beyond = target === undefined ? hub.beyond(envelope.to) : undefined
   if (beyond !== undefined) {
     if (!mayLeave(hub, beyond, holder, from, envelope, now)) return
-    return beyond.forward(open, withFrom(envelope, open.asker, isSure(open, envelope)), now)
+    return beyond.forward(open, forwarded, now)
   }
   // Refused, it stays with its holder.
   if (target !== undefined && !admits(hub, target, envelope.to, holder, from, envelope, now)) return
-  const forwarded = withFrom(envelope, open.asker, isSure(open, envelope))
   if (target !== undefined && hub.deliver(target, forwarded, now)) {
     hub.asks.forward(open, envelope.to, target.id)
   } else {
@@ -207,7 +228,7 @@ const correlated = (
 ): void => {
   if (AnswerStream.isAboutAsk(envelope.type)) {
     const open = hub.asks.get(from, askId)
-    if (open === undefined) return hub.deadLetter(envelope, "no_such_ask", now)
+    if (open === undefined) return hub.deadLetter(withFrom(envelope, from), "no_such_ask", now)
     const target = hub.sessionOf(open.targetSession)
     // Refused, it changes nothing: it may be sent again.
     if (target !== undefined && !admits(hub, target, envelope.to, sender, from, envelope, now)) return
@@ -221,12 +242,19 @@ const correlated = (
   }
   const open = hub.asks.get(envelope.to, askId)
   const answerer = open?.targetSession === sender.id ? answersFrom(open, envelope, from) : undefined
-  if (open === undefined || answerer === undefined) return hub.deadLetter(envelope, "no_such_ask", now)
+  if (open === undefined || answerer === undefined)
+    return hub.deadLetter(withFrom(envelope, from), "no_such_ask", now)
   const asker = hub.sessionOf(open.askerSession)
   if (asker !== undefined && !admits(hub, asker, envelope.to, sender, from, envelope, now)) return
-  if (AnswerStream.isMoreToCome(envelope)) hub.asks.extend(open, now)
-  else hub.asks.close(open)
-  toSession(hub, open.askerSession, asker, withFrom(envelope, answerer, isSure(open, envelope)), now)
+  // Where the ask was asked elsewhere, its parts are judged there: one that was refused there comes again.
+  const isJudgedHere = !isElsewhere(open.askerSession) || !AnswerStream.isMoreToCome(envelope)
+  if (isJudgedHere && !hub.asks.isNext(open, envelope))
+    return hub.deadLetter(withFrom(envelope, from), "no_such_ask", now)
+  hub.asks.answered(open, envelope, now)
+  const told = withFrom(envelope, answerer, isSure(open, envelope))
+  const metadata = Forwarding.answeredFor(told.metadata, open.asked, answerer)
+  const answer: Envelope.Envelope = metadata === told.metadata ? told : { ...told, metadata }
+  toSession(hub, open.askerSession, asker, answer, now)
 }
 
 /** Whether what is about the ask is reliable: where the ask is, or it is itself. */

@@ -10,17 +10,23 @@ import { closeConnection, endSession } from "./Lifecycle.ts"
 import { malformed, Refusal } from "./Refusal.ts"
 import { type Answer, reply, type Request } from "./Requests.ts"
 
-export const heartbeat = ({ envelope, now }: Request): Answer => {
-  const { timestamp } = Fields.fieldsOf(envelope.payload)
+export const heartbeat = ({ envelope, now, session }: Request): Answer => {
+  const given = Fields.fieldsOf(envelope.payload).timestamp
+  // Clients of 0.x may leave it to the envelope.
+  const timestamp = session.major === 0 ? (given ?? envelope.timestamp) : given
   if (typeof timestamp !== "number") throw malformed('"timestamp" must be a number of milliseconds')
   return { payload: { timestamp, serverTime: now } }
 }
+
+/** Longest nonce that is looked at, in characters. */
+const MAX_NONCE_LENGTH = 64
 
 /** The client goes for good: it is answered, then its connection closed and its session ended. */
 export const disconnectRequest = (request: Request): undefined => {
   const { hub, connection, session, envelope, now } = request
   Fields.optionalText(Fields.fieldsOf(envelope.payload).reason, "reason", 256)
   reply(request, { payload: { acknowledged: true } })
+  hub.logSession("disconnect_acknowledged", session, { connectionId: connection.id })
   closeConnection(hub, connection, CloseCode.Normal, "hub:disconnect")
   endSession(hub, session, now)
   return undefined
@@ -28,15 +34,24 @@ export const disconnectRequest = (request: Request): undefined => {
 
 /** What the client has received, in all: so much less waits for it. Not answered. */
 export const ack = ({ hub, connection, session, envelope, now }: Request): undefined => {
+  const { flow } = connection
   const fields = Fields.fieldsOf(envelope.payload)
   const bytes = Fields.count(fields.bytes, "bytes")
   const through = Fields.optionalCount(fields.through, "through", 0, Number.MAX_SAFE_INTEGER) ?? 0
+  const nonce = Fields.optionalText(fields.nonce, "nonce", MAX_NONCE_LENGTH)
+  if (session.major === 0) return undefined
+  if (flow.isOverstated(bytes)) {
+    throw malformed(`"bytes" must be what came on this connection: ${flow.sent} bytes were sent on it`)
+  }
+  const takesMore = through > session.outAcked
+  if (takesMore) acknowledge(hub, session, through, now)
+  const { isNews, isProof, hasCaughtUp } = flow.acknowledge(bytes, nonce)
   // Whoever is sent much has much to acknowledge, and is not to be refused for it.
-  const isNews = through > session.outAcked || connection.flow.isNews(bytes)
-  if (through > session.outAcked) acknowledge(hub, session, through, now)
-  if (isNews) connection.rate.giveBack()
-  if (connection.flow.acknowledge(bytes)) {
-    connection.save()
+  if (takesMore || isNews) connection.rate.giveBack()
+  // An eviction must not forget it: no acknowledgment says it again.
+  if (isProof || hasCaughtUp) connection.save()
+  if (hasCaughtUp) {
+    hub.outboxes.replay(session, now)
     resumeSenders(hub, session, now)
   }
   return undefined

@@ -6,6 +6,7 @@ import { Neighbors } from "../gateway/Neighbors.ts"
 import { hubPlace, type Place } from "../gateway/Place.ts"
 import { RoutingTable } from "../gateway/RoutingTable.ts"
 import { HUB } from "../storage/Schema.ts"
+import type { Schema } from "../storage/Tables.ts"
 import { type HubEnv, limitsOf } from "../worker/HubEnv.ts"
 
 export interface HubOptions<Env> {
@@ -18,11 +19,11 @@ export interface HubOptions<Env> {
 export class SignalHub<Env extends HubEnv = HubEnv> extends ActorsShell<ActorsCore, Env> {
   readonly #place: Place
 
-  constructor(ctx: DurableObjectState, env: Env, options: HubOptions<Env> = {}) {
+  constructor(ctx: DurableObjectState, env: Env, options: HubOptions<Env> = {}, schema: Schema = HUB) {
     const name = ctx.id.name ?? ""
     const table = options.table ?? new RoutingTable<Env>()
     const place = hubPlace(table, name)
-    super(ctx, env, { verify: options.verify, limits: limitsOf(env), schema: HUB, name, table, place })
+    super(ctx, env, { verify: options.verify, limits: limitsOf(env), schema, name, table, place })
     this.#place = place
   }
 

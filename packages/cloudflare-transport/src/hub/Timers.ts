@@ -5,7 +5,7 @@
  */
 
 interface Waiting {
-  readonly at: number
+  at: number
   readonly task: () => void
 }
 
@@ -16,6 +16,8 @@ export class Timers {
   readonly #run: (task: () => void) => void
   readonly #waiting = new Set<Waiting>()
   #timer: ReturnType<typeof setTimeout> | null = null
+  /** What the clock said last. */
+  #seenAt = 0
   /** When it comes. */
   #at = Number.POSITIVE_INFINITY
   /** Whether it was set for longer than `SOON`. */
@@ -29,6 +31,8 @@ export class Timers {
   /** Runs the task once, after so many milliseconds; the result cancels it. */
   readonly later = (milliseconds: number, task: () => void): (() => void) => {
     const now = Date.now()
+    this.#setBack(this.#seenAt - now)
+    this.#seenAt = now
     const waiting = { at: now + milliseconds, task }
     this.#waiting.add(waiting)
     this.#atLatest(this.#waiting.size === 1 ? Math.min(waiting.at, now + SOON) : waiting.at, now)
@@ -50,6 +54,13 @@ export class Timers {
     this.#timer = setTimeout(() => this.#fire(), at - now)
   }
 
+  /** The clock was set back by so many milliseconds, if above 0: all that waits comes as much earlier by it. */
+  #setBack(by: number): void {
+    if (by <= 0) return
+    this.#at -= by
+    for (const waiting of this.#waiting) waiting.at -= by
+  }
+
   #disarm(): void {
     clearTimeout(this.#timer)
     this.#at = Number.POSITIVE_INFINITY
@@ -57,8 +68,11 @@ export class Timers {
   }
 
   #fire(): void {
-    this.#disarm()
     const now = Date.now()
+    // The platform's timer came in its time: a clock that is not there yet was set back.
+    this.#setBack(this.#at - now)
+    this.#seenAt = now
+    this.#disarm()
     const due = [...this.#waiting].filter(({ at }) => at <= now).toSorted((a, b) => a.at - b.at)
     for (const waiting of due) if (this.#waiting.delete(waiting)) this.#run(waiting.task)
     if (this.#waiting.size === 0) return

@@ -61,7 +61,7 @@ export const refreshToken = (request: Request): undefined => {
   return undefined
 }
 
-const renewClaims = ({ hub, session, now }: Request, found: Claims | TokenRefused): Answer => {
+const renewClaims = ({ hub, connection, session, now }: Request, found: Claims | TokenRefused): Answer => {
   const claims = judge(hub, found, "hub:refresh_token")
   if (claims instanceof Refusal) throw claims
   if (claims.identity !== session.identity) {
@@ -71,6 +71,8 @@ const renewClaims = ({ hub, session, now }: Request, found: Claims | TokenRefuse
     hub.sessions.setClaims(session, claims)
     endWhatIsForbidden(hub, session, now)
   })
+  connection.rate.claim(claims.rates)
+  connection.save()
   if (claims.expiresAt !== null) hub.alarm.atLatest(claims.expiresAt)
   hub.logSession("token_refreshed", session, { tokenExpiresAt: claims.expiresAt })
   const payload: TokenRefreshed = { expiresAt: claims.expiresAt }

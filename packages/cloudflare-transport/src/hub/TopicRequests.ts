@@ -1,14 +1,20 @@
 /** Requests about topics: subscribe, unsubscribe, publish, presence. */
-import type { Address, Envelope } from "@signal-hub/actor-core"
+import { type Address, type Envelope, messageId } from "@signal-hub/actor-core"
 import { mayPublish, maySeePresence, maySubscribe } from "../auth/Authorization.ts"
-import { messageId } from "../protocol/MessageId.ts"
-import { HUB_ADDRESS, type PresenceMember, type PresenceState } from "../protocol/HubMessage.ts"
-import { Multicast } from "../session/Multicast.ts"
+import {
+  HUB_ADDRESS,
+  type PresenceChange,
+  type PresenceMember,
+  type PresenceState,
+} from "../protocol/HubMessage.ts"
+import type { Connection } from "../session/Connection.ts"
 import { addressOf, type Session } from "../session/Session.ts"
 import { deliverCopy } from "./Backpressure.ts"
+import { copiesOf } from "./EncodeFailures.ts"
 import { marked } from "./Marks.ts"
 import * as Fields from "./Fields.ts"
 import type { HubState } from "./HubState.ts"
+import { chargeRows, fitting } from "./Pages.ts"
 import { malformed, Refusal } from "./Refusal.ts"
 import type { Answer, Request } from "./Requests.ts"
 
@@ -29,7 +35,14 @@ export const subscribe = ({ hub, session, envelope }: Request): Answer => {
   hub.topics.put({ id, topic, owner, durable, presence }, session)
   if (before === undefined) joinPresence(hub, topic, session)
   else hub.elsewhere?.joined(topic, session)
-  hub.logSession("subscription_added", session, { topic, owner, subscriptionId: id, durable })
+  hub.logSession("subscription_added", session, {
+    topic,
+    owner,
+    subscriptionId: id,
+    durable,
+    // Of a topic that is an object of its own, this one knows only its own part.
+    ...(hub.elsewhere === undefined && { subscriberCount: hub.topics.get(topic).size }),
+  })
   return { payload: { topic, subscriptionId: id } }
 }
 
@@ -52,8 +65,7 @@ export const unsubscribe = ({ hub, session, envelope }: Request): Answer => {
 /** A copy for each subscriber; a slow or absent one holds up nobody and is not waited for. */
 export const publish = (request: Request): Answer => {
   const { hub, now } = request
-  const { topic, publication } = readPublication(request)
-  const copies = new Multicast(publication)
+  const { topic, copies } = readPublication(request)
   let subscriberCount = 0
   for (const { owner } of hub.topics.get(topic).values()) {
     const session = hub.owner(owner)
@@ -65,7 +77,8 @@ export const publish = (request: Request): Answer => {
 }
 
 /** What is to be published, and where. The copies differ in `to` alone. */
-export const readPublication = ({ session: publisher, from, envelope }: Request) => {
+export const readPublication = (request: Request) => {
+  const { session: publisher, from, envelope } = request
   const fields = Fields.fieldsOf(envelope.payload)
   const topic = Fields.topic(fields.topic)
   const type = Fields.innerType(fields.type)
@@ -84,23 +97,38 @@ export const readPublication = ({ session: publisher, from, envelope }: Request)
     ttl: envelope.ttl,
     signature: envelope.signature,
   }
-  return { topic, publication }
+  return { topic, publication, copies: copiesOf(publication, request) }
 }
 
 export const presence = (request: Request): Answer => {
-  const { hub } = request
+  const { connection, hub } = request
   const { topic, cursor } = readPresence(request)
   const { maxPageSize } = hub.host.limits
   const owners = hub.topics.page(topic, cursor, maxPageSize + 1)
-  const members = owners.slice(0, maxPageSize).flatMap((owner) => {
+  const page = owners.slice(0, maxPageSize)
+  const present = page.flatMap((owner) => {
     const session = hub.owner(owner)
     return session === undefined ? [] : [memberOf(hub, session, owner)]
   })
-  const last = owners[maxPageSize - 1]
+  const members = fitting(present, hub.host.limits)
+  const end = owners.length > maxPageSize ? page.at(-1) : undefined
+  const next = members.length < present.length ? members.at(-1)!.actorAddress : end
+  return presenceState(connection, topic, members, next, owners.length)
+}
+
+/** A page of members; `next`: where to go on after. */
+export const presenceState = (
+  connection: Connection,
+  topic: string,
+  members: ReadonlyArray<PresenceMember>,
+  next: string | undefined,
+  looked: number,
+): Answer => {
+  chargeRows(connection, looked)
   const payload: PresenceState =
-    owners.length > maxPageSize && last !== undefined
-      ? { topic, members, hasMore: true, cursor: Fields.encodeCursor(last) }
-      : { topic, members, hasMore: false }
+    next === undefined
+      ? { topic, members, hasMore: false }
+      : { topic, members, hasMore: true, cursor: Fields.encodeCursor(next) }
   return { payload }
 }
 
@@ -116,15 +144,30 @@ const forbidden = (what: string): Refusal => new Refusal("forbidden", `the token
 
 /** A member as others see it: with the metadata of its registration, else of its client. */
 export const memberOf = (hub: HubState, session: Session, actorAddress: Address.Address): PresenceMember => ({
+  ...changeOf(hub, session, actorAddress),
+  isConnected: session.connectionId !== null,
+})
+
+const changeOf = (hub: HubState, session: Session, actorAddress: Address.Address): PresenceChange => ({
   actorAddress,
   metadata: hub.registry.get(actorAddress)?.metadata ?? session.metadata,
 })
+
+/** The session's connection is lost, or another one carries it: told to those who subscribed with presence. */
+export const updatePresence = (hub: HubState, session: Session, isConnected: boolean): void => {
+  if (session.subscriptions === 0) return
+  const actorAddress = addressOf(session)
+  for (const topic of hub.topics.namesOf(actorAddress)) {
+    hub.elsewhere?.connectionChanged(topic, actorAddress, isConnected)
+    if (hub.topics.get(topic).hasListeners) hub.presence.update(topic, { actorAddress, isConnected })
+  }
+}
 
 /** Somebody joined: told to those who subscribed with presence. */
 export const joinPresence = (hub: HubState, topic: string, session: Session): void => {
   hub.elsewhere?.joined(topic, session)
   if (!hub.topics.get(topic).hasListeners) return
-  hub.presence.note(topic, "joined", memberOf(hub, session, addressOf(session)))
+  hub.presence.note(topic, "joined", changeOf(hub, session, addressOf(session)))
 }
 
 export const leavePresence = (
@@ -140,5 +183,5 @@ export const leavePresence = (
 /** Somebody left, which whoever is elsewhere hears otherwise. */
 export const noteLeft = (hub: HubState, topic: string, session: Session, address: Address.Address): void => {
   if (!hub.topics.get(topic).hasListeners) return
-  hub.presence.note(topic, "left", memberOf(hub, session, address))
+  hub.presence.note(topic, "left", changeOf(hub, session, address))
 }

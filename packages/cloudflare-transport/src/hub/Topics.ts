@@ -5,7 +5,13 @@
 import type { Address } from "@signal-hub/actor-core"
 import type { Session } from "../session/Session.ts"
 import { addressOf } from "../session/Session.ts"
-import { countOf, type Sql } from "../storage/Sql.ts"
+import { countOf, type Sql, upsert } from "../storage/Sql.ts"
+
+const STORE_SUBSCRIPTION = upsert(
+  "subscription",
+  ["topic", "owner"],
+  ["id", "durable", "presence", "unused_since"],
+)
 
 export interface Subscription {
   readonly id: string
@@ -124,12 +130,13 @@ export class Topics {
       session.subscriptions++
     }
     this.#sql.run(
-      "INSERT OR REPLACE INTO subscription (topic, owner, id, durable, presence) VALUES (?, ?, ?, ?, ?)",
+      STORE_SUBSCRIPTION,
       subscription.topic,
       subscription.owner,
       subscription.id,
       Number(subscription.durable),
       Number(subscription.presence),
+      null,
     )
     topic.set(subscription)
     this.#topics.set(subscription.topic, topic)

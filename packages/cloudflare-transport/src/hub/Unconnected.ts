@@ -46,7 +46,8 @@ export class Unconnected {
   /** Ends the connection where it has waited too long. */
   endOverdue(connection: Connection, now: number): boolean {
     const { connectTimeout } = this.#hub.host.limits
-    if (now - connection.openedAt < connectTimeout) return false
+    // By a clock that was set back meanwhile it is long ago, too.
+    if (Math.abs(now - connection.openedAt) < connectTimeout) return false
     this.settled(connection)
     const message = `no hub:connect within ${connectTimeout / 1_000} s`
     this.#refuse(connection, message, CloseCode.Timeout, now)
@@ -58,8 +59,9 @@ export class Unconnected {
     const [oldest] = this.#waiting
     if (this.#cancelTimer !== undefined || oldest === undefined) return
     const { host } = this.#hub
-    const left = oldest.openedAt + host.limits.connectTimeout - host.now()
-    this.#cancelTimer = host.later(Math.max(0, left), () => {
+    const { connectTimeout } = host.limits
+    const left = oldest.openedAt + connectTimeout - host.now()
+    this.#cancelTimer = host.later(Math.min(Math.max(0, left), connectTimeout), () => {
       this.#cancelTimer = undefined
       const now = host.now()
       for (const connection of this.#waiting) if (!this.endOverdue(connection, now)) break

@@ -6,7 +6,7 @@
 import { appendFile, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises"
 import { basename, dirname } from "node:path"
 import { deserialize, serialize } from "node:v8"
-import { type Persistence, type Store, StoreTaken } from "../client/Persistence.ts"
+import { type Persistence, type Prepare, type Store, StoreTaken } from "../client/Persistence.ts"
 
 export interface FileOptions {
   /** Lines after which the file is written anew, with what it holds alone: 10,000 by default. */
@@ -17,14 +17,27 @@ type Entries = ReadonlyMap<string, unknown>
 
 /** A session that is stored in files beside `path`, whose folder must exist. */
 export const filePersistence = (path: string, { linesAtMost = 10_000 }: FileOptions = {}): Persistence => ({
-  open: () => openFile(path, linesAtMost),
+  open: (prepare) => openFile(path, linesAtMost, prepare),
 })
 
-const openFile = async (path: string, linesAtMost: number): Promise<Store> => {
+const openFile = async (
+  path: string,
+  linesAtMost: number,
+  prepare: Prepare = () => new Map(),
+): Promise<Store> => {
+  // Whoever has it keeps it where this throws: what is there is not this code's to read.
+  prepare(await lastBefore(path, Infinity))
   const n = await claim(path)
   const own = `${path}.${n}`
-  const entries = await lastBefore(path, n)
-  const held = new Map(entries)
+  const held = new Map(await lastBefore(path, n))
+  try {
+    change(held, prepare(held))
+  } catch (error) {
+    // It was upgraded meanwhile.
+    await rm(own, { force: true })
+    throw error
+  }
+  const entries = new Map(held)
   let lines = 0
   const begin = async (): Promise<void> => {
     // A file that is there but not written yet counts for nothing: it becomes whole at once.
@@ -41,10 +54,7 @@ const openFile = async (path: string, linesAtMost: number): Promise<Store> => {
   return {
     entries,
     write: async (changes) => {
-      for (const [key, value] of changes) {
-        if (value === undefined) held.delete(key)
-        else held.set(key, value)
-      }
+      change(held, changes)
       if (changes.size > 0) {
         if (++lines > linesAtMost) await begin()
         else await appendFile(own, line(changes), { flush: true })
@@ -52,6 +62,13 @@ const openFile = async (path: string, linesAtMost: number): Promise<Store> => {
       // After the write: who opened it before has read it all, or is found now.
       await ours()
     },
+  }
+}
+
+const change = (entries: Map<string, unknown>, changes: Entries): void => {
+  for (const [key, value] of changes) {
+    if (value === undefined) entries.delete(key)
+    else entries.set(key, value)
   }
 }
 
@@ -77,10 +94,7 @@ const lastBefore = async (path: string, n: number): Promise<Entries> => {
     const entries = new Map<string, unknown>()
     // Not the last part, which is empty, or was never written to its end.
     for (const each of text.split("\n").slice(0, -1)) {
-      for (const [key, value] of deserialize(Buffer.from(each, "base64")) as Entries) {
-        if (value === undefined) entries.delete(key)
-        else entries.set(key, value)
-      }
+      change(entries, deserialize(Buffer.from(each, "base64")) as Entries)
     }
     return entries
   }

@@ -2,6 +2,7 @@
  * The close codes of the protocol, each with its verdict: what a client does after it. One table,
  * shared by client and server.
  */
+import { Envelope } from "@signal-hub/actor-core/vocabulary"
 
 /**
  * What a client does after a close:
@@ -19,6 +20,7 @@ export const CloseCode = {
   GoingAway: 1001,
   NoStatus: 1005,
   Abnormal: 1006,
+  TooLarge: 1009,
   InternalError: 1011,
   ServiceRestart: 1012,
   ProtocolViolation: 4400,
@@ -34,14 +36,21 @@ export const CloseCode = {
 } as const
 export type CloseCode = (typeof CloseCode)[keyof typeof CloseCode]
 
-/** Meaning and verdict of each code. */
-export const CLOSE_CODES: {
-  readonly [code in CloseCode]: { readonly meaning: string; readonly verdict: Verdict }
-} = {
-  1000: { meaning: "asked for", verdict: "stay-away" },
+/** A code's meaning, and its verdict. */
+export interface CloseMeaning {
+  readonly meaning: string
+  readonly verdict: Verdict
+  /** The verdict after a goodbye, where it differs: the client or the hub has said `hub:disconnect` before. */
+  readonly afterGoodbye?: Verdict
+}
+
+/** Meaning and verdict of each code. A proxy may close with 1000 too, of an idle connection. */
+export const CLOSE_CODES: { readonly [code in CloseCode]: CloseMeaning } = {
+  1000: { meaning: "normal", verdict: "reconnect", afterGoodbye: "stay-away" },
   1001: { meaning: "going away", verdict: "reconnect" },
   1005: { meaning: "closed without a code", verdict: "reconnect" },
   1006: { meaning: "connection lost", verdict: "reconnect" },
+  1009: { meaning: "too large for something on the way", verdict: "reconnect" },
   1011: { meaning: "internal error", verdict: "reconnect" },
   1012: { meaning: "service restart", verdict: "reconnect" },
   4400: { meaning: "protocol violation", verdict: "stay-away" },
@@ -57,12 +66,30 @@ export const CLOSE_CODES: {
 }
 
 /**
- * The verdict on a close code. A code that is not in the table is a lost connection, but another
- * 44xx is a refusal by a newer server.
+ * The verdict on a close code; `isGoodbye`: the client or the hub had said `hub:disconnect`. A code that is not
+ * in the table is a lost connection, but another 44xx is a refusal by a newer server.
  */
-export const verdictOf = (code: number): Verdict => {
-  const known = (CLOSE_CODES as { readonly [code: number]: { readonly verdict: Verdict } })[code]
-  return known?.verdict ?? (code >= 4400 && code < 4500 ? "stay-away" : "reconnect")
+export const verdictOf = (code: number, isGoodbye = false): Verdict => {
+  const known = (CLOSE_CODES as { readonly [code: number]: CloseMeaning })[code]
+  if (known === undefined) return code >= 4400 && code < 4500 ? "stay-away" : "reconnect"
+  return (isGoodbye ? known.afterGoodbye : undefined) ?? known.verdict
+}
+
+/** Codes that mean something to whoever sees a close, and that no close may carry. */
+const RESERVED_CODES: ReadonlySet<number> = new Set([1004, 1005, 1006, 1015])
+
+/** Longest reason of a close, in bytes of UTF-8. */
+export const MAX_CLOSE_REASON_BYTES = 123
+
+/** Returns why a WebSocket can't be closed with these; `undefined` where it can. */
+export const closeViolation = (code: number, reason: string): string | undefined => {
+  if (!Number.isInteger(code) || code < 1000 || code > 4999 || RESERVED_CODES.has(code)) {
+    return `"code" must be 1000, a code of the close table, or one from 3000 to 4999: ${code} can't be sent`
+  }
+  const bytes = Envelope.utf8Length(reason)
+  return bytes <= MAX_CLOSE_REASON_BYTES
+    ? undefined
+    : `"reason" must be at most ${MAX_CLOSE_REASON_BYTES} bytes: it has ${bytes}; send the rest in a message before`
 }
 
 /** The code to answer a peer's close with: codes that may not be sent become 1000. */

@@ -1,8 +1,7 @@
 /** Envelopes that the hub itself sends. */
-import { Envelope, type Address } from "@signal-hub/actor-core/vocabulary"
+import { type Address, Envelope, messageId } from "@signal-hub/actor-core/vocabulary"
 import { HUB_ADDRESS } from "./HubMessage.ts"
 import { type HubErrorCode, hubErrorPayload, OWN_TYPE } from "./HubError.ts"
-import { messageId } from "./MessageId.ts"
 import type { ProtocolMajor } from "./Version.ts"
 
 /** An envelope from the hub. */

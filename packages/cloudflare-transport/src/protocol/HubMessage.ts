@@ -55,6 +55,9 @@ export type AdvertisedLimits = Pick<
   | "maxMetadataSize"
   | "maxEnvelopesPerSecond"
   | "envelopeBurst"
+  | "maxBytesPerSecond"
+  | "byteBurst"
+  | "maxValues"
   | "pauseThreshold"
   | "resumeThreshold"
 >
@@ -175,10 +178,17 @@ export interface Terminated {
   readonly actorAddress: Address.Address
   readonly reason: TerminatedReason
 }
-export interface PresenceMember {
+/** Who joined a topic, or left it. */
+export interface PresenceChange {
   readonly actorAddress: Address.Address
   readonly metadata: { readonly [key: string]: unknown }
 }
+export interface PresenceMember extends PresenceChange {
+  /** `false`: its connection is lost, and its session waits for another one. */
+  readonly isConnected: boolean
+}
+/** A member whose connection was lost, or is there again. */
+export type PresenceUpdate = Pick<PresenceMember, "actorAddress" | "isConnected">
 export interface PresenceState {
   readonly topic: string
   readonly members: ReadonlyArray<PresenceMember>
@@ -187,8 +197,10 @@ export interface PresenceState {
 }
 export interface PresenceDiff {
   readonly topic: string
-  readonly joined: ReadonlyArray<PresenceMember>
-  readonly left: ReadonlyArray<PresenceMember>
+  readonly joined: ReadonlyArray<PresenceChange>
+  readonly left: ReadonlyArray<PresenceChange>
+  /** Absent where nothing of the kind has happened. */
+  readonly updated?: ReadonlyArray<PresenceUpdate>
 }
 export interface QueueStats {
   /** Envelopes in line in the hub's memory. */
@@ -210,14 +222,22 @@ export interface Ack {
   readonly through: number
   /** Bytes of all data frames received on this socket, text counted as UTF-8; no heartbeats. */
   readonly bytes: number
+  /** From a client: that of the newest probe received on this socket, where the hub was not told of it yet. */
+  readonly nonce?: string
+}
+/** Sent after each MiB: the next `hub:ack` carries the nonce, which shows that its sender has read so far. */
+export interface Probe {
+  readonly nonce: string
 }
 export interface RateLimited {
   readonly message: string
   /** Milliseconds, as `retryAfterMs`. */
   readonly retryAfter: number
   readonly retryAfterMs: number
-  /** Envelopes a second, or takeovers in the window, that are allowed. */
+  /** Envelopes or bytes a second, or takeovers in the window, that are allowed. */
   readonly limit: number
+  /** Where it is bytes that were too many: their frame was not decoded. */
+  readonly unit?: "bytes"
 }
 export type DisconnectReason =
   | "duplicate_connection"

@@ -1,4 +1,5 @@
 /** Every number that bounds something, in one object. A deployment overrides them in `LIMITS` (JSON). */
+import { TimeLimit } from "@signal-hub/actor-core/vocabulary"
 
 export interface Limits {
   /** Largest frame, in bytes. */
@@ -16,22 +17,45 @@ export interface Limits {
   /** Envelopes that a session may send: in a second, and at once after a quiet time. */
   readonly maxEnvelopesPerSecond: number
   readonly envelopeBurst: number
-  /** Envelopes refused `rate_limited` within `abuseWindow` after which a socket is closed. */
+  /** Bytes that a session may send in frames: in a second, and at once after a quiet time. */
+  readonly maxBytesPerSecond: number
+  readonly byteBurst: number
+  /** Values that a frame may hold: objects, arrays, texts, numbers, booleans, nulls, bytes; keys are none. */
+  readonly maxValues: number
+  /** Envelopes and frames refused `rate_limited` within `abuseWindow` after which a socket is closed. */
   readonly maxRefusals: number
   /** Takeovers of one identity within `abuseWindow`. */
   readonly maxTakeovers: number
   /** How long refusals and takeovers are counted together, in milliseconds. */
   readonly abuseWindow: number
-  /** Unacknowledged bytes of a session above which its senders are told to pause. */
+  /**
+   * Unacknowledged bytes of a session above which its senders are told to pause. From eight times as many on it is
+   * sent nothing volatile.
+   */
   readonly pauseThreshold: number
   /** Unacknowledged bytes below which they are told to resume. */
   readonly resumeThreshold: number
   /** Unacknowledged bytes above which a session's connection is closed. */
   readonly maxUnacknowledged: number
+  /**
+   * Bytes that may wait for the slow readers of one object together, beyond `pauseThreshold` of each. Where a message
+   * more has no room, slow readers are sent nothing volatile; above it, one that has left half as much again as
+   * `pauseThreshold` unread is closed once it is sent more.
+   */
+  readonly maxBacklog: number
+  /** Bytes sent after which a reader of 1.0 must show, by a probe, that it has read so far. */
+  readonly probeInterval: number
+  /** The oldest major of the protocol that is served. */
+  readonly minProtocolMajor: number
   /** Senders, by the address that they send to, that one slow reader's pause is told to. */
   readonly maxPausesPerSession: number
   readonly maxSessions: number
   readonly maxUnconnectedSockets: number
+  /**
+   * Sockets that the hub has closed and whose client has not answered that. Nothing else ends them, so that beyond it
+   * upgrades without a valid token are refused.
+   */
+  readonly maxClosedSockets: number
   readonly maxRegistrations: number
   readonly maxAddressesPerSession: number
   readonly maxSubscriptionsPerSession: number
@@ -60,6 +84,8 @@ export interface Limits {
   readonly maxParked: number
   /** The same of a connection that is not yet a session. */
   readonly maxParkedUnconnected: number
+  /** Bytes of a connection that may wait so. */
+  readonly maxParkedBytes: number
   /** Envelopes of a broadcast that are sent before others are served. */
   readonly broadcastSlice: number
   /** How long a durable subscription lives unused, in milliseconds. */
@@ -93,9 +119,11 @@ export interface Limits {
 // Those that a client goes by until its hub has told it others: by themselves, as a page downloads them.
 export const DEFAULT_MAX_MESSAGE_SIZE = 1_048_576
 export const DEFAULT_HEARTBEAT_INTERVAL = 25_000
-export const DEFAULT_ASK_TIMEOUT = 30_000
 export const DEFAULT_ENVELOPES_PER_SECOND = 200
 export const DEFAULT_ENVELOPE_BURST = 400
+export const DEFAULT_BYTES_PER_SECOND = 4 * 1_048_576
+export const DEFAULT_BYTE_BURST = 16 * 1_048_576
+export const DEFAULT_MAX_VALUES = 50_000
 export const DEFAULT_RESUME_THRESHOLD = 262_144
 
 export const DEFAULT_LIMITS: Limits = {
@@ -107,15 +135,22 @@ export const DEFAULT_LIMITS: Limits = {
   maxStrikes: 10,
   maxEnvelopesPerSecond: DEFAULT_ENVELOPES_PER_SECOND,
   envelopeBurst: DEFAULT_ENVELOPE_BURST,
+  maxBytesPerSecond: DEFAULT_BYTES_PER_SECOND,
+  byteBurst: DEFAULT_BYTE_BURST,
+  maxValues: DEFAULT_MAX_VALUES,
   maxRefusals: 100,
   maxTakeovers: 30,
   abuseWindow: 10_000,
   pauseThreshold: 1_048_576,
   resumeThreshold: DEFAULT_RESUME_THRESHOLD,
   maxUnacknowledged: 16 * 1_048_576,
+  maxBacklog: 64 * 1_048_576,
+  probeInterval: 1_048_576,
+  minProtocolMajor: 0,
   maxPausesPerSession: 1_000,
   maxSessions: 10_000,
   maxUnconnectedSockets: 256,
+  maxClosedSockets: 1_024,
   maxRegistrations: 50_000,
   maxAddressesPerSession: 1_000,
   maxSubscriptionsPerSession: 1_000,
@@ -129,11 +164,12 @@ export const DEFAULT_LIMITS: Limits = {
   maxTtlSeconds: 3_600,
   maxSessionExpirySeconds: 3_600,
   defaultSessionExpirySeconds: [0, 60],
-  defaultAskTimeout: DEFAULT_ASK_TIMEOUT,
-  maxAskTimeout: 24 * 3_600_000,
+  defaultAskTimeout: TimeLimit.DEFAULT_ASK_TIMEOUT_MS,
+  maxAskTimeout: TimeLimit.MAX_ASK_TIMEOUT_MS,
   askVolatileFor: 1_000,
   maxParked: 1_000,
   maxParkedUnconnected: 100,
+  maxParkedBytes: 16 * 1_048_576,
   broadcastSlice: 1_000,
   durableSubscriptionFor: 7 * 24 * 3_600_000,
   identityKeptFor: 7 * 24 * 3_600_000,
@@ -148,6 +184,9 @@ export const DEFAULT_LIMITS: Limits = {
   maxLane: 1_000,
   topicNodeSize: 100,
 }
+
+/** Values in an envelope for which it costs one more of the envelopes that a session may send. */
+export const VALUES_A_TOKEN = 500
 
 /** Intervals of silence after which a session is dead. */
 export const SILENT_INTERVALS = 3

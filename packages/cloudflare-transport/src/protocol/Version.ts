@@ -7,6 +7,10 @@ export const SERVER_VERSION = "0.1.0"
 
 export type ProtocolMajor = 0 | 1
 
+/** The supported versions of this major and later ones. */
+export const supportedFrom = (major: number): ReadonlyArray<string> =>
+  SUPPORTED_VERSIONS.filter((version) => Number.parseInt(version, 10) >= major)
+
 /**
  * The major that the hub serves for this version text. `"malformed"` where the text is no version
  * (`1`, `1.0` and `1.0.0-rc.1` are), `"unsupported"` where the hub has no such major.

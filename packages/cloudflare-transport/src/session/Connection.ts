@@ -6,14 +6,18 @@ import type { Codec, Envelope } from "@signal-hub/actor-core"
 import type { ProtocolMajor } from "../protocol/Version.ts"
 import type { ConnectionState } from "./ConnectionState.ts"
 import type { Flow } from "./Flow.ts"
-import type { Multicast } from "./Multicast.ts"
+import type { Encoded } from "./OutgoingFrames.ts"
 import type { RateBucket } from "./RateBucket.ts"
 import type { Session } from "./Session.ts"
 
-/** What waits for an earlier envelope: an envelope, or that the one of this number is refused. */
-export type Parked =
+/**
+ * What waits for an earlier envelope: an envelope, or that the one of this number is refused. `received`: how many
+ * bytes had come on the connection by then.
+ */
+export type Parked = { readonly received: number } & (
   | { readonly envelope: Envelope.Envelope; readonly receivedAt: number }
   | { readonly refusal: Envelope.Envelope; readonly seq: number }
+)
 
 /** The place of an answer among those of its connection: filled once it may be sent. */
 export interface Place {
@@ -36,12 +40,18 @@ export interface Connection {
   strikes: number
   /** Failed `hub:connect`s. */
   failures: number
-  /** What it may send. */
+  /** What it may send. One bucket for all `isAnonymous`. */
   readonly rate: RateBucket
+  /** Whether its session has no identity in open mode, where a new one costs nothing. */
+  isAnonymous: boolean
+  /** Addresses that cursors of it stand for, the last of so many in all. */
+  positions: { readonly count: number; readonly addresses: ReadonlyArray<string> }
   /** How far its reader is behind. */
   readonly flow: Flow
   /** When a frame was last received, epoch milliseconds. The runtime knows of pings. */
   heardAt: number
+  /** The last ping that was found to be ahead of the clock, which was set back then. Not kept over hibernation. */
+  aheadPingedAt?: number
   /** The claims that came with the upgrade, as text, until a session has them or the connection ends. */
   claims: string | null
   /** What leaves with the next flush, in order. */
@@ -56,10 +66,13 @@ export interface Connection {
   replies: Array<Place> | null
   /** When the runtime last answered a ping for it, epoch milliseconds; 0 where never. */
   readonly pingedAt: () => number
-  /** Puts an envelope in line for the next flush. It may be one of many copies. */
-  readonly send: (envelope: Envelope.Envelope, copyOf?: Multicast) => void
+  /** Puts an envelope in line for the next flush, with its frame where it was encoded already. */
+  readonly send: (envelope: Envelope.Envelope, encoded?: Encoded) => void
   /** Writes what is to outlive hibernation to the socket's attachment. */
   readonly save: () => void
-  /** Flushes, then closes the socket. */
+  /**
+   * Flushes, then closes the socket. Throws a `TransportError`, with nothing changed, where no close can have this
+   * code (1004, 1005, 1006, 1015, or outside 1000–4999) or a reason of more than 123 bytes.
+   */
   readonly close: (code: number, reason: string) => void
 }

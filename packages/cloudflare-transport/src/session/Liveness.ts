@@ -10,9 +10,17 @@ export const silenceAllowed = (limits: Limits): number => SILENT_INTERVALS * lim
 export const lastHeard = (connection: Connection): number =>
   Math.max(connection.heardAt, connection.pingedAt())
 
-/** Whether the connection was silent for too long. */
-export const isSilent = (connection: Connection, limits: Limits, now: number): boolean =>
-  now - lastHeard(connection) >= silenceAllowed(limits)
+/**
+ * Whether the connection was silent for too long. Where the clock was set back since it was heard, it is as if it was
+ * heard now: neither are all dead then, nor does one that dies live on until the clock is there again.
+ */
+export const isSilent = (connection: Connection, limits: Limits, now: number): boolean => {
+  const pingedAt = connection.pingedAt()
+  const isNewPing = pingedAt > now && pingedAt !== connection.aheadPingedAt
+  if (isNewPing) connection.aheadPingedAt = pingedAt
+  if (isNewPing || connection.heardAt > now) connection.heardAt = now
+  return now - Math.max(connection.heardAt, pingedAt > now ? 0 : pingedAt) >= silenceAllowed(limits)
+}
 
 /**
  * When the session was last heard: through its connection or, without one, before it went. One whose

@@ -1,7 +1,12 @@
 /** One envelope for many receivers, whose copies differ in `to` alone: encoded once for each codec. */
-import { type Address, type Codec, Envelope } from "@signal-hub/actor-core"
+import { type Address, type Codec, Envelope, JsonCodec } from "@signal-hub/actor-core"
+import { MsgPackCodec } from "@signal-hub/actor-core/codec/msgpack"
+import type { Encoded } from "./OutgoingFrames.ts"
 
-export class Multicast {
+/** Those that a receiver may have chosen. */
+const CODECS: ReadonlyArray<Codec> = [JsonCodec, MsgPackCodec]
+
+export class Multicast implements Encoded {
   readonly #envelope: Envelope.Envelope
   readonly #encoders = new Map<Codec, (to: Address.Address) => string | Uint8Array>()
 
@@ -17,11 +22,24 @@ export class Multicast {
     return { ...this.#envelope, to }
   }
 
+  /**
+   * Encodes it for receivers of every codec. Throws what an encoder throws: after this none can for any copy, so
+   * that all receivers get theirs, or none does.
+   */
+  prepare(): this {
+    for (const codec of CODECS) this.#encoderOf(codec)
+    return this
+  }
+
   /** The frame that holds the copy for this receiver alone. */
   frameFor(to: Address.Address, codec: Codec): string | Uint8Array {
+    return this.#encoderOf(codec)(to)
+  }
+
+  #encoderOf(codec: Codec): (to: Address.Address) => string | Uint8Array {
     let encode = this.#encoders.get(codec)
     if (encode === undefined) this.#encoders.set(codec, (encode = codec.encodeFor(this.#envelope)))
-    return encode(to)
+    return encode
   }
 
   /** The bytes of one of its text frames, counted once for all. */

@@ -6,27 +6,47 @@
  *
  * Numbers and rows: architecture as in MQTT 5 (session state, section 4.1), numbers as in TCP.
  */
-import { Envelope } from "@signal-hub/actor-core/vocabulary"
+import { type Address, type Codec, Envelope } from "@signal-hub/actor-core/vocabulary"
 import { MsgPackCodec } from "@signal-hub/actor-core/codec/msgpack"
+import { errorEnvelope } from "../protocol/HubEnvelope.ts"
 import type { Limits } from "../protocol/Limits.ts"
 import type { Sql } from "../storage/Sql.ts"
 import type { Connection } from "./Connection.ts"
+import type { Flow } from "./Flow.ts"
 import { type Chunk, type Kept, OutboxRows } from "./OutboxRows.ts"
-import type { Session } from "./Session.ts"
-import { isRow } from "./StoredFrame.ts"
+import { encodedAs, frameOf } from "./OutgoingFrames.ts"
+import { addressOf, type Session } from "./Session.ts"
+import { endOfRow, type Framed, framed, joined } from "./StoredFrame.ts"
 
 /** How far behind all that comes meanwhile the rows are of what is kept back. */
 const BEHIND = 2 ** 32
 
 export type OutboxLimits = Pick<
   Limits,
-  "maxOutboxEnvelopes" | "maxOutboxBytes" | "replayWindow" | "maxParked"
+  "maxOutboxEnvelopes" | "maxOutboxBytes" | "maxParked" | "replayWindow"
 >
+
+/** Told of what an outbox does not keep. Called in the middle of a step. */
+export interface OutboxEvents {
+  /** The envelope can't be encoded, for what its encoder threw: it was not taken, or is taken out. */
+  readonly notEncoded: (envelope: Envelope.Envelope, error: unknown) => void
+  /** A row can't be read: what it held is lost. */
+  readonly unreadable: (error: unknown) => void
+}
+
+/** An envelope that was taken, encoded. */
+interface Fresh extends Framed {
+  readonly envelope: Envelope.Envelope
+}
+
+/** One that leaves. */
+type Sent = Pick<Fresh, "envelope" | "frame">
 
 export class Outbox {
   readonly #rows: OutboxRows
   readonly #session: Session
   readonly #limits: OutboxLimits
+  readonly #on: OutboxEvents
   readonly #chunks: Array<Chunk>
   /** How many of the chunks were transmitted on this connection. */
   #cursor: number
@@ -39,14 +59,21 @@ export class Outbox {
   #gone = 0
   #waiting = 0
   /** What was given in this turn, all with numbers or all without: not yet a row. */
-  #fresh: Array<Envelope.Envelope> = []
+  #fresh: Array<Fresh> = []
   #freshAt = 0
+  /** The codec of their frames. */
+  #freshCodec: Codec = MsgPackCodec
   /** What is not to leave yet: behind the chunks, also for a memory that finds its rows. */
   #keptBack: Array<Chunk> = []
   /** Volatile envelopes that came after what is still to be replayed: in memory only. */
-  #held: Array<{ readonly after: number; readonly envelope: Envelope.Envelope }> = []
+  #held: Array<{
+    readonly after: number
+    readonly envelope: Envelope.Envelope
+    readonly bytes: number
+  }> = []
 
-  constructor(sql: Sql, session: Session, limits: OutboxLimits) {
+  constructor(sql: Sql, session: Session, limits: OutboxLimits, on: OutboxEvents) {
+    this.#on = on
     this.#rows = new OutboxRows(sql, session.id)
     this.#session = session
     this.#limits = limits
@@ -89,28 +116,50 @@ export class Outbox {
     return this.count >= limits * maxOutboxEnvelopes || this.#bytes >= limits * maxOutboxBytes
   }
 
-  /** Takes an envelope: it leaves now on the connection, or when there is one and its turn has come. */
+  /**
+   * Takes an envelope: it leaves now on the connection, or when there is one and its turn has come. What is for a
+   * slow reader waits until that has caught up. It is encoded here: one that can't be is refused alone, before it
+   * has a number.
+   */
   offer(envelope: Envelope.Envelope, connection: Connection | undefined, now: number): void {
-    const live = connection !== undefined && this.#session.replayed === null
+    if (connection?.flow.slow === true && this.#session.replayed === null) {
+      this.write(connection)
+      this.#session.replayed = this.#last
+    }
+    const live = connection !== undefined && this.#session.replayed === null ? connection : undefined
+    const taken = live === undefined ? Envelope.unnumbered(envelope) : { ...envelope, seq: this.#last + 1 }
+    const codec = live?.codec ?? MsgPackCodec
+    const fresh = this.#encoded(taken, codec)
+    if (fresh === undefined) return
+    if (codec !== this.#freshCodec) this.write(connection)
     this.#freshAt = now
-    if (live) {
-      const numbered = { ...envelope, seq: ++this.#last }
-      this.#fresh.push(numbered)
-      connection.send(numbered)
-    } else {
-      this.#fresh.push(Envelope.unnumbered(envelope))
-      this.#waiting++
+    this.#freshCodec = codec
+    this.#fresh.push(fresh)
+    if (live === undefined) this.#waiting++
+    else {
+      this.#last++
+      live.send(taken, encodedAs(fresh.frame))
+    }
+  }
+
+  #encoded(envelope: Envelope.Envelope, codec: Codec): Fresh | undefined {
+    try {
+      return { envelope, ...framed(envelope, codec) }
+    } catch (error) {
+      this.#on.notEncoded(envelope, error)
+      return undefined
     }
   }
 
   /**
    * Stores an envelope that is not to leave yet. What is given back takes it out again, to be offered; `false`:
-   * another connection has it, or another session.
+   * another connection has it, or another session. `undefined`: it can't be encoded.
    */
-  keepBack(envelope: Envelope.Envelope, now: number): () => boolean {
+  keepBack(envelope: Envelope.Envelope, now: number): (() => boolean) | undefined {
     const position = Math.max(this.#position + BEHIND, this.#keptBack.at(-1)?.position ?? 0) + 1
-    const batch = [Envelope.unnumbered(envelope)]
-    const chunk = this.#store(position, batch, MsgPackCodec.encode(batch), now)
+    const fresh = this.#encoded(Envelope.unnumbered(envelope), MsgPackCodec)
+    if (fresh === undefined) return undefined
+    const chunk = this.#store(position, [fresh], fresh.row, now)
     this.#keptBack.push(chunk)
     this.#waiting++
     return () => {
@@ -124,11 +173,20 @@ export class Outbox {
     }
   }
 
-  /** A volatile envelope waits until what came before it was replayed. `false`: too many wait. */
-  hold(envelope: Envelope.Envelope): boolean {
+  /** Whether it holds no more volatile envelopes, however small. */
+  get isHoldFull(): boolean {
+    return this.#held.length >= this.#limits.maxParked
+  }
+
+  /** A volatile envelope for this connection waits until what came before was replayed. `false`: too much waits. */
+  hold(envelope: Envelope.Envelope, flow: Flow): boolean {
     this.write()
-    if (this.#held.length >= this.#limits.maxParked) return false
-    this.#held.push({ after: this.#position, envelope })
+    if (this.isHoldFull || flow.isFull) return false
+    // One that can't be encoded is refused alone.
+    const bytes = this.#encoded(envelope, MsgPackCodec)?.frame.length
+    if (bytes === undefined) return true
+    this.#held.push({ after: this.#position, envelope, bytes })
+    flow.hold(bytes)
     return true
   }
 
@@ -137,10 +195,15 @@ export class Outbox {
     const batch = this.#fresh
     if (batch.length === 0) return
     this.#fresh = []
-    const isLive = batch[0]!.seq !== undefined
-    const frame = this.#insert(batch, this.#freshAt, isLive ? connection : undefined)
-    // What is in line on the connection is this: it is encoded already.
-    if (isLive && connection?.outgoing.length === batch.length) connection.frame = frame
+    for (let from = 0, to = 0; from < batch.length; from = to) {
+      to = endOfRow(batch, from)
+      const frame = this.#insert(batch.slice(from, to), this.#freshCodec)
+      const isLive = batch[0]!.envelope.seq !== undefined && connection?.codec === this.#freshCodec
+      // What is in line on the connection is this: it is joined already.
+      if (isLive && to - from === batch.length && connection.outgoing.length === batch.length) {
+        connection.frame = frame
+      }
+    }
   }
 
   /**
@@ -201,7 +264,9 @@ export class Outbox {
       }
       if (this.#inFlight > 0 && this.#inFlight + chunk.bytes > this.#limits.replayWindow) break
       this.#release(connection, chunk.position)
-      for (const envelope of this.#transmit(chunk, connection, now, late)) connection.send(envelope)
+      for (const { envelope, frame } of this.#transmit(chunk, connection, now, late)) {
+        connection.send(envelope, encodedAs(frame))
+      }
     }
     return late
   }
@@ -214,7 +279,7 @@ export class Outbox {
     const kept = isEmpty
       ? []
       : this.#rows
-          .readAll()
+          .readAll(this.#on.unreadable)
           .filter(({ envelope: { seq } }) => seq === undefined || seq > this.#session.outAcked)
     if (!isEmpty) this.#rows.deleteAll()
     this.#chunks.length = 0
@@ -235,8 +300,12 @@ export class Outbox {
     this.#session.replayed ??= this.#last
     for (const { envelope, receivedAt } of kept) {
       if (this.#freshAt !== receivedAt) this.write()
+      const fresh = this.#encoded(Envelope.unnumbered(envelope), MsgPackCodec)
+      if (fresh === undefined) continue
+      if (this.#freshCodec !== MsgPackCodec) this.write()
       this.#freshAt = receivedAt
-      this.#fresh.push(Envelope.unnumbered(envelope))
+      this.#freshCodec = MsgPackCodec
+      this.#fresh.push(fresh)
       this.#waiting++
     }
     this.write()
@@ -248,21 +317,28 @@ export class Outbox {
     connection: Connection,
     now: number,
     late: Array<Envelope.Envelope>,
-  ): ReadonlyArray<Envelope.Envelope> {
+  ): ReadonlyArray<Sent> {
     const session = this.#session
-    const { envelopes, receivedAt } = this.#rows.read(chunk)
+    const { codec } = connection
+    const { envelopes, receivedAt } = this.#read(chunk, now)
     if (chunk.first !== null) {
       this.#cursor++
       this.#inFlight += chunk.bytes
       session.replayed = lastOf(chunk)
-      return envelopes.filter(({ seq }) => seq! > session.outAcked)
+      return envelopes
+        .filter(({ seq }) => seq! > session.outAcked)
+        .map((envelope) => this.#again(envelope, codec, now))
     }
     const waited = Math.max(0, now - receivedAt)
-    const numbered: Array<Envelope.Envelope> = []
+    const numbered: Array<Fresh> = []
     for (const envelope of envelopes) {
       const ttl = envelope.ttl === null ? null : envelope.ttl - waited
       if (ttl !== null && ttl <= 0) late.push(envelope)
-      else numbered.push({ ...envelope, ttl, seq: this.#last + numbered.length + 1 })
+      else {
+        const seq = this.#last + numbered.length + 1
+        const fresh = this.#encoded({ ...envelope, ttl, seq }, codec)
+        if (fresh !== undefined) numbered.push(fresh)
+      }
     }
     this.#waiting -= chunk.count
     this.#bytes -= chunk.bytes
@@ -271,11 +347,11 @@ export class Outbox {
       this.#chunks.splice(this.#cursor, 1)
       return numbered
     }
-    const frame = connection.codec.encode(numbered)
+    const { row } = joined(numbered, codec)
     chunk.first = this.#last + 1
     chunk.count = numbered.length
-    chunk.bytes = frame.length
-    this.#rows.update(chunk, numbered, frame)
+    chunk.bytes = row.length
+    this.#rows.update(chunk, row)
     this.#last = lastOf(chunk)
     this.#bytes += chunk.bytes
     this.#cursor++
@@ -284,19 +360,32 @@ export class Outbox {
     return numbered
   }
 
-  #insert(
-    batch: ReadonlyArray<Envelope.Envelope>,
-    receivedAt: number,
-    connection: Connection | undefined,
-  ): string | Uint8Array | undefined {
-    const frame = (connection?.codec ?? MsgPackCodec).encode(batch)
-    if (batch.length > 1 && !isRow(frame)) {
-      const half = batch.length >> 1
-      this.#insert(batch.slice(0, half), receivedAt, connection)
-      this.#insert(batch.slice(half), receivedAt, connection)
-      return undefined
+  /** One that has its number already: where it can't be encoded for this connection, something else takes that. */
+  #again(envelope: Envelope.Envelope, codec: Codec, now: number): Sent {
+    const frame = frameOf(codec, envelope, undefined, this.#on.notEncoded)
+    if (frame !== undefined) return { envelope, frame }
+    const lost = lostAt(envelope.seq!, envelope.to, envelope.correlationId, now)
+    return { envelope: lost, frame: codec.encode([lost]) }
+  }
+
+  /** What the row of the chunk holds. Of one that can't be read only the numbers are left, where it has any. */
+  #read(chunk: Chunk, now: number): ReturnType<OutboxRows["read"]> {
+    try {
+      return this.#rows.read(chunk)
+    } catch (error) {
+      this.#on.unreadable(error)
+      const { count, first } = chunk
+      const to = addressOf(this.#session)
+      const envelopes = Array.from({ length: first === null ? 0 : count }, (_, i) =>
+        lostAt(first! + i, to, null, now),
+      )
+      return { receivedAt: now, envelopes }
     }
-    const chunk = this.#store(++this.#position, batch, frame, receivedAt)
+  }
+
+  #insert(batch: ReadonlyArray<Fresh>, codec: Codec): string | Uint8Array {
+    const { frame, row } = joined(batch, codec)
+    const chunk = this.#store(++this.#position, batch, row, this.#freshAt)
     this.#chunks.push(chunk)
     if (chunk.first !== null) {
       this.#cursor++
@@ -305,28 +394,24 @@ export class Outbox {
     return frame
   }
 
-  #store(
-    position: number,
-    batch: ReadonlyArray<Envelope.Envelope>,
-    frame: string | Uint8Array,
-    receivedAt: number,
-  ): Chunk {
+  #store(position: number, batch: ReadonlyArray<Fresh>, row: string | Uint8Array, receivedAt: number): Chunk {
     const chunk: Chunk = {
       position,
-      first: batch[0]!.seq ?? null,
+      first: batch[0]!.envelope.seq ?? null,
       count: batch.length,
-      bytes: frame.length,
+      bytes: row.length,
     }
-    this.#rows.insert(chunk, batch, frame, receivedAt)
+    this.#rows.insert(chunk, row, receivedAt)
     this.#bytes += chunk.bytes
     return chunk
   }
 
   #release(connection: Connection, before: number): void {
     let count = 0
-    for (const { after, envelope } of this.#held) {
+    for (const { after, bytes, envelope } of this.#held) {
       if (after >= before) break
       connection.send(envelope)
+      connection.flow.hold(-bytes)
       count++
     }
     this.#held.splice(0, count)
@@ -336,6 +421,17 @@ export class Outbox {
     const { replayed } = this.#session
     return chunk.first !== null && (replayed === null || lastOf(chunk) <= replayed)
   }
+}
+
+/** Has the number of an envelope that is lost: its client would miss it. Whoever waits for an answer hears so. */
+const lostAt = (
+  seq: number,
+  to: Address.Address,
+  correlationId: string | null,
+  now: number,
+): Envelope.Envelope => {
+  const message = "a message that waited for this client can't be encoded any more"
+  return { ...errorEnvelope(1, to, "internal_error", message, now, correlationId), seq }
 }
 
 const lastOf = ({ first, count }: Chunk): number => first! + count - 1

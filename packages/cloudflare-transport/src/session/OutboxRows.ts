@@ -2,7 +2,7 @@
 import type { Envelope } from "@signal-hub/actor-core/vocabulary"
 import type { Sql } from "../storage/Sql.ts"
 import type { Session } from "./Session.ts"
-import { asRow, readRow, type StoredFrame } from "./StoredFrame.ts"
+import { readRow, type StoredFrame } from "./StoredFrame.ts"
 
 /** A row without its frame. */
 export interface Chunk {
@@ -44,13 +44,8 @@ export class OutboxRows {
     ]
   }
 
-  /** Stores the envelopes of a chunk, which are the frame. */
-  insert(
-    { bytes, count, first, position }: Chunk,
-    envelopes: ReadonlyArray<Envelope.Envelope>,
-    frame: string | Uint8Array,
-    receivedAt: number,
-  ): void {
+  /** Stores the envelopes of a chunk, as the frame that they are. */
+  insert({ bytes, count, first, position }: Chunk, frame: string | Uint8Array, receivedAt: number): void {
     this.#sql.run(
       `INSERT INTO outbox (session, position, first_seq, count, bytes, received_at, frame)
        VALUES (?, ?, ?, ?, ?, ?, ?)`,
@@ -60,22 +55,18 @@ export class OutboxRows {
       count,
       bytes,
       receivedAt,
-      asRow(envelopes, frame),
+      frame,
     )
   }
 
   /** What was stored under the chunk's position, is this now. */
-  update(
-    { bytes, count, first, position }: Chunk,
-    envelopes: ReadonlyArray<Envelope.Envelope>,
-    frame: string | Uint8Array,
-  ): void {
+  update({ bytes, count, first, position }: Chunk, frame: string | Uint8Array): void {
     this.#sql.run(
       "UPDATE outbox SET first_seq = ?, count = ?, bytes = ?, frame = ? WHERE session = ? AND position = ?",
       first,
       count,
       bytes,
-      asRow(envelopes, frame),
+      frame,
       this.#session,
       position,
     )
@@ -90,14 +81,17 @@ export class OutboxRows {
     return { receivedAt: row!.received_at, envelopes: readRow(row!.frame) }
   }
 
-  /** The envelopes of all. */
-  readAll(): ReadonlyArray<Kept> {
+  /** The envelopes of all. `unreadable` is told of a row that can't be read: it gives none. */
+  readAll(unreadable: (error: unknown) => void): ReadonlyArray<Kept> {
     const query = "SELECT received_at, frame FROM outbox WHERE session = ? ORDER BY position"
-    return this.#sql
-      .all<Row>(query, this.#session)
-      .flatMap(({ frame, received_at: receivedAt }) =>
-        readRow(frame).map((envelope) => ({ envelope, receivedAt })),
-      )
+    return this.#sql.all<Row>(query, this.#session).flatMap(({ frame, received_at: receivedAt }) => {
+      try {
+        return readRow(frame).map((envelope) => ({ envelope, receivedAt }))
+      } catch (error) {
+        unreadable(error)
+        return []
+      }
+    })
   }
 
   delete({ position }: Chunk): void {

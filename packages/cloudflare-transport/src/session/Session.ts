@@ -57,6 +57,8 @@ export interface Session {
   addresses: number | undefined
   subscriptions: number | undefined
   watches: number | undefined
+  /** Where its last page of `hub:list_actors` ended: at this offset, with this address. In memory only. */
+  listed?: { readonly offset: number; readonly after: Address.Address } | undefined
 }
 
 /** The address it is known by: its identity, or a provisional one. */

@@ -5,11 +5,35 @@
 import type { Address } from "@signal-hub/actor-core"
 import { type Claims, keptClaims } from "../auth/Claims.ts"
 import type { ProtocolMajor } from "../protocol/Version.ts"
-import { countOf, earliestOf, type Sql } from "../storage/Sql.ts"
+import { countOf, type Sql, upsert } from "../storage/Sql.ts"
+import { fromRow, type StoredValue, toReadableRow } from "../storage/StoredValue.ts"
 import type { Connection } from "./Connection.ts"
 import { InSequence } from "./InSequence.ts"
 import type { Session } from "./Session.ts"
 import type { Takeovers } from "./Takeover.ts"
+
+const STORE_SESSION = upsert(
+  "session",
+  ["id"],
+  [
+    "connection",
+    "identity",
+    "epoch",
+    "major",
+    "metadata",
+    "connected_at",
+    "expiry_seconds",
+    "heard_at",
+    "grace_until",
+    "claims",
+    "token_until",
+    "resume_token",
+    "previous_token",
+    "in_seq",
+    "out_acked",
+    "replayed",
+  ],
+)
 
 interface IdentityRow {
   readonly epoch: number
@@ -37,7 +61,7 @@ interface SessionRow {
   readonly identity: Address.Address | null
   readonly epoch: number
   readonly major: number
-  readonly metadata: string
+  readonly metadata: StoredValue
   readonly connected_at: number
   readonly expiry_seconds: number
   readonly heard_at: number
@@ -70,6 +94,12 @@ export class Sessions {
   count(): number {
     this.#count ??= countOf(this.#storage.sql, "SELECT count(*) AS n FROM session")
     return this.#count
+  }
+
+  /** Whether there is none. Unlike `count`, it looks at one row at most. */
+  get isEmpty(): boolean {
+    if (this.#byId.size > 0) return false
+    return this.#count === 0 || this.#storage.sql.all("SELECT 1 FROM session LIMIT 1").length === 0
   }
 
   byId(id: string): Session | undefined {
@@ -108,16 +138,13 @@ export class Sessions {
   /** Stores a session as it is now. */
   save(session: Session): void {
     this.#storage.sql.run(
-      `INSERT OR REPLACE INTO session
-       (id, connection, identity, epoch, major, metadata, connected_at, expiry_seconds, heard_at, grace_until,
-        claims, token_until, resume_token, previous_token, in_seq, out_acked, replayed)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      STORE_SESSION,
       session.id,
       session.connectionId,
       session.identity,
       session.epoch,
       session.major,
-      JSON.stringify(session.metadata),
+      toReadableRow(session.metadata),
       session.connectedAt,
       session.expirySeconds,
       session.heardAt,
@@ -271,14 +298,6 @@ export class Sessions {
     this.#storage.sql.run("DELETE FROM identity WHERE released_at <= ?", before)
   }
 
-  /** When the first of those without a session lost it, epoch milliseconds. */
-  earliestRelease(): number | undefined {
-    return earliestOf(
-      this.#storage.sql,
-      "SELECT min(released_at) AS at FROM identity WHERE released_at IS NOT NULL",
-    )
-  }
-
   #cache(row: SessionRow): Session {
     const session: Session = {
       id: row.id,
@@ -287,7 +306,7 @@ export class Sessions {
       identity: row.identity,
       epoch: row.epoch,
       major: row.major as ProtocolMajor,
-      metadata: JSON.parse(row.metadata),
+      metadata: fromRow(row.metadata) as Session["metadata"],
       connectedAt: row.connected_at,
       expirySeconds: row.expiry_seconds,
       heardAt: row.heard_at,

@@ -6,6 +6,7 @@
  */
 import type { Limits } from "../protocol/Limits.ts"
 import type { Session } from "./Session.ts"
+import { elapsedSince } from "../protocol/WallTime.ts"
 
 export interface TakeoverPlan {
   readonly epoch: number
@@ -41,7 +42,7 @@ export const countTakeover = (
   { abuseWindow, maxTakeovers }: Pick<Limits, "abuseWindow" | "maxTakeovers">,
   now: number,
 ): Takeovers | { readonly retryAfterMs: number } => {
-  if (now - before.since >= abuseWindow) return { count: 1, since: now }
+  if (elapsedSince(before.since, now) >= abuseWindow) return { count: 1, since: now }
   if (before.count >= maxTakeovers) return { retryAfterMs: before.since + abuseWindow - now }
   return { count: before.count + 1, since: before.since }
 }

@@ -80,6 +80,9 @@ const TABLES: ReadonlyArray<string> = [
     timeout INTEGER NOT NULL,
     deadline INTEGER NOT NULL,
     reliable INTEGER NOT NULL DEFAULT 0,
+    asked TEXT,
+    type TEXT,
+    parts INTEGER,
     PRIMARY KEY (asker, id)
   ) WITHOUT ROWID`,
   `CREATE TABLE pause (
@@ -155,7 +158,8 @@ export const TOPIC: Schema = schemaOf(
   `CREATE TABLE member (
     owner TEXT PRIMARY KEY,
     presence INTEGER NOT NULL,
-    metadata TEXT NOT NULL
+    metadata TEXT NOT NULL,
+    connected INTEGER NOT NULL DEFAULT 1
   ) WITHOUT ROWID`,
   "CREATE TABLE below (branch INTEGER PRIMARY KEY, listens INTEGER NOT NULL)",
 )

@@ -14,11 +14,23 @@ export interface Sql {
   readonly transaction: <A>(writes: () => A) => A
 }
 
+/**
+ * The statement that stores a row, whether there is one of this key or not. Columns that it does not name keep what
+ * they hold: newer code may have added them. `OR REPLACE` is for a unique constraint that it may have added. Bind
+ * the key first, then the columns.
+ */
+export const upsert = (table: string, key: ReadonlyArray<string>, columns: ReadonlyArray<string>): string => {
+  const names = [...key, ...columns]
+  const updates = columns.map((column) => `${column} = excluded.${column}`)
+  return `INSERT OR REPLACE INTO ${table} (${names.join(", ")}) VALUES (${names.map(() => "?").join(", ")})
+    ON CONFLICT (${key.join(", ")}) DO UPDATE SET ${updates.join(", ")}`
+}
+
 /** What the query counts as `n`. */
 export const countOf = (sql: Sql, query: string, ...bindings: ReadonlyArray<SqlValue>): number =>
   sql.all<{ n: number }>(query, ...bindings)[0]?.n ?? 0
 
-/** The earliest of times that the query gives as `at`; `undefined`: there is none. */
+/** The time that the query gives as `at`; `undefined`: there is none. */
 export const earliestOf = (sql: Sql, query: string): number | undefined =>
   sql.all<{ at: number | null }>(query)[0]?.at ?? undefined
 

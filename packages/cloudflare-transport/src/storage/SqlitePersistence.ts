@@ -4,9 +4,9 @@
  */
 import { type Address, Persistence } from "@signal-hub/actor-core"
 import * as Effect from "effect/Effect"
-import { isTooLarge, type Sql } from "./Sql.ts"
+import type { Sql } from "./Sql.ts"
 import { schemaOf, Tables } from "./Tables.ts"
-import { fromRow, type StoredValue, toReadableRow } from "./StoredValue.ts"
+import { fromRow, isUnstorable, NotStorable, type StoredValue, toReadableRow } from "./StoredValue.ts"
 
 export const SNAPSHOT = `CREATE TABLE actor_snapshot (
   address TEXT PRIMARY KEY,
@@ -28,10 +28,13 @@ export const snapshotsIn = (sql: Sql): Persistence.Persistence => {
     Effect.try({
       try: work,
       catch: (cause) => {
-        const permanent = isTooLarge(cause)
-        const message = permanent
-          ? `the state of ${address} is larger than a row of its database, 2 MB: keep less, or in several actors`
-          : `the database did not ${operation} the snapshot of ${address}: ${String(cause)}`
+        const permanent = isUnstorable(cause)
+        const message =
+          cause instanceof NotStorable
+            ? `the state of ${address} is no plain data: ${cause.message}`
+            : permanent
+              ? `the state of ${address} is larger than a row of its database, 2 MB: keep less, or in several actors`
+              : `the database did not ${operation} the snapshot of ${address}: ${String(cause)}`
         return new Persistence.PersistenceError({ address, operation, cause, message, permanent })
       },
     })

@@ -1,9 +1,13 @@
 /**
  * SQL on tables that are made with the first row of each, and read as empty before that. There are many objects
  * and most need few of their tables: each is rows written and a page stored, and is parsed again at each wake-up.
- * Tables of an earlier version are given the columns and indexes that they lack.
+ * Tables of an earlier version are upgraded by the steps of their schema, and given the columns and indexes that
+ * they lack. Tables that only newer code can read are rejected, and stay as they are.
  */
+import { type SchemaVersion, versionOf } from "../protocol/SchemaVersion.ts"
+import { createMark, dropMark, markOf, type Step, stepSql, storedVersion } from "./SchemaVersion.ts"
 import type { Sql, SqlValue } from "./Sql.ts"
+import { StorageRejected } from "./StorageRejected.ts"
 
 interface Table {
   /** The statement that makes it. */
@@ -13,7 +17,12 @@ interface Table {
 }
 
 /** Tables by their names. */
-export type Schema = ReadonlyMap<string, Table>
+export interface Schema extends ReadonlyMap<string, Table> {
+  /** Tells the version of this schema from that of another one in the same database. */
+  readonly name?: string
+  /** What leads from version 1 to this one, a version each. */
+  readonly steps?: ReadonlyArray<Step>
+}
 
 /**
  * A schema of `CREATE TABLE` and `CREATE INDEX` statements, each table before its indexes. A column that is added
@@ -29,9 +38,18 @@ export const schemaOf = (...statements: ReadonlyArray<string>): Schema => {
   return schema
 }
 
+/** The schema with a name and the steps that lead to it from version 1; its version is one more than their number. */
+export const versioned = (name: string, schema: Schema, ...steps: ReadonlyArray<Step>): Schema =>
+  Object.assign(new Map(schema), { name, steps })
+
 export class Tables implements Sql {
   readonly #sql: Sql
   readonly #schema: Schema
+  /** The version that this code writes. */
+  readonly #version: SchemaVersion
+  /** The version of what is stored; this code's own until it was looked up. */
+  #stored: SchemaVersion
+  #isUpgraded = false
   /** Those that are known to be there: all of them, once that was looked up. */
   readonly #made = new Set<string>()
   #isLookedUp = false
@@ -39,6 +57,28 @@ export class Tables implements Sql {
   constructor(sql: Sql, schema: Schema) {
     this.#sql = sql
     this.#schema = schema
+    this.#version = versionOf(schema.steps ?? [])
+    this.#stored = this.#version
+  }
+
+  /**
+   * Looks which version is stored, and upgrades an older one, in one transaction; returns whether it did. To be
+   * called before anything else in each life of the object, outside of transactions. Throws `StorageRejected`
+   * where this code can't read what is stored, which stays as it is then.
+   */
+  open(): boolean {
+    this.#lookUp()
+    return this.#isUpgraded
+  }
+
+  /** The version of what is stored. Before it was looked up, this code's own. */
+  get storedVersion(): number {
+    return this.#stored.version
+  }
+
+  /** Whether newer code has stored something that this code may not know of: it must not delete all. */
+  get isNewer(): boolean {
+    return this.#stored.version > this.#version.version
   }
 
   all<Row>(query: string, ...bindings: ReadonlyArray<SqlValue>): ReadonlyArray<Row> {
@@ -80,6 +120,7 @@ export class Tables implements Sql {
   forget(): void {
     this.#made.clear()
     this.#isLookedUp = false
+    this.#stored = this.#version
   }
 
   /** Whether the query's table is there; made, where the query is to put a row into it. */
@@ -94,6 +135,7 @@ export class Tables implements Sql {
     this.#sql.transaction(() => {
       this.#sql.run(definition.create)
       for (const index of definition.indexes.values()) this.#sql.run(index)
+      if (this.#version.version > 1) this.#sql.run(createMark(this.#schema, this.#version))
     })
     this.#made.add(table)
     return true
@@ -113,16 +155,52 @@ export class Tables implements Sql {
 
   #lookUp(): void {
     if (this.#isLookedUp) return
+    let found = this.#find()
+    const own = this.#version
+    const stored = storedVersion(found.get(markOf(this.#schema)))
+    if (stored.readableFrom > own.version) throw StorageRejected.newer(stored, own)
+    this.#isUpgraded = stored.version < own.version && hasTables(found)
+    if (this.#isUpgraded) found = this.#upgrade(stored, found)
+    // Its tables are newer code's: what they have more, they keep.
+    else if (stored.version <= own.version) this.#complete(found)
+    for (const table of this.#schema.keys()) if (found.has(table)) this.#made.add(table)
+    this.#stored = found.size > 0 && stored.version > own.version ? stored : own
+    this.#isLookedUp = true
+  }
+
+  #find(): Map<string, string> {
     const found = new Map<string, string>()
     for (const { name, sql } of this.#sql.all<{ name: string; sql: string }>(FIND)) found.set(name, sql)
+    return found
+  }
+
+  /** Runs the steps that what is stored lacks, all of them or none. Gives what is there then. */
+  #upgrade(stored: SchemaVersion, before: ReadonlyMap<string, string>): Map<string, string> {
+    try {
+      return this.#sql.transaction(() => {
+        // Older code that could read it may have made tables meanwhile, without what an earlier step gave others.
+        this.#complete(before)
+        const sql = stepSql(this.#sql)
+        for (const step of this.#schema.steps!.slice(stored.version - 1)) step.upgrade(sql)
+        this.#sql.run(dropMark(this.#schema))
+        this.#sql.run(createMark(this.#schema, this.#version))
+        const found = this.#find()
+        this.#complete(found)
+        return found
+      })
+    } catch (error) {
+      throw StorageRejected.failed(stored, this.#version, error)
+    }
+  }
+
+  /** Gives the tables that are there the columns and indexes that they lack. */
+  #complete(found: ReadonlyMap<string, string>): void {
     for (const [table, definition] of this.#schema) {
       const created = found.get(table)
       if (created === undefined) continue
-      this.#made.add(table)
       if (created !== definition.create) this.#addColumns(table, definition.create, created)
       for (const [index, create] of definition.indexes) if (!found.has(index)) this.#sql.run(create)
     }
-    this.#isLookedUp = true
   }
 
   /** Adds the columns that a table of an earlier version lacks. */
@@ -136,6 +214,10 @@ export class Tables implements Sql {
 
 /** All that was made, with the statements that made it, as SQLite keeps them. */
 const FIND = "SELECT name, sql FROM sqlite_master"
+
+/** Whether anything is there but what the platform and SQLite keep for themselves. */
+const hasTables = (found: ReadonlyMap<string, string>): boolean =>
+  found.keys().some((name) => !/^(_cf_|sqlite_)/.test(name))
 
 /** By queries, which are constants. */
 const tableByQuery = new Map<string, string>()

@@ -1,10 +1,10 @@
 /** Tells and asks of who has no address and no socket: a Worker's request, a cron, a queue's consumer. */
-import { Address, type Envelope } from "@signal-hub/actor-core"
+import { Address, type Envelope, messageId, PayloadValue, TimeLimit } from "@signal-hub/actor-core"
 import * as Data from "effect/Data"
 import type { RoutingTable } from "../gateway/RoutingTable.ts"
-import type { Caller } from "../gateway/Rpc.ts"
+import { type Caller, isUnsupported } from "../gateway/Rpc.ts"
+import { isStorageRejected } from "../storage/StorageRejected.ts"
 import { tableReach } from "../gateway/TableReach.ts"
-import { messageId } from "../protocol/MessageId.ts"
 import type { HubEnv } from "./HubEnv.ts"
 
 /** What a call by a Worker comes from: nobody's address, as answers go back with the call. */
@@ -17,12 +17,16 @@ const CALLER: Caller = { home: NOBODY, claims: null }
 export class ActorCallFailed extends Data.TaggedError("ActorCallFailed")<{
   readonly code: string
   readonly message: string
+  readonly cause?: unknown
 }> {}
 
 export interface ActorCalls {
   /** Resolves when it was taken, by a function when it has ended; rejects `ActorCallFailed`. */
   readonly tell: (to: string, type: string, payload?: unknown) => Promise<void>
-  /** Resolves with the answer's payload; rejects `ActorCallFailed`. `timeout`: milliseconds, by default 30 s. */
+  /**
+   * Resolves with the answer's payload; rejects `ActorCallFailed`. `timeout`: milliseconds, by default 30 s, at most 24
+   * hours, for which `Infinity` stands. Below 0 or `NaN` is `invalid_message`.
+   */
   readonly ask: (
     to: string,
     type: string,
@@ -46,17 +50,40 @@ export const actorCalls = <Env extends HubEnv>(
       answerOf(await reach(address)!.request(envelope, LONGEST_FUNCTION), address)
       return
     }
-    const [outcome] = (await reach(address)?.deliver({ caller: CALLER, deliveries: [{ envelope }] })) ?? []
+    const batch = { caller: CALLER, deliveries: [{ envelope }] }
+    const [outcome] = (await called(address, "deliver", reach(address)?.deliver(batch))) ?? []
     if (outcome === undefined) throw unknown(address)
     if (outcome.status === "refused") throw new ActorCallFailed(outcome)
   }
-  const ask: ActorCalls["ask"] = async (to, type, payload = null, { timeout = 30_000 } = {}) => {
+  const ask: ActorCalls["ask"] = async (to, type, payload = null, options = {}) => {
+    const { timeout = TimeLimit.DEFAULT_ASK_TIMEOUT_MS } = options
+    const violation = TimeLimit.violation(timeout, "timeout")
+    if (violation !== undefined) throw new ActorCallFailed({ code: "invalid_message", message: violation })
     const address = addressOf(to)
-    const answer = await reach(address)?.request(envelopeTo(address, type, payload, "ask"), timeout)
+    const envelope = envelopeTo(address, type, payload, "ask")
+    const request = reach(address)?.request(envelope, TimeLimit.ofAsk(timeout))
+    const answer = await called(address, "request", request)
     if (answer === undefined) throw unknown(address)
     return answerOf(answer, address)
   }
   return { tell, ask }
+}
+
+/** What the call gives. Its failure is typed; whoever has no such method is nobody. */
+const called = async <A>(
+  address: string,
+  method: string,
+  call: Promise<A> | undefined,
+): Promise<A | undefined> => {
+  try {
+    return await call
+  } catch (error) {
+    if (isUnsupported(error, method)) return undefined
+    const message = isStorageRejected(error)
+      ? `${address} is being upgraded, and can't serve this yet`
+      : `${address} can't be reached, or failed on it`
+    throw new ActorCallFailed({ code: "actor_terminated", message, cause: error })
+  }
 }
 
 const answerOf = ({ type, payload }: Envelope.Envelope, address: Address.Address): unknown => {
@@ -82,16 +109,22 @@ const envelopeTo = (
   type: string,
   payload: unknown,
   pattern: "tell" | "ask",
-): Envelope.Envelope => ({
-  id: messageId(),
-  from: NOBODY,
-  to,
-  type,
-  payload,
-  pattern,
-  correlationId: null,
-  timestamp: Date.now(),
-  metadata: {},
-  ttl: null,
-  signature: null,
-})
+): Envelope.Envelope => {
+  const measured = PayloadValue.measure(payload)
+  if (measured instanceof PayloadValue.UnsupportedValue) {
+    throw new ActorCallFailed({ code: "invalid_message", message: measured.message })
+  }
+  return {
+    id: messageId(),
+    from: NOBODY,
+    to,
+    type,
+    payload,
+    pattern,
+    correlationId: null,
+    timestamp: Date.now(),
+    metadata: {},
+    ttl: null,
+    signature: null,
+  }
+}

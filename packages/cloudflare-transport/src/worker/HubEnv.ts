@@ -22,6 +22,8 @@ export interface HubEnv {
   /** What `iss` must be, and `aud` must be or hold. Absent: any. */
   readonly JWT_ISSUER?: string
   readonly JWT_AUDIENCE?: string
+  /** The identity of tokens without `actorId`: a template over their claims, such as `@(user/{sub})`. */
+  readonly JWT_IDENTITY?: string
   /** Origins whose pages may connect, comma-separated. Absent: any. */
   readonly ALLOWED_ORIGINS?: string
   /** `debug`, `info` (the default), `warn` or `error`. */
@@ -75,4 +77,4 @@ const fits = (name: string, value: unknown): boolean => {
     : isLimit(value)
 }
 
-const isLimit = (value: unknown): value is number => typeof value === "number" && value >= 0
+const isLimit = (value: unknown): value is number => Number.isFinite(value) && (value as number) >= 0

@@ -2,23 +2,27 @@
  * The Worker's entry: health, and upgrades, to the hub that the path names or to the gateway of whoever
  * asks, for those who may enter.
  */
-import { Address, JsonCodec } from "@signal-hub/actor-core"
+import { Address } from "@signal-hub/actor-core"
 import { type Authentication, authenticationOf, type VerifyToken } from "../auth/Authentication.ts"
 import { mayEnter } from "../auth/Authorization.ts"
 import type { Claims } from "../auth/Claims.ts"
 import { closeOf, TokenRefused } from "../auth/TokenRefused.ts"
-import { chosenSubprotocol, offeredToken } from "../bridge/Subprotocol.ts"
-import { MsgPackCodec } from "@signal-hub/actor-core/codec/msgpack"
+import { offeredToken } from "../bridge/Subprotocol.ts"
 import { makeLog } from "../hub/Log.ts"
-import { errorEnvelope } from "../protocol/HubEnvelope.ts"
-import type { HubErrorCode } from "../protocol/HubError.ts"
-import { isReserved, provisionalAddress } from "../protocol/HubMessage.ts"
+import { isReserved } from "../protocol/HubMessage.ts"
 import { CloseCode } from "../protocol/CloseCode.ts"
 import { SERVER_VERSION } from "../protocol/Version.ts"
-import { type HubEnv, oncePerEnv } from "./HubEnv.ts"
+import { type HubEnv, limitsOf, oncePerEnv } from "./HubEnv.ts"
+import { type Refused, Refusals } from "./Refusals.ts"
 import { toHub } from "./Upgrade.ts"
 
 const HUB_PATH = /^\/ws\/([A-Za-z0-9_-]{1,64})$/
+
+/** The path of the request, without a slash at its end: proxies and frameworks add one. */
+const pathOf = (request: Request): string => {
+  const { pathname } = new URL(request.url)
+  return pathname.length > 1 && pathname.endsWith("/") ? pathname.slice(0, -1) : pathname
+}
 
 /** The name of the hub that the path leads to, or `undefined` where it leads to none. */
 const hubOf = (path: string): string | undefined =>
@@ -41,14 +45,18 @@ export const makeHubWorker = <Env extends HubEnv>({
     warn(env, authentication)
     return authentication
   })
+  const refusals = new Refusals()
+  const limitsIn = oncePerEnv((env: Env) => limitsOf(env))
   return {
     fetch: async (request, env) => {
-      const { pathname } = new URL(request.url)
-      if (pathname === "/health") return health(request)
+      const refuse = (refused: Refused, close: CloseCode): Response =>
+        refusals.refuse(request, refused, close, limitsIn(env).maxClosedSockets)
+      const path = pathOf(request)
+      if (path === "/health") return health(request)
       const { SESSION_GATEWAY: gateways } = env
-      const isGateway = pathname === "/gateway" && gateways !== undefined
+      const isGateway = path === "/gateway" && gateways !== undefined
       // Who may enter the default hub has a gateway.
-      const hub = isGateway ? "default" : hubOf(pathname)
+      const hub = isGateway ? "default" : hubOf(path)
       if (hub === undefined) return new Response("not found\n", { status: 404 })
       if (request.headers.get("Upgrade")?.toLowerCase() !== "websocket") {
         return new Response("expected a WebSocket upgrade\n", {
@@ -63,23 +71,18 @@ export const makeHubWorker = <Env extends HubEnv>({
       }
       const authentication = authenticationIn(env)
       const admitted = await admit(request, hub, env, authentication)
-      if (admitted instanceof TokenRefused) return refuse(request, admitted, closeOf(admitted.code))
+      if (admitted instanceof TokenRefused) return refuse(admitted, closeOf(admitted.code))
       if (!isGateway) return env.SIGNAL_HUB.getByName(hub).fetch(toHub(request, admitted))
       const identity = identityOf(request, admitted, authentication.mode === "open", isIdentity)
       return typeof identity === "string"
         ? gateways.getByName(identity).fetch(toHub(request, admitted))
-        : refuse(request, identity, identity.close)
+        : refuse(identity, identity.close)
     },
   }
 }
 
 /** Serves `GET /health`, `/ws`, `/ws/:hub`, `/` and `/gateway`. Use it as the Worker's default export. */
 export const hubWorker: ExportedHandler<HubEnv> = makeHubWorker()
-
-interface Refused {
-  readonly code: HubErrorCode
-  readonly message: string
-}
 
 /** Whose gateway is meant: the token's bearer's; in open mode, that of the identity in the query. */
 const identityOf = (
@@ -154,23 +157,6 @@ const admit = async (
 
 const bearerToken = (request: Request): string | undefined =>
   /^bearer +(.+)$/i.exec(request.headers.get("Authorization") ?? "")?.[1]
-
-/**
- * Accepted first, then refused: a browser can't see the HTTP status of a failed upgrade, and would retry
- * for ever. No object is woken.
- */
-const refuse = (request: Request, { code, message }: Refused, close: CloseCode): Response => {
-  const [client, server] = Object.values(new WebSocketPair()) as [WebSocket, WebSocket]
-  const subprotocol = chosenSubprotocol(request)
-  const codec = subprotocol === MsgPackCodec.subprotocol ? MsgPackCodec : JsonCodec
-  const details = code === "unauthorized" ? { action: "hub:connect", reason: message } : {}
-  const to = provisionalAddress("none")
-  server.accept()
-  server.send(codec.encode([errorEnvelope(null, to, code, message, Date.now(), null, details)]))
-  server.close(close, code)
-  const headers = new Headers(subprotocol === undefined ? {} : { "Sec-WebSocket-Protocol": subprotocol })
-  return new Response(null, { status: 101, webSocket: client, headers })
-}
 
 const health = (request: Request): Response => {
   if (request.method !== "GET" && request.method !== "HEAD") {

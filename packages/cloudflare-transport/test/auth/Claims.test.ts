@@ -37,6 +37,21 @@ describe("claims", () => {
     )
   })
 
+  it("of rates are kept; what is no rate makes the token none", () => {
+    const limits = { maxEnvelopesPerSecond: 2_000, maxBytesPerSecond: 1e9, more: true }
+    const claims = readClaims({ actorId: "user/ada", limits })
+    expect(claims.rates).toEqual({ maxEnvelopesPerSecond: 2_000, maxBytesPerSecond: 1e9 })
+    expect(keptClaims(claims.text).rates).toEqual(claims.rates)
+    expect(readClaims({ actorId: "user/ada", limits: {} }).rates).toBeNull()
+    expect(readClaims({ actorId: "user/ada" }).rates).toBeNull()
+    for (const wrong of [0, -1, Number.NaN, Number.POSITIVE_INFINITY, "2000", null]) {
+      expect(refusal({ actorId: "user/ada", limits: { maxBytesPerSecond: wrong } }).code).toBe("unauthorized")
+    }
+    for (const wrong of [5, "x", [], null]) {
+      expect(refusal({ actorId: "user/ada", limits: wrong }).code).toBe("unauthorized")
+    }
+  })
+
   it("expire by the millisecond, and what is beyond all dates never does", () => {
     expect(readClaims({ actorId: "user/ada", exp: 1_800_000_000.5 }).expiresAt).toBe(1_800_000_000_500)
     expect(readClaims({ actorId: "user/ada", exp: 1e300 }).expiresAt).toBeNull()

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
 import type { Envelope } from "@signal-hub/actor-core"
 import { connect } from "../../src/client/index.ts"
 import { PONG } from "../../src/protocol/index.ts"
@@ -187,6 +188,39 @@ describe("acknowledging", () => {
       const [ack] = acks(network.last.sent) as ReadonlyArray<{ bytes: number }>
       expect(ack?.bytes).toBeLessThan(3_000)
     }),
+  )
+
+  it.effect(
+    "fault 77: answers a probe with the next that it says, once, and soon where it says nothing else",
+    () =>
+      Effect.gen(function* () {
+        const { client, network } = yield* start()
+        const socket = network.last
+        socket.say("hub:probe", { nonce: "first" })
+        socket.say("hub:probe", { nonce: "second" })
+        yield* settle
+        yield* pass(250)
+        const nonces = () =>
+          (acks(socket.sent) as ReadonlyArray<{ readonly nonce?: string }>).flatMap(
+            ({ nonce }) => nonce ?? [],
+          )
+        expect(nonces()).toEqual(["first", "second"])
+        socket.say("hub:probe", { nonce: "third" })
+        yield* client.tell(ADA, "n", 1)
+        yield* pass(250)
+        expect(nonces()).toEqual(["first", "second", "third"])
+        // Nobody else hears of probes.
+        const heard: Array<string> = []
+        yield* run(Stream.runForEach(client.events, ({ type }) => Effect.sync(() => heard.push(type))))
+        socket.say("hub:probe", { nonce: "fourth" })
+        socket.drop(1006)
+        yield* pass(250)
+        network.last.open()
+        yield* settle
+        yield* pass(1_000)
+        expect(heard).not.toContain("hub:probe")
+        expect(acks(network.last.sent)).toEqual([])
+      }),
   )
 
   it.effect("says nothing to a hub that does not support backpressure", () =>

@@ -109,7 +109,8 @@ describe("a stored session", () => {
       const timers = yield* makeTimers
       const store = new MemoryStore()
       const journal = new Journal(store, frames)
-      const channel = new Channel({ timers, frames, queueLimit: 100, requestTimeout: 1_000, journal })
+      const limits = { queueLimit: 100, requestTimeout: 1_000, unclaimedTimeout: 1_000 }
+      const channel = new Channel({ timers, frames, ...limits, onUnclaimed: () => {}, journal })
       yield* Effect.promise(() => journal.open(channel))
       /** What was acknowledged, and what was stored as taken by then. */
       const acks: Array<readonly [through: number, taken: unknown]> = []
@@ -289,6 +290,46 @@ describe("a stored session", () => {
       expect(payloads(hub.taken)).toEqual([1, 2])
       const unopened = yield* process
       expect(unopened.events.map(({ type }) => type)).toEqual(["notStored", "connected"])
+    }),
+  )
+})
+
+describe("fault 76: a session of another version", () => {
+  it.effect("is left as it is by older code, which says so and goes on without it", () =>
+    Effect.gen(function* () {
+      const { process, store } = yield* world
+      const stored = { version: 2, readableFrom: 2 }
+      store.entries.set("schema", stored).set("session", { sessionId: "s", resumeToken: "t" }).set("taken", 5)
+      const before = new Map(store.entries)
+      const { client, events } = yield* process
+      expect(events[0]).toMatchObject({
+        type: "notStored",
+        error: { _tag: "StoreRejected", stored: 2, code: 1 },
+      })
+      yield* client.tell(ADA, "n", 1, RELIABLE)
+      yield* settle
+      expect(store.entries).toEqual(before)
+    }),
+  )
+
+  it.effect("that code in between can read keeps the fields of its messages", () =>
+    Effect.gen(function* () {
+      const { hub, process, store } = yield* world
+      const first = yield* process
+      hub.acknowledges = false
+      first.socket.drop(1006)
+      yield* settle
+      yield* first.client.tell(ADA, "n", 1, RELIABLE)
+      yield* settle
+      const [key, kept] = [...store.entries].find(([key]) => key.startsWith("message/"))!
+      expect(kept).not.toHaveProperty("seq")
+      store.entries.set("schema", { version: 2, readableFrom: 1 })
+      store.entries.set(key, { ...(kept as object), color: "red" })
+      yield* process
+      yield* settle
+      // Sent by now, and so written again, with its number.
+      expect(store.entries.get(key)).toMatchObject({ color: "red", seq: 1 })
+      expect(store.entries.get("schema")).toEqual({ version: 2, readableFrom: 1 })
     }),
   )
 })

@@ -32,6 +32,7 @@ it("connects, asks, tells and says goodbye at the end of its block", async () =>
   }
   expect(network.last.types.at(-1)).toBe("hub:disconnect")
   expect(() => hub.tell(ADA, "late")).toThrow("closed by this client")
+  await expect(hub.onPublication("news", () => {})).rejects.toThrow("closed by this client")
   await hub.close()
 })
 
@@ -180,9 +181,20 @@ it("serves an actor at its identity and asks one by its protocol, which may forw
   const forwarded = hub.actor(Greeter, ADA).ask("greet", { name: "Eve" })
   await turn()
   const id = network.last.sent.at(-1)?.id ?? ""
-  network.last.say("actor:reply", "hello from Bob", { from: "@(test/bob)", correlationId: id })
+  const byBob = { from: "@(test/bob)", correlationId: id } as const
+  network.last.say("actor:reply", "forged", byBob)
+  network.last.say("actor:reply", "hello from Bob", { ...byBob, metadata: { answeredFor: ADA } })
   expect(await forwarded).toBe("hello from Bob")
   await served.stop()
   await turn()
   expect(network.last.types.at(-1)).toBe("hub:unregister")
+})
+
+it("fault 58: a listener for a topic that comes after the end is told so, and nothing throws", async () => {
+  const { hub } = await join()
+  await hub.close()
+  await expect(hub.onPublication("news", () => {})).rejects.toMatchObject({
+    _tag: "TransportError",
+    reason: "closed",
+  })
 })

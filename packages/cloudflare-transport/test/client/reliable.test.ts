@@ -318,7 +318,8 @@ describe("receiving", () => {
 
   it.effect("acknowledges at once, then no more often than every 250 ms, or 64 envelopes", () =>
     Effect.gen(function* () {
-      const { hub, network } = yield* startReliable()
+      const { client, hub, network } = yield* startReliable()
+      yield* listen(client)
       hub.deliver("n", 1)
       yield* settle
       expect(hub.acks).toEqual([1])
@@ -341,6 +342,7 @@ describe("receiving", () => {
   it.effect("an acknowledgment rides with what leaves anyway", () =>
     Effect.gen(function* () {
       const { client, hub, network } = yield* startReliable()
+      yield* listen(client)
       hub.deliver("n", 1)
       yield* settle
       hub.deliver("n", 2)
@@ -491,6 +493,7 @@ describe("a session that is not resumed", () => {
     it.effect(`fault 19: ${reason}: what is not known is reported, what is wanted is asked for again`, () =>
       Effect.gen(function* () {
         const { client, events, hub, network, reconnect } = yield* startReliable()
+        const heard = yield* listen(client)
         yield* client.register("@(test/extra)")
         hub.deliver("n", 1)
         const answered = yield* run(client.ask(ADA, "taken", 0))
@@ -512,7 +515,6 @@ describe("a session that is not resumed", () => {
         expect(hub.taken).toMatchObject([{ payload: 3, seq: 1 }])
         expect(network.last.types).toContain("hub:register")
         // Both directions begin anew.
-        const heard = yield* listen(client)
         hub.deliver("n", "anew")
         yield* reconnect()
         expect(payloads(heard)).toEqual([1, "anew"])

@@ -3,7 +3,8 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type { FakeNetwork } from "./support/FakeNetwork.ts"
 import { connected, standardAnswer } from "./support/FakeNetwork.ts"
-import { begin, pass, settle } from "./support/harness.ts"
+import { connect, LoginRequired } from "../../src/client/index.ts"
+import { begin, outcome, pass, run, settle } from "./support/harness.ts"
 
 /** By how much the hub's clock is ahead of ours, in milliseconds. */
 const AHEAD = 7_000_000
@@ -158,4 +159,93 @@ describe("a token that expires", () => {
       expect(asked).toHaveLength(1)
     }),
   )
+})
+
+describe("a token that only a login can bring", () => {
+  const login = new LoginRequired({ message: "the login is over" })
+
+  it.effect("fault 17: ends all attempts at the first connect, without a socket", () =>
+    Effect.gen(function* () {
+      let asked = 0
+      const { client, network, state } = yield* begin({
+        token: async () => {
+          asked++
+          throw login
+        },
+      })
+      const ready = yield* run(client.ready)
+      yield* pass(600_000)
+      expect(asked).toBe(1)
+      expect(network.sockets).toHaveLength(0)
+      expect(state()).toMatchObject({ status: "disconnected", code: 4401, error: login })
+      expect(outcome(ready)).toMatchObject({ _tag: "ConnectFailed", code: 4401, cause: login })
+    }),
+  )
+
+  it.effect("fault 17: ends all attempts at a reconnect, too, and what waits is handed back", () =>
+    Effect.gen(function* () {
+      const { asked, client, later, network, state } = yield* meet(3_600_000, (n) => {
+        if (n === 1) return "token-1"
+        throw login
+      })
+      network.last.drop(1006)
+      yield* settle
+      yield* client.tell("@(test/ada)", "waits", 1)
+      yield* later(600_000)
+      expect(asked).toEqual([false, false])
+      expect(network.sockets).toHaveLength(1)
+      expect(state()).toMatchObject({
+        status: "disconnected",
+        code: 4401,
+        error: login,
+        undelivered: [{ type: "waits" }],
+      })
+    }),
+  )
+
+  it.effect("fault 17: leaves a connection whose token is valid, until the hub ends it", () =>
+    Effect.gen(function* () {
+      const { asked, later, network, state } = yield* meet(100_000, (n) => {
+        if (n === 1) return "token-1"
+        throw login
+      })
+      yield* later(99_000)
+      expect(asked).toEqual([false, true])
+      expect(state()).toMatchObject({ status: "connected" })
+      network.last.drop(4401)
+      yield* later(600_000)
+      expect(asked).toEqual([false, true, true])
+      expect(network.sockets).toHaveLength(1)
+      expect(state()).toMatchObject({ status: "disconnected", code: 4401, error: login })
+    }),
+  )
+
+  it.effect("any other failure of the provider is tried again", () =>
+    Effect.gen(function* () {
+      const { network } = yield* begin({
+        token: (() => {
+          let asked = 0
+          return () => {
+            if (asked++ < 3) throw new Error("the network is down")
+            return "token"
+          }
+        })(),
+      })
+      yield* pass(3_000)
+      expect(network.sockets.length).toBeGreaterThan(0)
+    }),
+  )
+
+  it("rejects connect, also where it would wait", async () => {
+    for (const waitOnFirstConnect of [false, true]) {
+      const failed = connect("ws://hub.test", {
+        waitOnFirstConnect,
+        token: () => Promise.reject(login),
+        webSocket: () => {
+          throw new Error("no socket is opened")
+        },
+      })
+      await expect(failed).rejects.toMatchObject({ _tag: "ConnectFailed", code: 4401, cause: login })
+    }
+  })
 })

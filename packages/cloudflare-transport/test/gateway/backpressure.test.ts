@@ -45,13 +45,27 @@ const makeSlow = (sender: TestClient, to = SLOW): number => {
   throw new Error("nobody was told to pause")
 }
 
+/** Goes on to tell a slow reader until one is refused; what was taken before is not looked at. */
+const fill = (sender: TestClient, to = SLOW): void => {
+  for (let n = 0; n < 100; n++) {
+    sender.tell(to, "note", text)
+    if (sender.take().some(({ payload }) => payload.code === "queue_full")) return
+  }
+  throw new Error("all of it was taken")
+}
+
 const pausesAt = (system: TestSystem): number => system.gateway(SLOW).sql.count("pause")
 
 describe("a reader at another gateway that falls behind", () => {
-  it("fault 39: its sender is told to pause once, then refused, and told when it may go on", () => {
+  it("fault 39: its sender is told to pause once, refused what is too much, and told when it may go on", () => {
     const { system, slow, ada } = three()
     const told = makeSlow(ada)
     expect(slow.take()).toHaveLength(told)
+    ada.tell(SLOW, "note", "on its way")
+    expect(slow.takeOne().payload).toBe("on its way")
+    expect(ada.take()).toEqual([])
+    fill(ada)
+    slow.take()
     const refused = ada.tell(SLOW, "note", "more")
     const asked = ada.ask(SLOW, "question")
     const answers = ada.take()
@@ -87,15 +101,25 @@ describe("a reader at another gateway that falls behind", () => {
       "hub:delivery_ack",
       "hub:pause",
     ])
+    fill(ada)
     expect(dan.request("hub:send", { to: SLOW, type: "note", data: 2 }).payload.code).toBe("queue_full")
+    const late = system.connect("@(user/late)", V1)
+    late.tell(SLOW, "note")
+    expect(
+      late
+        .take()
+        .map(({ type, payload }) => payload.code ?? type)
+        .toSorted(),
+    ).toEqual(["hub:pause", "queue_full"])
     ackAll(slow)
-    for (const client of [ada, bob, dan]) expect(client.takeOne().type).toBe("hub:resume")
+    for (const client of [ada, bob, dan, late]) expect(client.takeOne().type).toBe("hub:resume")
     expect(eve.take()).toEqual([])
   })
 
   it("fault 39: what it was told, and that it goes on, outlive evictions of both sides", () => {
     const { system, slow, ada } = three()
     makeSlow(ada)
+    fill(ada)
     expect(system.evictAll()).toBeGreaterThanOrEqual(2)
     ada.tell(SLOW, "note", "more")
     expect(ada.takeOne().payload.code).toBe("queue_full")
@@ -127,7 +151,7 @@ describe("a reader at another gateway that falls behind", () => {
     again.tell(SLOW, "note", "mine")
     expect(again.takeOne().type).toBe("hub:pause")
     again.tell(SLOW, "note", "more")
-    expect(again.takeOne().payload.code).toBe("queue_full")
+    expect(again.take()).toEqual([])
     ackAll(slow)
     expect(again.takeOf("hub:resume").length).toBeGreaterThanOrEqual(1)
   })
@@ -156,7 +180,7 @@ describe("a reader at another gateway that falls behind", () => {
     expect(heard).not.toContain("hub:pause")
   })
 
-  it("answers to a slow asker pass, and their sender is told; of a stream, what comes after that is refused", () => {
+  it("answers to a slow asker pass, and their sender is told; of a stream, what is too much is refused", () => {
     const { slow, ada, bob } = three()
     slow.ask(BOB, "count")
     const question = bob.takeOne()
@@ -164,6 +188,7 @@ describe("a reader at another gateway that falls behind", () => {
     const metadata = { stream: { n: 1, done: false } }
     bob.answer(question, 1, { metadata })
     expect(bob.takeOne().type).toBe("hub:pause")
+    fill(ada)
     bob.answer(question, 2, { metadata })
     expect(bob.takeOne()).toMatchObject({ type: "hub:error", payload: { code: "queue_full" } })
     slow.take()
@@ -193,14 +218,59 @@ describe("a reader at another gateway that falls behind", () => {
     expect(slow.takeOne()).toMatchObject({ correlationId: question.id, payload: 1 })
   })
 
-  it("no more senders are told than its rows are bounded to; others are refused", () => {
+  it("no more senders are told than its rows are bounded to; others are refused what is too much", () => {
     const { system, slow, ada, bob } = three({ maxPausesPerSession: 1 })
     makeSlow(ada)
     bob.tell(SLOW, "note", text)
-    expect(bob.takeOne().payload.code).toBe("queue_full")
+    expect(bob.take()).toEqual([])
+    fill(bob)
     expect(pausesAt(system)).toBe(1)
     ackAll(slow)
     expect(bob.take()).toEqual([])
+  })
+
+  it("fault 71: what is reliable waits in its outbox, and comes in order; nobody is refused for it", () => {
+    const { system, slow, ada, bob } = three()
+    makeSlow(ada)
+    fill(ada)
+    slow.take()
+    const before = slow.socket.received
+    for (let n = 1; n <= 40; n++) ada.surely({ to: SLOW, type: "sure", payload: text })
+    expect(slow.socket.received).toBe(before)
+    expect(ada.take().filter(({ type }) => type === "hub:error")).toEqual([])
+    // An innocent pair beside goes on.
+    bob.surely({ to: ADA, type: "sure" })
+    expect(ada.takeOf("sure")).toHaveLength(1)
+    system.advance(1_000)
+    expect(system.evictAll()).toBeGreaterThanOrEqual(2)
+    const came: Array<number> = []
+    for (let round = 0; round < 100 && came.length < 40; round++) {
+      for (const { type, seq } of slow.take()) if (type === "sure") came.push(seq!)
+      slow.send({ type: "hub:ack", payload: { through: came.at(-1) ?? 0, bytes: slow.socket.received } })
+    }
+    expect(came).toEqual(Array.from({ length: 40 }, (_, n) => n + 1))
+    expect(slow.socket.close).toBeUndefined()
+  })
+
+  it("fault 77: who acknowledges without reading is as slow as who acknowledges nothing", () => {
+    const { slow, ada } = three({ probeInterval: 4_000 })
+    for (let n = 0; n < 20; n++) {
+      ada.tell(SLOW, "note", text)
+      slow.send({ type: "hub:ack", payload: { bytes: slow.socket.received } })
+    }
+    expect(ada.takeOne().type).toBe("hub:pause")
+    const { nonce, received } = slow.socket
+    slow.send({ type: "hub:ack", payload: { bytes: received, nonce } })
+    expect(ada.takeOne().type).toBe("hub:resume")
+  })
+
+  it("fault 71: a reader of 0.x that is not heard is closed 4413", () => {
+    const { system, ada } = three()
+    const old = system.connect("@(user/old)")
+    for (let n = 0; n < 100 && old.socket.close === undefined; n++) ada.tell("@(user/old)", "note", text)
+    expect(old.socket.close).toMatchObject({ code: 4413 })
+    expect(old.socket.received).toBeGreaterThan(LIMITS.maxUnacknowledged)
+    expect(ada.takeOf("hub:pause")).toEqual([])
   })
 
   it("costs the slow reader's gateway no call but one for each sender that was told, when it goes on", () => {

@@ -1,6 +1,7 @@
 import type { Address } from "@signal-hub/actor-core"
 import { describe, expect, it } from "vitest"
 import { CallFailed, TAKEN } from "../../src/gateway/Rpc.ts"
+import type { PresenceMember } from "../../src/protocol/index.ts"
 import { envelope } from "../support/envelope.ts"
 import { TestSystem, backend } from "../support/TestSystem.ts"
 import type { Received, TestClient } from "../support/TestClient.ts"
@@ -13,6 +14,16 @@ const GRACE = { protocolVersion: "1.0.0", sessionExpirySeconds: 60 }
 const two = (limits = {}) => {
   const system = new TestSystem(limits)
   return { system, ada: system.connect(ADA), bob: system.connect(BOB) }
+}
+/** Who is on the topic, page by page. */
+const membersOf = (client: TestClient, topic: string): ReadonlyArray<PresenceMember> => {
+  const members: Array<PresenceMember> = []
+  for (let cursor: unknown, hasMore: unknown = true; hasMore === true;) {
+    const { payload } = client.request("hub:presence", { topic, ...(cursor !== undefined && { cursor }) })
+    members.push(...(payload.members as ReadonlyArray<PresenceMember>))
+    ;({ cursor, hasMore } = payload)
+  }
+  return members
 }
 const typesOf = (client: TestClient): ReadonlyArray<string> => client.take().map(({ type }) => type)
 const codeOf = ({ type, payload }: Received): unknown => (type === "hub:error" ? payload.code : type)
@@ -172,6 +183,41 @@ describe("grace", () => {
     expect(system.calls.slice(before).filter(({ kind }) => kind === "topic")).toEqual([])
     bob.request("hub:publish", { topic: "topic/7", type: "item", data: 1 })
     expect(typesOf(again)).toEqual(["item"])
+  })
+
+  it("fault 79: a member whose connection is lost is told within a second at its topics, whatever crashes after", () => {
+    for (const topicNodeSize of [100, 1]) {
+      const system = new TestSystem({ topicNodeSize })
+      const ada = system.connect(ADA, GRACE)
+      const bob = system.connect(BOB)
+      const eve = system.connect(EVE, GRACE)
+      for (const each of [ada, bob, eve]) each.subscribe("news", { presence: each === bob })
+      system.advance(50)
+      bob.take()
+      ada.drop()
+      // The clocks of the objects go in steps.
+      for (let tenth = 1; tenth < 10; tenth++) system.advance(100)
+      expect(bob.take().map(({ payload }) => payload)).toEqual([
+        { topic: "news", joined: [], left: [], updated: [{ actorAddress: ADA, isConnected: false }] },
+      ])
+      system.evictAll()
+      const isConnected = () =>
+        Object.fromEntries(
+          membersOf(bob, "news").map(({ actorAddress, isConnected }) => [actorAddress, isConnected]),
+        )
+      expect(isConnected()).toEqual({ [ADA]: false, [BOB]: true, [EVE]: true })
+      system.connect(ADA, { ...GRACE, resume: ada.resume() })
+      system.advance(50)
+      expect(bob.take().map(({ payload }) => payload)).toEqual([
+        { topic: "news", joined: [], left: [], updated: [{ actorAddress: ADA, isConnected: true }] },
+      ])
+      expect(isConnected()).toEqual({ [ADA]: true, [BOB]: true, [EVE]: true })
+      eve.drop()
+      system.advance(1_000)
+      bob.take()
+      system.advance(61_000)
+      expect(bob.take().at(-1)!.payload).toMatchObject({ joined: [], left: [{ actorAddress: EVE }] })
+    }
   })
 
   it("fault 19: when it is over, who asked hears, watchers hear, and nobody counts on its subscriptions", () => {

@@ -322,7 +322,8 @@ describe("giving up, forwarding, streams", () => {
     const { a, b } = two()
     const id = a.ask("@(node/b)", "question")
     b.take()
-    b.send({ id, from: "@(node/a)", to: "@(node/none)", pattern: "ask", metadata: { forwardOf: id } })
+    const forward = { id, from: "@(node/a)", to: "@(node/none)", type: "question", pattern: "ask" }
+    b.send({ ...forward, metadata: { forwardOf: id } })
     expect(a.takeOne()).toMatchObject({ type: "hub:unknown_actor", correlationId: id })
     expect(b.take()).toEqual([])
   })

@@ -4,7 +4,7 @@ import type { TestClient } from "../support/TestClient.ts"
 import { TestHub } from "../support/TestHub.ts"
 
 /** Small, so that few messages make a reader slow. */
-const LIMITS = { pauseThreshold: 4_000, resumeThreshold: 1_000, maxUnacknowledged: 20_000 }
+const LIMITS = { pauseThreshold: 4_000, resumeThreshold: 1_000, maxUnacknowledged: 64_000 }
 const SLOW = "@(node/slow)"
 const V1 = { protocolVersion: "1.0.0" }
 const text = "x".repeat(1_000)
@@ -30,11 +30,28 @@ const makeSlow = (sender: TestClient, to = SLOW): number => {
   throw new Error("nobody was told to pause")
 }
 
+/** Goes on to tell a slow reader, until the hub takes no more. Gives how many it took, and the one refused. */
+const fill = (sender: TestClient, to = SLOW): { readonly taken: number; readonly refused: string } => {
+  for (let taken = 0; taken < 100; taken++) {
+    const told = sender.tell(to, "note", text)
+    if (sender.take().some(({ payload }) => payload.code === "queue_full")) return { taken, refused: told }
+  }
+  throw new Error("all of it was taken")
+}
+
 describe("a reader that falls behind", () => {
-  it("fault 39: its sender is told to pause once, then refused, and told when it may go on", () => {
+  it("fault 39: its sender is told to pause once, and told when it may go on; it is refused what is too much", () => {
     const { slow, sender } = pair()
     const delivered = makeSlow(sender)
     expect(slow.take()).toHaveLength(delivered)
+    // On its way when the pause came.
+    sender.tell(SLOW, "note", "more")
+    expect(slow.takeOne().payload).toBe("more")
+    expect(sender.take()).toEqual([])
+    const { taken } = fill(sender)
+    expect(slow.take()).toHaveLength(taken)
+    expect(slow.socket.received).toBeGreaterThan(LIMITS.pauseThreshold * 8)
+    expect(slow.socket.received).toBeLessThan(LIMITS.pauseThreshold * 8 + 2 * text.length)
     const refused = sender.tell(SLOW, "note", "more")
     expect(sender.takeOne()).toMatchObject({
       type: "hub:error",
@@ -102,6 +119,7 @@ describe("a reader that falls behind", () => {
     slow.ask("@(node/sender)", "question")
     const asked = sender.takeOne()
     makeSlow(sender)
+    fill(sender)
     slow.take()
     const codes = () => sender.take().map(({ payload, correlationId }) => [payload.code, correlationId])
     const ask = sender.ask(SLOW, "question")
@@ -163,26 +181,81 @@ describe("a reader that falls behind", () => {
     expect(hub.logged("session_state_changed").at(-1)).toMatchObject({ cause: "slow_consumer" })
   })
 
-  it("of 0.x nobody is measured", () => {
-    const { hub, sender } = pair()
-    const old = hub.connect("@(node/old)")
-    for (let n = 0; n < 50; n++) sender.tell("@(node/old)", "note", text)
-    expect(sender.take()).toEqual([])
-    expect(old.take()).toHaveLength(50)
-    expect(old.request("hub:queue_stats").payload.queueBytes).toBe(0)
-  })
-
-  it("no more senders are remembered than the limit; those beyond are refused at once", () => {
+  it("no more senders are remembered than the limit; those beyond are not told, and refused what is too much", () => {
     const { hub, slow, sender } = pair({ maxPausesPerSession: 2 })
     makeSlow(sender)
     const [second, third] = [hub.connect(), hub.connect()]
     second.tell(SLOW, "note")
     third.tell(SLOW, "note")
     expect(second.takeOne().type).toBe("hub:pause")
-    expect(third.takeOne()).toMatchObject({ type: "hub:error", payload: { code: "queue_full" } })
+    expect(third.take()).toEqual([])
     expect(hub.sql.count("pause")).toBe(2)
+    fill(third)
     ackAll(slow)
     expect([sender, second, third].map((one) => one.take().length)).toEqual([1, 1, 0])
+  })
+
+  it("a sender whose first message is too much is told to pause too, as it waits for hub:resume", () => {
+    const { hub, slow, sender } = pair()
+    makeSlow(sender)
+    fill(sender)
+    const late = hub.connect("@(node/late)", V1)
+    late.tell(SLOW, "note")
+    expect(late.take().map(({ type, payload }) => [type, payload.code])).toEqual([
+      ["hub:error", "queue_full"],
+      ["hub:pause", undefined],
+    ])
+    ackAll(slow)
+    expect(late.takeOne().type).toBe("hub:resume")
+  })
+
+  it("fault 71: what is reliable waits in its outbox, within that one's bounds, and comes in order behind what came", () => {
+    const { hub, slow, sender } = pair({ replayWindow: LIMITS.pauseThreshold })
+    const other = hub.connect("@(node/other)", V1)
+    makeSlow(sender)
+    fill(sender)
+    slow.take()
+    const before = slow.socket.received
+    for (let n = 1; n <= 80; n++) sender.surely({ to: SLOW, type: "sure", payload: text })
+    // More than would put it out, and none of it leaves.
+    expect(slow.socket.received).toBe(before)
+    expect(sender.take().map(({ type }) => type)).not.toContain("hub:error")
+    // An innocent pair beside goes on.
+    sender.surely({ to: "@(node/other)", type: "sure" })
+    expect(other.takeOf("sure")).toHaveLength(1)
+    hub.advance(1_000)
+    expect(hub.evict()).toBe(true)
+    const came: Array<number> = []
+    for (let round = 0; round < 100 && came.length < 80; round++) {
+      for (const { type, seq } of slow.take()) if (type === "sure") came.push(seq!)
+      const payload = { through: came.at(-1) ?? 0, bytes: slow.socket.received }
+      slow.send({ type: "hub:ack", payload })
+    }
+    expect(came).toEqual(Array.from({ length: 80 }, (_, n) => n + 1))
+    expect(slow.socket.close).toBeUndefined()
+    expect(hub.core.state.sessions.byIdentity(SLOW)?.outbox?.count).toBe(0)
+  })
+
+  it("what is volatile does not overtake what is reliable and waits; both are bounded", () => {
+    const { hub, slow, sender } = pair({ maxOutboxEnvelopes: 3 })
+    makeSlow(sender)
+    slow.take()
+    const [first] = [1, 2, 3].map((n) => sender.surely({ to: SLOW, type: "sure", payload: n }))
+    sender.tell(SLOW, "note", "behind them")
+    expect(first).toBeDefined()
+    expect(slow.take()).toEqual([])
+    const refused = sender.surely({ to: SLOW, type: "sure", payload: 4 })
+    expect(sender.take().find(({ correlationId }) => correlationId === refused)?.payload.code).toBe(
+      "queue_full",
+    )
+    const { taken } = fill(sender)
+    expect(taken).toBeLessThan(30)
+    ackAll(slow)
+    const came = slow.take()
+    expect(came.slice(0, 4).map(({ payload }) => payload)).toEqual([1, 2, 3, "behind them"])
+    expect(came).toHaveLength(4 + taken)
+    ackAll(slow)
+    expect(hub.backlog.bytes).toBe(0)
   })
 })
 
@@ -190,6 +263,7 @@ describe("who waits for a slow reader hears that it may go on", () => {
   it("fault 39: after memory was lost", () => {
     const { hub, slow, sender } = pair()
     makeSlow(sender)
+    fill(sender)
     expect(hub.evict()).toBe(true)
     sender.tell(SLOW, "note")
     expect(sender.takeOne()).toMatchObject({ payload: { code: "queue_full" } })
@@ -232,6 +306,68 @@ describe("who waits for a slow reader hears that it may go on", () => {
   })
 })
 
+describe("a reader of 0.x", () => {
+  const OLD = "@(node/old)"
+  const start = () => {
+    const { hub, sender } = pair()
+    const old = hub.connect(OLD)
+    return { hub, sender, old }
+  }
+  const toldUntilClosed = (old: TestClient, sender: TestClient, most = 100): number => {
+    for (let n = 0; n < most; n++) {
+      if (old.socket.close !== undefined) return n
+      sender.tell(OLD, "note", text)
+    }
+    return most
+  }
+
+  it("fault 71: is closed 4413 once it was sent too much since it was heard, evicted or not", () => {
+    const { hub, sender, old } = start()
+    for (let n = 0; n < 8; n++) sender.tell(OLD, "note", text)
+    expect(hub.evict()).toBe(true)
+    const more = toldUntilClosed(old, sender)
+    expect(8 + more).toBeGreaterThan(LIMITS.maxUnacknowledged / (text.length + 300))
+    expect(8 + more).toBeLessThan(LIMITS.maxUnacknowledged / text.length + 2)
+    expect(old.socket.close).toMatchObject({ code: 4413 })
+    const goodbye = old.take().at(-1)
+    expect(goodbye).toMatchObject({ type: "hub:disconnect", payload: { reason: "slow_consumer" } })
+    expect(goodbye?.payload.message).toMatch(/ping more often/)
+    expect(hub.logged("session_state_changed").at(-1)).toMatchObject({ cause: "slow_consumer" })
+    expect(sender.take()).toEqual([])
+  })
+
+  it("is never paused, and nothing is dropped for it, while it is heard: by frames", () => {
+    const { sender, old } = start()
+    for (let n = 0; n < 10; n++) {
+      expect(toldUntilClosed(old, sender, 10)).toBe(10)
+      old.request("hub:heartbeat", { timestamp: 0 })
+    }
+    expect(sender.take()).toEqual([])
+    expect(old.take()).toHaveLength(100)
+    expect(old.request("hub:queue_stats").payload.queueBytes).toBe(0)
+  })
+
+  it("is never paused, and nothing is dropped for it, while it is heard: by pings that wake nobody", () => {
+    const { hub, sender, old } = start()
+    for (let n = 0; n < 10; n++) {
+      expect(toldUntilClosed(old, sender, 10)).toBe(10)
+      hub.advance(1_000)
+      hub.ping(old.socket)
+      if (n % 2 === 0) expect(hub.evict()).toBe(true)
+    }
+    expect(sender.take()).toEqual([])
+    expect(old.take()).toHaveLength(100)
+    // The same ping does not count twice.
+    expect(toldUntilClosed(old, sender)).toBeLessThan(80)
+  })
+
+  it("what it acknowledges means nothing", () => {
+    const { old } = start()
+    old.send({ type: "hub:ack", payload: { through: 9, bytes: 1e9 } })
+    expect(old.take()).toEqual([])
+  })
+})
+
 describe("hub:ack", () => {
   it("is not answered; what is no whole number from 0 is refused", () => {
     const { slow } = pair()
@@ -243,16 +379,60 @@ describe("hub:ack", () => {
     }
   })
 
-  it("goes forward only, and more than was sent counts as all of it", () => {
+  it("fault 77: goes forward only; more than was sent is refused, and counts as nothing", () => {
     const { slow } = pair()
     const left = () => slow.request("hub:queue_stats").payload.queueBytes
     const all = slow.socket.received
     slow.send({ type: "hub:ack", payload: { bytes: all } })
     slow.send({ type: "hub:ack", payload: { bytes: 1 } })
     expect(left()).toBe(0)
-    slow.send({ type: "hub:ack", payload: { bytes: 1_000_000 } })
+    // What an eviction may have forgotten is let pass.
+    slow.send({ type: "hub:ack", payload: { bytes: slow.socket.received + LIMITS.pauseThreshold / 16 } })
+    expect(slow.take()).toEqual([])
     expect(left()).toBe(0)
-    expect(left()).toBeGreaterThan(0)
+    const behind = left() as number
+    const id = slow.send({ type: "hub:ack", payload: { bytes: slow.socket.received + 1_000 } })
+    const refusal = slow.takeOne()
+    expect(refusal).toMatchObject({ correlationId: id, payload: { code: "invalid_message" } })
+    expect(refusal.payload.message).toMatch(
+      /"bytes" must be what came on this connection: \d+ bytes were sent/,
+    )
+    expect(left()).toBeGreaterThan(behind)
+  })
+
+  it("fault 77: who acknowledges without reading is as slow as who acknowledges nothing, after evictions too", () => {
+    const { hub, slow, sender } = pair({ probeInterval: 2_000, maxUnacknowledged: 20_000 })
+    const lie = () => slow.send({ type: "hub:ack", payload: { bytes: slow.socket.received } })
+    let pauses = 0
+    let told = 0
+    while (pauses === 0 && told < 100) {
+      sender.tell(SLOW, "note", text)
+      told++
+      lie()
+      hub.evict()
+      pauses += sender.takeOf("hub:pause").length
+    }
+    expect(pauses).toBe(1)
+    expect(slow.socket.received).toBeLessThan(2_000 + LIMITS.pauseThreshold + 3 * text.length)
+    lie()
+    expect(sender.take()).toEqual([])
+    // It reads after all, and can say so.
+    slow.send({ type: "hub:ack", payload: { bytes: slow.socket.received, nonce: slow.socket.nonce } })
+    hub.evict()
+    slow.send({ type: "hub:ack", payload: { bytes: slow.socket.received } })
+    expect(sender.takeOne().type).toBe("hub:resume")
+    expect(slow.request("hub:queue_stats").payload.queueBytes).toBe(0)
+  })
+
+  it("what is no nonce is refused; one of another time means nothing", () => {
+    const { slow } = pair()
+    const bytes = slow.socket.received
+    for (const nonce of [1, {}, "x".repeat(65)]) {
+      const id = slow.send({ type: "hub:ack", payload: { through: 0, bytes, nonce } })
+      expect(slow.takeOne()).toMatchObject({ correlationId: id, payload: { code: "invalid_message" } })
+    }
+    slow.send({ type: "hub:ack", payload: { through: 0, bytes, nonce: "of another time" } })
+    expect(slow.take()).toEqual([])
   })
 
   it("queue_stats tells what is not acknowledged, and the thresholds", () => {
@@ -285,13 +465,13 @@ describe("hub:ack", () => {
         let acked = 0
         const hear = (): void => {
           for (const sender of senders) {
-            for (const { type, payload } of sender.take()) {
+            for (const { type } of sender.take()) {
               if (type === "hub:pause") {
                 expect(paused.has(sender)).toBe(false)
                 paused.add(sender)
               } else if (type === "hub:resume") {
                 expect(paused.delete(sender)).toBe(true)
-              } else if (payload.code === "queue_full") expect(paused.has(sender)).toBe(true)
+              }
             }
           }
         }
@@ -312,5 +492,99 @@ describe("hub:ack", () => {
         expect(hub.sql.count("pause")).toBe(0)
       }),
     )
+  })
+})
+
+describe("fault 70: what waits for all slow readers together", () => {
+  const MAX_BACKLOG = 100_000
+  const crowd = (limits = {}) => {
+    const hub = new TestHub({
+      ...LIMITS,
+      maxMessageSize: 2_000,
+      maxBacklog: MAX_BACKLOG,
+      envelopeBurst: 10_000,
+      ...limits,
+    })
+    const readers = Array.from({ length: 8 }, (_, n) => hub.connect(`@(node/slow-${n})`, V1))
+    const sender = hub.connect("@(node/sender)", V1)
+    for (const reader of readers) makeSlow(sender, reader.identity!)
+    return { hub, readers, sender }
+  }
+  const fillAll = (sender: TestClient, readers: ReadonlyArray<TestClient>): ReadonlyArray<number> =>
+    readers.map(({ identity }) => {
+      ackAll(sender)
+      return fill(sender, identity!).taken
+    })
+
+  it("has a bound of its own: beyond it what is volatile is refused, for those that are behind", () => {
+    const { hub, readers, sender } = crowd()
+    const taken = fillAll(sender, readers)
+    expect(taken[0]).toBe(taken[1])
+    expect(taken.at(-1)).toBe(0)
+    expect(hub.backlog.bytes).toBeLessThanOrEqual(MAX_BACKLOG)
+    expect(hub.backlog.bytes).toBeGreaterThan(MAX_BACKLOG - 4_000)
+    // Nobody is put out for it, and who keeps up notices nothing.
+    for (const { socket } of readers) expect(socket.close).toBeUndefined()
+    const quick = hub.connect("@(node/quick)", V1)
+    for (let n = 0; n < 20; n++) {
+      sender.tell("@(node/quick)", "note", text)
+      ackAll(quick)
+    }
+    expect(quick.take()).toHaveLength(20)
+    expect(sender.take()).toEqual([])
+    // What is reliable waits in rows.
+    sender.surely({ to: readers[7]!.identity!, type: "sure", payload: text })
+    expect(sender.take().filter(({ type }) => type === "hub:error")).toEqual([])
+  })
+
+  it("has room again once one of them has read, and counts it no more", () => {
+    const { hub, readers, sender } = crowd()
+    fillAll(sender, readers)
+    const before = hub.backlog.bytes
+    ackAll(readers[0]!)
+    const room = before - hub.backlog.bytes
+    expect(room).toBeGreaterThan(20_000)
+    sender.take()
+    expect(fill(sender, readers[7]!.identity).taken).toBeGreaterThan(10)
+    for (const reader of readers) ackAll(reader)
+    expect(hub.backlog.bytes).toBe(0)
+  })
+
+  it("counts a socket that was closed until its client has answered that", () => {
+    const { hub, readers, sender } = crowd()
+    fillAll(sender, readers)
+    const before = hub.backlog.bytes
+    const [reader] = readers
+    hub.core.violated(hub.connection(reader!.socket.id)!, 4413, "slow_consumer")
+    hub.flush()
+    // With the farewell that it was sent.
+    expect(hub.backlog.bytes).toBeGreaterThan(before)
+    reader!.drop()
+    expect(hub.backlog.bytes).toBeLessThan(before - 20_000)
+  })
+
+  it("ends the connection of a slow reader that asks for yet more", () => {
+    const { hub, readers, sender } = crowd()
+    sender.register("@(node/many)", { metadata: { text } })
+    fillAll(sender, readers)
+    const [reader, other] = readers
+    reader!.take()
+    for (let n = 0; n < 10 && reader!.socket.isOpen; n++)
+      reader!.ask("@(cloudflare/signal-hub)", "hub:list_actors", {})
+    expect(hub.backlog.bytes).toBeGreaterThan(MAX_BACKLOG)
+    expect(reader!.socket.close?.code).toBe(4413)
+    expect(reader!.takeOf("hub:disconnect")[0]?.payload.reason).toBe("slow_consumer")
+    expect(other!.socket.close).toBeUndefined()
+  })
+
+  it("is found again after an eviction", () => {
+    const { hub, readers, sender } = crowd()
+    fillAll(sender, readers)
+    const before = hub.backlog.bytes
+    hub.evict()
+    expect(hub.backlog.bytes).toBe(0)
+    sender.tell(readers[7]!.identity!, "note", text)
+    expect(sender.takeOf("hub:error").at(-1)?.payload.code).toBe("queue_full")
+    expect(hub.backlog.bytes).toBe(before)
   })
 })

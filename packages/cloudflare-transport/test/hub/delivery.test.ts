@@ -61,7 +61,7 @@ describe("direct envelopes", () => {
     expect(hub.core.state.deadLetters.recent()).toEqual(
       ["d2", "d3"].map((id) => ({
         id,
-        from: "",
+        from: "@(node/a)",
         to: "@(node/none)",
         type: "note",
         reason: "unknown_actor",

@@ -60,24 +60,12 @@ it.each([
       { do: "crash" },
       { do: "advance", ms: 4_000_000 },
       { do: "advance", ms: 8 * 24 * 3_600_000 },
-      // Identities are forgotten by the way, when somebody leaves: no alarm is worth their row.
-      {
-        do: "connect",
-        slot: 0,
-        identity: undefined,
-        major: 0,
-        expiry: 0,
-        token: { life: undefined, narrow: false },
-      },
-      { do: "disconnect", slot: 0 },
-      { do: "lateClose" },
     ]
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40, size: "max" }), (steps) => {
         const { hub } = play(new World({}, tokens), [...steps, ...everybodyGone], false, true)
         for (const table of TABLES) {
-          // With a token, the last one to leave had an identity.
-          expect(hub.sql.count(table), table).toBe(tokens && table === "identity" ? 1 : 0)
+          expect(hub.sql.count(table), table).toBe(0)
         }
         expect(hub.alarmAt).toBe(null)
       }),

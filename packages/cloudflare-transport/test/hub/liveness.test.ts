@@ -74,7 +74,7 @@ describe("the alarm", () => {
     expect(hub.alarmsRun).toBe(0)
   })
 
-  it("fault 3: is absent once nobody is connected and nothing is due", () => {
+  it("fault 3: once nobody is connected and nothing is due it comes for the last epoch, and then never", () => {
     for (const leave of ["disconnect", "drop"] as const) {
       const hub = new TestHub()
       const client = hub.connect("@(node/a)")
@@ -82,18 +82,22 @@ describe("the alarm", () => {
       client.subscribe("news")
       if (leave === "disconnect") client.request("hub:disconnect", {})
       client.drop()
-      expect(hub.alarmAt).toBe(null)
+      const { identityKeptFor } = hub.limits
+      expect(hub.alarmAt).toBe(hub.now() + identityKeptFor)
+      hub.advance(2 * identityKeptFor)
+      expect([hub.alarmsRun, hub.alarmAt, hub.sql.count("identity")]).toEqual([1, null, 0])
     }
   })
 
-  it("fault 3: of sockets that a crash took, one last sweep, and then none", () => {
+  it("fault 3: of sockets that a crash took, one last sweep, and then only that for the epoch", () => {
     const hub = new TestHub()
     hub.connect("@(node/a)").register("@(node/a)")
     hub.crash()
     hub.advance(3_600_000)
     expect(hub.alarmsRun).toBe(1)
-    expect(hub.alarmAt).toBe(null)
     expect(hub.sql.count("session")).toBe(0)
+    hub.advance(2 * hub.limits.identityKeptFor)
+    expect([hub.alarmsRun, hub.alarmAt]).toEqual([2, null])
   })
 
   it("fault 3: ends each session once, though the end of one shows that the next is gone too", () => {
@@ -127,7 +131,7 @@ describe("the alarm", () => {
     expect(hub.alarmAt).toBe(start + 200_000)
     hub.advance(100_000)
     expect(hub.sql.count("session")).toBe(0)
-    expect(hub.alarmAt).toBe(null)
+    expect(hub.alarmAt).toBe(hub.now() + hub.limits.identityKeptFor)
   })
 
   it("may come early, and twice", () => {

@@ -101,6 +101,25 @@ describe("bounds in memory", () => {
     expect(a.take().flatMap(({ correlationId }) => correlationId ?? [])).toEqual(["b", "1", "2"])
   })
 
+  it("fault 70: so many bytes wait behind a broadcast, and what is more is refused", () => {
+    const hub = new TestHub({ broadcastSlice: 1, maxParkedBytes: 10_000 })
+    const a = hub.connect("@(node/a)")
+    const b = hub.connect("@(node/b)")
+    for (let n = 0; n < 3; n++) a.register(`@(room/${n})`)
+    a.send({ type: "hub:broadcast", payload: { type: "note", data: 1 }, pattern: "ask", id: "b" })
+    const told = Array.from({ length: 6 }, (_, n) => a.tell("@(node/b)", `${n}`, "x".repeat(4_000)))
+    expect(a.takeOf("hub:error")).toMatchObject(
+      told.slice(3).map((correlationId) => ({ correlationId, payload: { code: "queue_full" } })),
+    )
+    hub.advance(0)
+    expect(b.take().map(({ type }) => type)).toEqual(["0", "1", "2"])
+    // Nothing waits any more: there is room for as much again.
+    a.send({ type: "hub:broadcast", payload: { type: "note", data: 1 }, pattern: "ask", id: "c" })
+    a.tell("@(node/b)", "later", "x".repeat(4_000))
+    hub.advance(0)
+    expect(b.take().map(({ type }) => type)).toEqual(["later"])
+  })
+
   it("a durable subscription of a session that never had an identity ends with it", () => {
     const hub = new TestHub()
     const a = hub.connect()

@@ -208,6 +208,8 @@ describe("takeover", () => {
         actorIdentity: "@(node/a)",
         epoch: 2,
         supersededSessionId: old.sessionId,
+        oldSessionId: old.sessionId,
+        newSessionId: winner.sessionId,
       },
     ])
     expect(hub.logged("old_session_closed")).toMatchObject([{ sessionId: old.sessionId }])

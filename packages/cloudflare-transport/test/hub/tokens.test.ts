@@ -229,7 +229,7 @@ describe("a token's expiry", () => {
     expect(hub.alarmAt).toBe(hub.now() + 30_000)
     a.request("hub:disconnect", {})
     a.drop("closed 1000")
-    expect(hub.alarmAt).toBeNull()
+    expect(hub.alarmAt).toBe(hub.now() + hub.limits.identityKeptFor)
   })
 
   it("is found by index, not by looking through the sessions", () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest"
+import type { TestClient } from "../support/TestClient.ts"
 import { TestHub } from "../support/TestHub.ts"
 
 const WEEK = 7 * 24 * 3_600_000
@@ -213,6 +214,88 @@ describe("presence", () => {
     a.drop()
     hub.advance(50)
     expect(watcher.takeOne().payload).toMatchObject({ joined: [], left: [{ actorAddress: "@(node/a)" }] })
+  })
+
+  const GRACE = { protocolVersion: "1.0.0", sessionExpirySeconds: 60 }
+  const members = (client: { readonly request: TestClient["request"] }) =>
+    client.request("hub:presence", { topic: "room" }).payload.members
+
+  it("fault 79: a member whose connection is lost is told within a second, and leaves when its session ends", () => {
+    const { hub, watcher } = watched()
+    const a = hub.connect("@(node/a)", GRACE)
+    const beside = hub.connect("@(node/b)", GRACE)
+    for (const each of [a, beside]) each.subscribe("room")
+    hub.advance(50)
+    watcher.take()
+    a.drop()
+    hub.advance(999)
+    expect(watcher.takeOne().payload).toEqual({
+      topic: "room",
+      joined: [],
+      left: [],
+      updated: [{ actorAddress: "@(node/a)", isConnected: false }],
+    })
+    expect(members(watcher)).toMatchObject([
+      { actorAddress: "@(node/a)", isConnected: false },
+      { actorAddress: "@(node/b)", isConnected: true },
+      { actorAddress: "@(node/w)", isConnected: true },
+    ])
+    hub.advance(60_000)
+    expect(watcher.takeOne().payload).toEqual({
+      topic: "room",
+      joined: [],
+      left: [{ actorAddress: "@(node/a)", metadata: {} }],
+    })
+  })
+
+  it("fault 79: one that is back is told so, by a resume and by a takeover, also after an eviction", () => {
+    for (const how of ["resume", "takeover"] as const) {
+      const { hub, watcher } = watched()
+      const a = hub.connect("@(node/a)", GRACE)
+      a.subscribe("room", { presence: true })
+      hub.advance(50)
+      watcher.take()
+      a.drop()
+      hub.advance(1_000)
+      watcher.take()
+      hub.evict()
+      const again = hub.connect("@(node/a)", { ...GRACE, ...(how === "resume" && { resume: a.resume() }) })
+      hub.advance(50)
+      expect(watcher.takeOne().payload).toEqual({
+        topic: "room",
+        joined: [],
+        left: [],
+        updated: [{ actorAddress: "@(node/a)", isConnected: true }],
+      })
+      // Nobody is told of their own.
+      expect(again.take()).toEqual([])
+      expect(members(watcher)).toMatchObject([{ isConnected: true }, { isConnected: true }])
+    }
+  })
+
+  it("fault 79: one that is soon back was never away", () => {
+    const { hub, watcher } = watched()
+    const a = hub.connect("@(node/a)", GRACE)
+    a.subscribe("room")
+    hub.advance(50)
+    watcher.take()
+    a.drop()
+    hub.advance(40)
+    hub.connect("@(node/a)", GRACE)
+    hub.advance(1_000)
+    expect(watcher.take()).toEqual([])
+  })
+
+  it("fault 79: many that are lost at once are told in as many diffs as it takes", () => {
+    const { hub, watcher } = watched()
+    const all = Array.from({ length: 450 }, (_, i) => hub.connect(`@(node/m${i})`, GRACE))
+    for (const each of all) each.subscribe("room")
+    hub.advance(50)
+    watcher.take()
+    for (const each of all) each.drop()
+    hub.advance(1_000)
+    const told = watcher.take().map(({ payload }) => (payload.updated as ReadonlyArray<unknown>).length)
+    expect(told).toEqual([200, 200, 50])
   })
 
   it("a join and a leave within the moment cancel out", () => {

@@ -30,15 +30,17 @@ describe("heartbeat", () => {
   it("the bridge's form tells the time", () => {
     expect(BRIDGE_PING).toBe('{"type":"PING"}')
     expect(JSON.parse(bridgePong(42))).toEqual({ type: "PONG", timestamp: 42 })
+    expect(JSON.parse(bridgePong(42, 'a"b'))).toEqual({ type: "PONG", timestamp: 42, id: 'a"b' })
   })
 })
 
 describe("close codes", () => {
   it.each([
-    [1000, "stay-away"],
+    [1000, "reconnect"],
     [1001, "reconnect"],
     [1005, "reconnect"],
     [1006, "reconnect"],
+    [1009, "reconnect"],
     [1011, "reconnect"],
     [1012, "reconnect"],
     [4400, "stay-away"],
@@ -53,6 +55,13 @@ describe("close codes", () => {
     [4503, "reconnect"],
   ] as const)("after %i a client's verdict is %s", (code, verdict) => {
     expect(verdictOf(code)).toBe(verdict)
+  })
+
+  it("fault 54: a goodbye changes the verdict on 1000, and on nothing else", () => {
+    expect(verdictOf(1000, true)).toBe("stay-away")
+    for (const code of [...Object.keys(CLOSE_CODES).map(Number), 1013, 3000, 4499]) {
+      if (code !== 1000) expect(verdictOf(code, true)).toBe(verdictOf(code))
+    }
   })
 
   it("every code has a verdict, and there is none beside the table", () => {
@@ -184,6 +193,7 @@ it("the limits that the protocol names are the defaults", () => {
     maxStrikes: 10,
     maxSessions: 10_000,
     maxUnconnectedSockets: 256,
+    maxClosedSockets: 1_024,
     maxRegistrations: 50_000,
     maxAddressesPerSession: 1_000,
     maxSubscriptionsPerSession: 1_000,

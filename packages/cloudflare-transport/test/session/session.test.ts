@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest"
 import { DEFAULT_LIMITS } from "../../src/protocol/Limits.ts"
 import type { Connection } from "../../src/session/Connection.ts"
 import { canGo, type ConnectionState } from "../../src/session/ConnectionState.ts"
+import { Backlog } from "../../src/session/Backlog.ts"
 import { Flow, NO_FLOW } from "../../src/session/Flow.ts"
 import { isSilent, lastHeard, leaseUntil, sessionHeard } from "../../src/session/Liveness.ts"
 import { InSequence } from "../../src/session/InSequence.ts"
@@ -50,12 +51,14 @@ const connection = (fields: Partial<Connection> = {}): Connection => ({
   strikes: 0,
   failures: 0,
   rate: new RateBucket(DEFAULT_LIMITS, fullBucket(DEFAULT_LIMITS, 0)),
-  flow: new Flow(DEFAULT_LIMITS, NO_FLOW),
+  flow: new Flow(DEFAULT_LIMITS, NO_FLOW, new Backlog(DEFAULT_LIMITS, () => {})),
   heardAt: 0,
   claims: null,
   outgoing: [],
   frame: undefined,
   received: 0,
+  isAnonymous: false,
+  positions: { count: 0, addresses: [] },
   parked: null,
   replies: null,
   pingedAt: () => 0,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
 import { sqlitePersistence } from "../../src/storage/SqlitePersistence.ts"
-import { fromRow, toReadableRow, toRow } from "../../src/storage/StoredValue.ts"
+import { fromRow, isUnstorable, NotStorable, toReadableRow, toRow } from "../../src/storage/StoredValue.ts"
 import { NodeSql } from "../support/NodeSql.ts"
 import * as Effect from "effect/Effect"
 
@@ -19,6 +19,43 @@ describe("a value in a row", () => {
     const row = toRow(value)
     expect(Buffer.byteLength(row)).toBeLessThanOrEqual(MIB)
     expect(fromRow(row)).toEqual(value)
+  })
+
+  it.each([toRow, toReadableRow])("fault 47: of bytes, dates and any key is what it was (%o)", (store) => {
+    const hostile: unknown = JSON.parse('{"__proto__":1,"constructor":2,"toJSON":3,"then":4}')
+    for (const value of [{ at: new Date(0), bytes: Uint8Array.of(1, 2), hostile }, [null], "x"]) {
+      expect(fromRow(store(value))).toEqual(value)
+    }
+    const large = fromRow(store({ bytes: new Uint8Array(2 * MIB).fill(7), at: new Date(1) }))
+    expect(large).toMatchObject({ at: new Date(1), bytes: { length: 2 * MIB, [MIB]: 7 } })
+    expect(fromRow(store(undefined))).toBeNull()
+    expect(Object.keys(fromRow(store(hostile)) as object)).toContain("__proto__")
+  })
+
+  it.each([toRow, toReadableRow])(
+    "fault 47: that no payload may hold is not stored, but named (%o)",
+    (store) => {
+      for (const value of [new Float64Array(2_000), 1n, new Map(), NaN, () => 1, "\ud800", new Error("x")]) {
+        expect(() => store({ list: [value] })).toThrow(/value\.list\[0\] is .*can't be sent or stored/)
+      }
+    },
+  )
+
+  it.each([toRow, toReadableRow])("fault 66: that can't be encoded is never tried again (%o)", (store) => {
+    let thrown: unknown
+    try {
+      store({ n: 1n })
+    } catch (error) {
+      thrown = error
+    }
+    expect(thrown).toBeInstanceOf(NotStorable)
+    expect(isUnstorable(thrown)).toBe(true)
+    expect(isUnstorable(new Error("disk I/O error"))).toBe(false)
+    const save = sqlitePersistence(new NodeSql()).save("@(account/a)", { n: 1n }, 0)
+    expect(Effect.runSync(Effect.flip(save))).toMatchObject({
+      permanent: true,
+      message: expect.stringContaining("no plain data"),
+    })
   })
 
   it.each([

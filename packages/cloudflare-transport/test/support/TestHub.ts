@@ -2,18 +2,19 @@
  * A host for `HubCore` without a platform: Node's SQLite, a clock that stands still until it is moved,
  * sockets that collect what is sent, one alarm. It can lose its memory as a Durable Object does.
  */
-import { Envelope } from "@signal-hub/actor-core"
+import { type Codec, Envelope } from "@signal-hub/actor-core"
 import { readClaims, type TokenPayload } from "../../src/auth/Claims.ts"
 import { TokenRefused } from "../../src/auth/TokenRefused.ts"
 import { HubCore } from "../../src/hub/HubCore.ts"
 import type { HubHost, LogFields, LogLevel } from "../../src/hub/HubHost.ts"
 import { CloseCode } from "../../src/protocol/CloseCode.ts"
 import { DEFAULT_LIMITS, type Limits } from "../../src/protocol/Limits.ts"
+import { Backlog } from "../../src/session/Backlog.ts"
 import type { Connection } from "../../src/session/Connection.ts"
 import { HUB } from "../../src/storage/Schema.ts"
 import type { Schema } from "../../src/storage/Tables.ts"
 import { TestClient } from "./TestClient.ts"
-import { TestSocket } from "./TestSocket.ts"
+import { type Failed, TestSocket } from "./TestSocket.ts"
 import { TestTables } from "./TestTables.ts"
 
 export interface LogLine {
@@ -23,7 +24,7 @@ export interface LogLine {
 }
 
 interface Timer {
-  readonly at: number
+  at: number
   readonly task: () => void
 }
 
@@ -34,6 +35,7 @@ export class TestHub implements HubHost {
   readonly sql: TestTables
   readonly limits: Limits
   readonly log: HubHost["log"]
+  logsDebug = true
   readonly name = "default"
   /** Open to everybody until `requireTokens`. */
   authenticate: HubHost["authenticate"] = null
@@ -57,7 +59,11 @@ export class TestHub implements HubHost {
   /** What memory knows of connections; the rest is in the sockets' attachments. */
   #connections = new Map<string, Connection>()
   /** What has something in line to be sent. */
-  #dirty: Array<() => void> = []
+  #dirty: Array<readonly [connection: Connection, flush: () => void]> = []
+  /** The bytes that wait for all slow readers. */
+  backlog: Backlog
+  /** What flushes could not encode, and the core was not told of yet. */
+  readonly #notEncoded: Array<Parameters<Failed>> = []
   #count = 0
 
   readonly #makeCore: (host: TestHub) => HubCore
@@ -72,6 +78,7 @@ export class TestHub implements HubHost {
     this.sql = new TestTables(schema)
     this.#makeCore = makeCore
     this.limits = { ...DEFAULT_LIMITS, ...limits }
+    this.backlog = this.#makeBacklog()
     this.log = (level, event, fields) => void this.logs.push({ level, event, fields })
     this.core = makeCore(this)
   }
@@ -125,9 +132,9 @@ export class TestHub implements HubHost {
   }
 
   /** Opens a socket, without connecting; with the claims of a token that came with the upgrade. */
-  open(token: TokenPayload | null = null): TestClient {
+  open(token: TokenPayload | null = null, codec?: Codec): TestClient {
     const claims = token === null ? null : readClaims(token).text
-    const socket = new TestSocket(`connection-${++this.#count}`, this.limits, this.#now, claims)
+    const socket = new TestSocket(`connection-${++this.#count}`, this.limits, this.#now, claims, codec)
     this.#sockets.set(socket.id, socket)
     this.core.opened(this.#connectionOf(socket))
     this.flush()
@@ -163,6 +170,8 @@ export class TestHub implements HubHost {
     // Of a socket that was closed too: the bridge drops such frames, but the core must not rely on it.
     const connection = this.#connectionOf(socket)
     connection.heardAt = this.#now
+    connection.received += JSON.stringify(value).length
+    if (connection.major !== 1) connection.flow.heard()
     // Written down each time, unlike the bridge, which may forget some seconds: so that with and
     // without an eviction can be compared to the millisecond.
     connection.save()
@@ -180,8 +189,10 @@ export class TestHub implements HubHost {
   closed(socket: TestSocket, cause: string): void {
     socket.isOpen = false
     this.core.closed(this.#connectionOf(socket), cause)
+    this.#connectionOf(socket).flow.end()
     this.#connections.delete(socket.id)
     this.#sockets.delete(socket.id)
+    this.#runSoon()
     this.flush()
     this.afterwards()
   }
@@ -224,6 +235,12 @@ export class TestHub implements HubHost {
     return this.sql.isEmpty()
   }
 
+  /** The clock is set forward, or back where `milliseconds` is below 0. Timers in memory go on as they were. */
+  jump(milliseconds: number): void {
+    this.#now += milliseconds
+    for (const timer of this.#timers) timer.at += milliseconds
+  }
+
   /** The alarm comes, now. */
   alarm(): void {
     this.alarmAt = null
@@ -261,9 +278,13 @@ export class TestHub implements HubHost {
   flush(): void {
     this.core.settle()
     for (let dirty = this.#dirty.splice(0); dirty.length > 0; dirty = this.#dirty.splice(0)) {
-      for (const flush of dirty) flush()
-      for (const connection of this.#connections.values()) {
+      for (const [, flush] of dirty) flush()
+      for (const failure of this.#notEncoded.splice(0)) this.core.notEncoded(...failure)
+      this.core.settle()
+      for (const [connection] of dirty) {
         if (!connection.flow.isLost || connection.state !== "connected") continue
+        if (connection.major !== 1) connection.flow.look(connection.pingedAt())
+        if (!connection.flow.isLost) continue
         this.core.violated(connection, CloseCode.SlowConsumer, "slow_consumer")
       }
     }
@@ -274,7 +295,11 @@ export class TestHub implements HubHost {
     for (let task = this.#soon.shift(); task !== undefined; task = this.#soon.shift()) task()
   }
 
-  readonly #markDirty = (flush: () => void): void => void this.#dirty.push(flush)
+  readonly #failed: Failed = (...failure) => void this.#notEncoded.push(failure)
+  readonly #addressOf = (connection: Connection) => this.core.addressOf(connection)
+
+  readonly #markDirty = (connection: Connection, flush: () => void): void =>
+    void this.#dirty.push([connection, flush])
 
   /** Memory and timers are lost, as after a failure in the middle of an event. */
   restart(): void {
@@ -282,15 +307,25 @@ export class TestHub implements HubHost {
     this.#soon = []
     this.#toVerify = []
     this.#connections = new Map()
+    this.backlog = this.#makeBacklog()
     this.#dirty = []
     this.#lookups = []
     this.core = this.#makeCore(this)
   }
 
+  #makeBacklog(): Backlog {
+    return new Backlog(this.limits, () => {
+      for (const socket of this.#sockets.values()) this.#connectionOf(socket)
+    })
+  }
+
   #connectionOf(socket: TestSocket): Connection {
     let connection = this.#connections.get(socket.id)
     if (connection === undefined)
-      this.#connections.set(socket.id, (connection = socket.wake(this.#markDirty)))
+      this.#connections.set(
+        socket.id,
+        (connection = socket.wake(this.#markDirty, this.#failed, this.#addressOf, this.backlog)),
+      )
     return connection
   }
 }

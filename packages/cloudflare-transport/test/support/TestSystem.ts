@@ -120,7 +120,10 @@ export class TestSystem {
   }
 
   /** A verified token enters, as its identity. */
-  enter(token: TokenPayload, metadata: { readonly [key: string]: unknown } = {}): TestClient {
+  enter(
+    token: TokenPayload & { readonly actorId: string },
+    metadata: { readonly [key: string]: unknown } = {},
+  ): TestClient {
     const identity = token.actorId.startsWith("@(") ? token.actorId : `@(${token.actorId})`
     const client = this.open(identity, token)
     client.connect(undefined, metadata)
@@ -272,6 +275,7 @@ export class TestSystem {
           name: host.name,
           now: host.now,
           log: host.log,
+          logsDebug: host.logsDebug,
           identity: identity as Address.Address,
           isIdentity: (address) => !this.backends.has(address),
           defer: this.#defer(identity),
@@ -427,7 +431,6 @@ const CALLBACK: ReadonlySet<string> = new Set([
   "topic.apply",
   "topic.members",
   "directory.page",
-  "directory.slice",
   "directory.broadcast",
   "directory.claim",
 ])

@@ -331,7 +331,7 @@ const listOf = <A>(lists: Map<TestClient, Array<A>>, client: TestClient): Array<
 }
 
 const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g
-const HUB_ID = /\b[0-9a-f]{8}-[0-9a-z]+\b/g
+const MESSAGE_ID = /(?<![\w-])[\w-]{16}(?![\w-])/g
 
 /** The value with each random name in it replaced by the order of its first appearance. */
 const anonymous = (value: unknown): unknown => {
@@ -341,5 +341,5 @@ const anonymous = (value: unknown): unknown => {
     if (known === undefined) names.set(name, (known = `#${names.size}`))
     return known
   }
-  return JSON.parse(JSON.stringify(value).replace(UUID, rename).replace(HUB_ID, rename))
+  return JSON.parse(JSON.stringify(value).replace(UUID, rename).replace(MESSAGE_ID, rename))
 }

@@ -10,6 +10,8 @@ export class Echo extends DurableObject {
   readonly bridge: WebSocketBridge
   /** What the bridge told, in order. Lost with memory. */
   readonly told: Array<string> = []
+  /** The events that its handler fails on, once they were told. */
+  readonly failsOn = new Set<string>()
 
   constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
     super(ctx, env)
@@ -17,11 +19,12 @@ export class Echo extends DurableObject {
       ctx,
       {
         addressOf: ({ id }) => provisionalAddress(id),
-        opened: () => void this.told.push("opened"),
+        opened: () => this.#tell("opened"),
         received: (connection, envelope) => this.#received(connection, envelope),
-        closed: (_connection, cause) => void this.told.push(cause),
+        closed: (_connection, cause) => this.#tell(cause),
         failed: (error) => void this.told.push(String(error)),
         violated: () => void this.told.push("violated"),
+        notEncoded: (_connection, { id }) => void this.told.push(`not encoded: ${id}`),
       },
       { ...DEFAULT_LIMITS, maxMessageSize: 2_000 },
     )
@@ -41,6 +44,11 @@ export class Echo extends DurableObject {
 
   override webSocketError(socket: WebSocket): void {
     this.bridge.webSocketError(socket)
+  }
+
+  #tell(event: string): void {
+    this.told.push(event)
+    if (this.failsOn.has(event)) throw new Error(`failed on: ${event}`)
   }
 
   #received(connection: Connection, envelope: Envelope.Envelope): void {

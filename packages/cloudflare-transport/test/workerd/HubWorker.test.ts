@@ -41,13 +41,16 @@ describe("health", () => {
 })
 
 describe("paths", () => {
-  it.each(["/ws", "/", "/ws/room-1"])("%s without an upgrade is answered 426", async (path) => {
-    const response = await get(path)
-    expect(response.status).toBe(426)
-    await response.body?.cancel()
-  })
+  it.each(["/ws", "/", "/ws/room-1", "/ws/", "/ws/room-1/", "/gateway/"])(
+    "%s without an upgrade is answered 426",
+    async (path) => {
+      const response = await get(path)
+      expect(response.status).toBe(426)
+      await response.body?.cancel()
+    },
+  )
 
-  it.each(["/nowhere", "/ws/", "/ws/a/b", "/ws/a b", "/ws/a.b", `/ws/${"x".repeat(65)}`, "/wss"])(
+  it.each(["/nowhere", "/ws//", "/ws/a//", "/ws/a/b", "/ws/a b", "/ws/a.b", `/ws/${"x".repeat(65)}`, "/wss"])(
     "%s leads nowhere",
     async (path) => {
       const response = await get(path, { headers: { Upgrade: "websocket" } })
@@ -59,9 +62,11 @@ describe("paths", () => {
   it.each([
     ["/ws", "default"],
     ["/", "default"],
+    ["/ws/", "default"],
     ["/ws/room-1_A", "room-1_A"],
+    ["/ws/room-1_A/", "room-1_A"],
     [`/ws/${"x".repeat(64)}`, "x".repeat(64)],
-  ])("%s leads to the hub %s", async (path, hub) => {
+  ])("fault 56: %s leads to the hub %s", async (path, hub) => {
     const client = await SocketClient.open(worker, undefined, `https://hub.example${path}`)
     const { payload } = await client.connect()
     const held = await runInDurableObject(env.SIGNAL_HUB.getByName(hub), (_, { storage }) =>

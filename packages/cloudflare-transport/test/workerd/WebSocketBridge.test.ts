@@ -1,9 +1,26 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test"
 import { env } from "cloudflare:workers"
+import { type Envelope, TransportError } from "@signal-hub/actor-core"
 import { MsgPackCodec } from "@signal-hub/actor-core/codec/msgpack"
 import { describe, expect, it, vi } from "vitest"
 import { PING, PONG } from "../../src/protocol/Frame.ts"
+import { HUB_ADDRESS } from "../../src/protocol/HubMessage.ts"
+import { haveCodecsThrow } from "../support/ThrowingCodecs.ts"
 import { SocketClient } from "./SocketClient.ts"
+
+const ENVELOPE: Envelope.Envelope = {
+  id: "m",
+  from: "",
+  to: HUB_ADDRESS,
+  type: "note",
+  payload: null,
+  pattern: "tell",
+  correlationId: null,
+  timestamp: 1,
+  metadata: {},
+  ttl: null,
+  signature: null,
+}
 
 /** An object of its own for each test. */
 const echo = () => env.ECHO.get(env.ECHO.newUniqueId())
@@ -84,6 +101,44 @@ describe("the bridge alone, in an object that is no hub", () => {
     expect(await count()).toBe(2)
   })
 
+  it("fault 65: a connection that fails is closed, and those behind it get theirs", async () => {
+    const stub = echo()
+    const clients = await Promise.all([1, 2, 3, 4, 5, 6].map(() => SocketClient.open(stub)))
+    await runInDurableObject(stub, ({ bridge }, state) => {
+      const [id] = state.getTags(state.getWebSockets()[1]!)
+      Object.assign(bridge.connection(id!)!, {
+        flush: () => {
+          throw new Error("a flush that fails")
+        },
+      })
+    })
+    clients[0]!.send({ type: "everybody" })
+    const came = await Promise.all(
+      clients.map((client) => Promise.race([client.came(), client.closed.then(({ code }) => code)])),
+    )
+    expect(came.filter((one) => one === 1011)).toHaveLength(1)
+    expect(came.filter((one) => typeof one === "object" && one.type === "everybody")).toHaveLength(5)
+    expect(await told(stub)).toContain("Error: a flush that fails")
+    // Nor is what comes next lost on anybody.
+    const next = clients.filter((_, n) => came[n] !== 1011)
+    next[0]!.send({ type: "everybody" })
+    for (const client of next) expect((await client.came()).type).toBe("everybody")
+  })
+
+  it("faults 65, 66: an envelope that can't be encoded is left out of the frame, and its handler told", async () => {
+    const stub = echo()
+    const client = await SocketClient.open(stub, "signal-hub.msgpack")
+    const frame = (...types: ReadonlyArray<string>): Uint8Array =>
+      MsgPackCodec.encode(types.map((type) => Object.assign({}, ENVELOPE, { id: type, type }))) as Uint8Array
+    const batch = frame("first", "bad", "last")
+    haveCodecsThrow(({ type }) => type === "bad")
+    client.sendRaw(batch)
+    const came = MsgPackCodec.decode(new Uint8Array((await client.frame()) as ArrayBuffer))
+    vi.restoreAllMocks()
+    expect(came).toMatchObject([{ type: "first" }, { type: "last" }])
+    expect(await told(stub)).toContain("not encoded: bad")
+  })
+
   it("what is no envelope is answered invalid_message by its field, and the socket stays", async () => {
     const client = await SocketClient.open(echo())
     client.sendRaw("{")
@@ -159,6 +214,113 @@ describe("the bridge alone, in an object that is no hub", () => {
     expect(JSON.stringify(answer)).not.toContain("told to fail")
     expect((await client.request("on")).type).toBe("on")
     expect(await told(stub)).toEqual(["opened", "received fail", "Error: told to fail", "received on"])
+  })
+})
+
+describe("fault 62: nothing is half closed", () => {
+  const idOfFirst = (stub: EchoStub) =>
+    runInDurableObject(stub, (_, state) => String(state.getTags(state.getWebSockets()[0]!)[0]))
+  const closeFromTheObject = (stub: EchoStub, id: string, code: number, reason: string) =>
+    runInDurableObject(stub, ({ bridge }) => {
+      const connection = bridge.connection(id)!
+      try {
+        connection.close(code, reason)
+        return null
+      } catch (error) {
+        if (!(error instanceof TransportError)) throw error
+        return { code: error.code, message: error.message, state: connection.state }
+      }
+    })
+
+  it.each([
+    [4_000, "x".repeat(124), '"reason" must be at most 123 bytes: it has 124'],
+    [4_000, "é".repeat(62), '"reason" must be at most 123 bytes: it has 124'],
+    [999, "", '"code"'],
+    [1_005, "", '"code"'],
+    [1_006, "", '"code"'],
+    [1_015, "", '"code"'],
+    [4_000.5, "", '"code"'],
+    [5_000, "", '"code"'],
+    [Number.NaN, "", '"code"'],
+  ])(
+    "a close with %d and such a reason is rejected, and the socket stays open and heard",
+    async (code, reason, cause) => {
+      const stub = echo()
+      const client = await SocketClient.open(stub)
+      const id = await idOfFirst(stub)
+      const other = await SocketClient.open(stub)
+      expect(await closeFromTheObject(stub, id, code, reason)).toEqual({
+        code: "invalid_message",
+        message: expect.stringContaining(cause),
+        state: "connecting",
+      })
+      expect((await client.request("heard")).type).toBe("heard")
+      await evictDurableObject(stub)
+      expect((await client.request("heard still")).type).toBe("heard still")
+      expect((await other.request("innocent")).type).toBe("innocent")
+      // What may be said closes it.
+      expect(await closeFromTheObject(stub, id, 4_000, "é".repeat(61))).toBeNull()
+      expect(await client.closed).toEqual({ code: 4_000, reason: "é".repeat(61) })
+      expect((await other.request("innocent")).type).toBe("innocent")
+    },
+  )
+
+  it("a socket whose handler fails as it opens is closed, so that its client comes back", async () => {
+    const stub = echo()
+    const other = await SocketClient.open(stub)
+    await runInDurableObject(stub, ({ failsOn }) => void failsOn.add("opened"))
+    const client = await SocketClient.open(stub)
+    expect((await client.closed).code).toBe(1_011)
+    expect((await other.request("innocent")).type).toBe("innocent")
+    expect(await told(stub)).toEqual([
+      "opened",
+      "opened",
+      "Error: failed on: opened",
+      "closed 1011",
+      "received innocent",
+    ])
+  })
+
+  it("a close is answered though the handler fails on it", async () => {
+    const stub = echo()
+    const client = await SocketClient.open(stub)
+    await runInDurableObject(stub, (instance, state) => {
+      const [socket] = state.getWebSockets()
+      instance.failsOn.add("closed 4000")
+      expect(() => instance.webSocketClose(socket!, 4_000, "bye")).toThrow("failed on: closed 4000")
+    })
+    expect(await client.closed).toEqual({ code: 4_000, reason: "bye" })
+  })
+
+  it("a ping that comes as the socket closes fails nothing", async () => {
+    const stub = echo()
+    const client = await SocketClient.open(stub)
+    await runInDurableObject(stub, (instance, state) => {
+      const [socket] = state.getWebSockets()
+      socket!.close(1_000)
+      instance.webSocketMessage(socket!, PING)
+      instance.webSocketMessage(socket!, '{"type":"PING"}')
+    })
+    expect((await client.closed).code).toBe(1_000)
+  })
+
+  it("a topic that fails to store a leave has its member still", async () => {
+    const topic = env.TOPIC_HUB.getByName("half-stored")
+    const owner = "@(user/ada)"
+    await topic.apply([{ do: "join", member: { owner, presence: true, metadata: {} } }])
+    await runInDurableObject(topic, async (instance, state) => {
+      const { exec } = state.storage.sql
+      const failing = vi.spyOn(state.storage.sql, "exec").mockImplementation((query, ...values) => {
+        if (query.startsWith("DELETE FROM member")) throw new Error("the disk is full")
+        return exec.call(state.storage.sql, query, ...values)
+      })
+      await expect(instance.apply([{ do: "leave", owner }])).rejects.toThrow("the disk is full")
+      failing.mockRestore()
+      const member = { actorAddress: owner, metadata: {}, isConnected: true }
+      expect((await instance.members("", 10)).members).toEqual([member])
+      await instance.apply([{ do: "leave", owner }])
+      expect((await instance.members("", 10)).members).toEqual([])
+    })
   })
 })
 

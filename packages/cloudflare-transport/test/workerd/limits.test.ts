@@ -132,14 +132,20 @@ describe("the rate", () => {
       client.sendRaw(PING)
       await client.frame()
     }
-    for (const frame of ["nonsense", '{"id":"x"}', "x".repeat(100_001), BRIDGE_PING]) {
+    for (const frame of [
+      "nonsense",
+      '{"id":"x"}',
+      "x".repeat(100_001),
+      BRIDGE_PING,
+      '{"type":"PING","id":"x"}',
+    ]) {
       client.sendRaw(frame)
       await client.frame()
     }
     await heartbeat(client)
     await evictDurableObject(hub)
     await heartbeat(client)
-    expect(Math.floor(await left())).toBe(BURST - 1 - 4 - 2)
+    expect(Math.floor(await left())).toBe(BURST - 1 - 5 - 2)
   })
 
   it("who goes on regardless is closed 4429, told when to come back; unconnected ones too", async () => {
@@ -249,10 +255,10 @@ describe("a slow reader", () => {
     expect(await sender.came()).toMatchObject({ type: "hub:pause", payload: { actorAddress: "@(node/r)" } })
     received += new TextEncoder().encode(String(await reader.frame())).length
     await evictDurableObject(hub)
-    sender.send({ to: "@(node/r)", payload: "refused" })
-    expect(await sender.came()).toMatchObject({ payload: { code: "queue_full" } })
+    sender.send({ to: "@(node/r)", payload: "on its way" })
+    received += new TextEncoder().encode(String(await reader.frame())).length
     await evictDurableObject(hub)
-    reader.send({ type: "hub:ack", payload: { through: 0, bytes: received + 2_000 } })
+    reader.send({ type: "hub:ack", payload: { through: 0, bytes: received } })
     expect(await sender.came()).toMatchObject({ type: "hub:resume" })
     sender.send({ to: "@(node/r)", payload: "again" })
     expect((await reader.came()).payload).toBe("again")
@@ -274,7 +280,7 @@ describe("a slow reader", () => {
   it("is put out with hub:disconnect and 4413 where it leaves too much unread", async () => {
     const hub = newHub()
     const reader = await connected(hub, "@(node/r)")
-    // Each sender's first message to a slow reader is still delivered.
+    // What was on its way when the pause came is still delivered.
     for (let n = 0; n < 6; n++) {
       const sender = await connected(hub, `@(node/s${n})`)
       sender.send({ to: "@(node/r)", payload: "x".repeat(9_000) })
@@ -283,5 +289,73 @@ describe("a slow reader", () => {
     const frames = []
     for (let n = 0; n < 6; n++) frames.push(String(await reader.frame()))
     expect(frames.join()).toContain('"reason":"slow_consumer"')
+  })
+
+  it("faults 71, 77: one that acknowledges what it did not read is slow, over evictions; one that reads is not", async () => {
+    const hub = env.SIGNAL_HUB.get(env.SIGNAL_HUB.newUniqueId())
+    const large = "x".repeat(100_000)
+    const liar = await connected(hub, "@(node/liar)")
+    const honest = await connected(hub, "@(node/honest)")
+    const sender = await connected(hub, "@(node/s)")
+    const notes = async (client: SocketClient): Promise<{ bytes: number; nonce?: string }> => {
+      const heard: { bytes: number; nonce?: string } = { bytes: 0 }
+      for (let type = ""; type !== "note";) {
+        const frame = String(await client.frame())
+        heard.bytes += frame.length
+        const came = JSON.parse(frame)
+        type = came.type
+        if (type !== "hub:probe") continue
+        heard.nonce = came.payload.nonce
+        expect(atob(came.payload.nonce)).toHaveLength(16)
+      }
+      return heard
+    }
+    let [read, claimed, probes] = [0, 0, 0]
+    for (let n = 0; n < 25; n++) {
+      for (const name of ["liar", "honest"]) sender.send({ to: `@(node/${name})`, payload: large })
+      const { bytes, nonce } = await notes(honest)
+      read += bytes
+      if (nonce !== undefined) {
+        probes++
+        // Between a probe and its answer too.
+        const other = await connected(hub, "@(node/other)")
+        await evictDurableObject(hub)
+        expect((await heartbeat(other)).type).toBe("hub:heartbeat_ack")
+      }
+      honest.send({ type: "hub:ack", payload: { through: 0, bytes: read, ...(nonce && { nonce }) } })
+      // It knows how much it was sent, as it could by its kernel, and looks at none of it.
+      claimed += (await notes(liar)).bytes
+      liar.send({ type: "hub:ack", payload: { through: 0, bytes: claimed } })
+      await evictDurableObject(hub)
+    }
+    expect(probes).toBe(2)
+    sender.send({ type: "hub:heartbeat", payload: { timestamp: 1 }, pattern: "ask" })
+    const heard = []
+    for (let came = await sender.came(); came.type !== "hub:heartbeat_ack"; came = await sender.came())
+      heard.push([came.type, came.payload.actorAddress])
+    expect(heard).toEqual([["hub:pause", "@(node/liar)"]])
+  })
+
+  it("fault 71: one of 0.x is closed 4413 unless it pings, over evictions; nobody is told to pause", async () => {
+    const hub = newHub()
+    const silent = await connected(hub, "@(node/silent)", "0.1.0")
+    const pinging = await connected(hub, "@(node/pinging)", "0.1.0")
+    let [notes, pongs] = [0, 0]
+    for (let round = 0; round < 3; round++) {
+      const sender = await connected(hub, `@(node/s${round})`)
+      for (let n = 0; n < 8; n++) {
+        sender.send({ to: "@(node/silent)", payload: text })
+        sender.send({ to: "@(node/pinging)", payload: text })
+        notes++
+      }
+      expect((await heartbeat(sender)).type).toBe("hub:heartbeat_ack")
+      pinging.sendRaw(PING)
+      pongs++
+      for (let came = 0; came < 8 + 1; came++) await pinging.frame()
+      await evictDurableObject(hub)
+    }
+    expect(await silent.closed).toMatchObject({ code: 4413 })
+    expect([notes, pongs]).toEqual([24, 3])
+    expect((await heartbeat(pinging)).type).toBe("hub:heartbeat_ack")
   })
 })

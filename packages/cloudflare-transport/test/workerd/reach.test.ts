@@ -72,6 +72,18 @@ describe.each(KINDS)("a durable actor and %s", (_, enter) => {
     expect(await client.came()).toMatchObject({ correlationId: id, from: to, payload: "tea" })
   })
 
+  it("fault 51: an ask of the actor's own with a time limit below 0 is refused, and asks nobody", async () => {
+    const { address: to } = newSteward()
+    const { address, client } = await enter()
+    expect((await ask(client, to, "consult", { to: address, timeout: -1 })).payload).toBe("invalid_message")
+    // A longer one than the longest is brought down to it.
+    const id = asks(client, to, "consult", { to: address, timeout: 1e15 })
+    const question = await client.came()
+    expect(question).toMatchObject({ type: "choose", pattern: "ask" })
+    answers(client, question, "tea")
+    expect(await client.came()).toMatchObject({ correlationId: id, payload: "tea" })
+  })
+
   it("is asked and does not answer: the actor goes on with timeout", async () => {
     const { address: to } = newSteward()
     const { address, client } = await enter()
@@ -187,6 +199,9 @@ describe.each(PAIRS)("clients, %s", (_, from, to) => {
       to: ada.address,
       payload: { actorAddress: bob.address, reason: "slow_consumer" },
     })
+    // What was on its way when the pause came is delivered, up to 8 MiB that bob has not acknowledged.
+    for (let n = 0; n < 80; n++) ada.client.send({ to: bob.address, type: "n", payload: text })
+    expect(await ada.client.came()).toMatchObject({ payload: { code: "queue_full" } })
     await evicted()
     const more = ada.client.send({ to: bob.address, type: "n", payload: "more" })
     let refused: Came

@@ -16,10 +16,19 @@ import { countRows } from "./stored.ts"
 const newHub = () => env.TOKEN_HUB.getByName("default")
 type HubStub = ReturnType<typeof newHub>
 
-/** Counts what the object writes from now on. Gives the rows since it was last asked. */
+/** Milliseconds. */
+const DAY = 86_400_000
+
+/**
+ * Counts what the object writes from now on. Gives the rows since it was last asked. Its alarm comes only by
+ * hand from now on: the platform's would write where others are counted.
+ */
 const counting = async (stub: DurableObjectStub<undefined>): Promise<() => Promise<number>> => {
   let cursors: Array<{ readonly rowsWritten: number }> = []
-  await runInDurableObject(stub, (_, { storage: { sql } }) => {
+  await runInDurableObject(stub, (_, { storage }) => {
+    const setAlarm = storage.setAlarm.bind(storage)
+    storage.setAlarm = () => setAlarm(Date.now() + DAY)
+    const { sql } = storage
     const exec = sql.exec.bind(sql)
     sql.exec = <T extends Record<string, SqlStorageValue>>(query: string, ...bindings: Array<unknown>) => {
       const cursor = exec<T>(query, ...bindings)

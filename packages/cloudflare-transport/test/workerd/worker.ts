@@ -13,6 +13,13 @@ export { AccountActor }
 export { ShelfActor } from "./durable/shelf.ts"
 export { Echo } from "./Echo.ts"
 export { Host } from "./Host.ts"
+export {
+  UpgradingAccount,
+  UpgradingDirectory,
+  UpgradingGateway,
+  UpgradingHub,
+  UpgradingTopic,
+} from "./upgrading.ts"
 
 /** Finds the silent within milliseconds, and makes a row of every ask at once. */
 export class ImpatientHub extends PlainHub {
@@ -25,6 +32,22 @@ export class ImpatientHub extends PlainHub {
 export class TokenHub extends PlainHub {
   constructor(ctx: DurableObjectState, env: HubEnv) {
     super(ctx, { ...env, AUTH_MODE: "token", JWT_SECRET, LOG_LEVEL: "info" })
+  }
+}
+
+/** Few sockets that were closed are as many as it bears. */
+const GUARDED = { maxUnconnectedSockets: 2, maxClosedSockets: 3, connectTimeout: 500 }
+
+export class GuardedHub extends PlainHub {
+  constructor(ctx: DurableObjectState, env: HubEnv) {
+    super(ctx, { ...env, AUTH_MODE: "token", JWT_SECRET, LIMITS: GUARDED })
+  }
+}
+
+export class GuardedGateway extends PlainGateway {
+  constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
+    const own: Cloudflare.Env & HubEnv = { ...env, LIMITS: GUARDED }
+    super(ctx, own)
   }
 }
 

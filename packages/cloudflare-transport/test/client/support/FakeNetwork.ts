@@ -1,5 +1,6 @@
 /** A network that is scripted by the test: sockets that do only what they are told, and a hub that answers. */
-import { Envelope } from "@signal-hub/actor-core"
+import { Envelope, JsonCodec } from "@signal-hub/actor-core"
+import { MsgPackCodec } from "@signal-hub/actor-core/codec/msgpack"
 import { HUB_ADDRESS, PING, PONG } from "../../../src/protocol/index.ts"
 import type { OpenSocket, SocketEvent, SocketLike, WakeTarget } from "../../../src/client/index.ts"
 import { envelope } from "../../support/envelope.ts"
@@ -12,6 +13,8 @@ export class FakeSocket implements SocketLike {
   readonly protocols: ReadonlyArray<string>
   binaryType = "blob"
   readyState = 0
+  /** The subprotocol that the server chose; `undefined` where the platform does not tell. */
+  protocol: string | undefined
   bufferedAmount = 0
   /** Frames as they were sent, pings among them. */
   readonly frames: Array<string | Uint8Array> = []
@@ -73,7 +76,10 @@ export class FakeSocket implements SocketLike {
   }
   /** The hub says something; `envelope` overrides any field. */
   say(type: string, payload: unknown, envelope: Partial<Envelope.Envelope> = {}): void {
-    this.emit("message", { data: JSON.stringify(fromHub(type, payload, envelope)) })
+    const said = fromHub(type, payload, envelope)
+    // In JSON it may say what our codec would not.
+    const isText = this.protocols[0] === JsonCodec.subprotocol
+    this.emit("message", { data: isText ? JSON.stringify(said) : MsgPackCodec.encode([said]) })
   }
 
   /** All envelopes sent so far. */
@@ -96,8 +102,8 @@ export interface Answer {
 }
 
 export const envelopesOf = (frame: string | Uint8Array): ReadonlyArray<Envelope.Envelope> => {
-  const value: unknown = JSON.parse(String(frame))
-  return (Array.isArray(value) ? value : [value]).map((each) => {
+  const codec = typeof frame === "string" ? JsonCodec : MsgPackCodec
+  return codec.decode(frame).map((each) => {
     const envelope = Envelope.check(each)
     if (envelope instanceof Envelope.Malformed) throw new Error(envelope.reason)
     return envelope
@@ -188,6 +194,10 @@ export class FakePage implements WakeTarget {
   }
   removeEventListener(type: string, listener: () => void): void {
     this.#listeners.get(type)?.delete(listener)
+  }
+  /** How many listen. */
+  get size(): number {
+    return [...this.#listeners.values()].reduce((sum, { size }) => sum + size, 0)
   }
   fire(type: string): void {
     for (const listener of this.#listeners.get(type) ?? []) listener()

@@ -41,7 +41,12 @@ export class ReliableHub {
   #socket: FakeSocket | undefined
   #cut = new Set<FakeSocket>()
   #sessions = 1
-  limits: object = { maxEnvelopesPerSecond: 1_000_000, envelopeBurst: 1_000_000 }
+  limits: object = {
+    maxEnvelopesPerSecond: 1_000_000,
+    envelopeBurst: 1_000_000,
+    maxBytesPerSecond: 1e9,
+    byteBurst: 1e9,
+  }
 
   constructor(network: FakeNetwork) {
     this.network = network

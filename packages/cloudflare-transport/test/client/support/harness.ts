@@ -1,6 +1,7 @@
 /** Clients on a scripted network, under the test clock. */
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
@@ -22,6 +23,9 @@ export const settle: Effect.Effect<void> = Effect.promise(async () => {
 export const pass = (ms: number): Effect.Effect<void> =>
   Effect.andThen(Effect.andThen(settle, TestClock.adjust(ms)), settle)
 
+/** Chance is the same in every run: a retry that is drawn at 0 ms, one in 500, comes before a test expects it. */
+const evenly = Effect.provideService(Random.Random, { nextDoubleUnsafe: () => 0.5, nextIntUnsafe: () => 0 })
+
 const EVENTS = ["online", "pageshow", "visibilitychange"]
 
 /** A client whose first attempt has begun. */
@@ -34,7 +38,7 @@ export const begin = (options: Partial<ClientOptions> = {}) =>
       webSocket: network.open,
       wakeups: EVENTS.map((event) => ({ target: page, event })),
       ...options,
-    })
+    }).pipe(evenly)
     yield* settle
     const state: () => ConnectionState = () => Effect.runSync(client.state)
     return { client, network, page, state }
@@ -74,7 +78,7 @@ export const startReliable = (options: Partial<ClientOptions> = {}) =>
       wakeups: [],
       schedule: Schedule.spaced(250),
       ...options,
-    })
+    }).pipe(evenly)
     // The end of a test waits for no acknowledgments, as no time passes by then.
     yield* Effect.addFinalizer(() => Effect.sync(() => network.last.drop()))
     const events: Array<SessionEvent> = []

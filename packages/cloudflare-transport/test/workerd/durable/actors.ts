@@ -197,6 +197,9 @@ const reach = (env: Cloudflare.Env): Reach => {
   }
 }
 
+/** An account that reaches nobody. */
+export const accountOptions: DurableActorOptions = { type: "account", behavior: account }
+
 export class AccountActor extends DurableActor<Cloudflare.Env> {
   protected override actor(env: Cloudflare.Env): DurableActorOptions {
     return { type: "account", behavior: account, reach: reach(env) }
