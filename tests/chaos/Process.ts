@@ -3,6 +3,7 @@
  * identities as fast as it is let, and telling the ledger of all that it does and hears.
  */
 import { setTimeout as sleep } from "node:timers/promises"
+import { Protocol } from "@signal-hub/actor-core"
 import { AskError, type Address, type Envelope } from "@signal-hub/actor-core/vocabulary"
 import {
   connect,
@@ -12,6 +13,7 @@ import {
   type SocketLike,
 } from "@signal-hub/cloudflare-transport/client"
 import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
 import { WebSocket } from "ws"
 import type { Ledger, Mark, Message } from "./Ledger.ts"
 import type { Random } from "./random.ts"
@@ -30,6 +32,18 @@ const LONG = 0.02
 /** How many asks are answered late, and how late at most, in milliseconds. */
 const LATE = 0.2
 const LATEST = 1_500
+/** How many processes take messages by an actor, how many of all do so late, and how late at most. */
+const ACTORS = 0.4
+const SERVED_LATE = 0.5
+const SERVED_LATEST = 3_000
+/** Milliseconds until an actor that could not be served is served again. */
+const SERVE_AGAIN = 200
+
+/** The protocol of who takes messages by an actor. */
+const Notes = Protocol.make("Notes", {
+  note: Protocol.tell({ payload: Schema.Unknown }),
+  question: Protocol.ask({ payload: Schema.Unknown, success: Schema.Unknown }),
+})
 
 export interface Surroundings {
   readonly url: string
@@ -47,8 +61,7 @@ interface Payload {
   readonly text: string
 }
 
-const markOf = ({ payload }: Envelope.Envelope): Mark | undefined =>
-  (payload as Partial<Payload> | null)?.mark
+const markOf = (payload: unknown): Mark | undefined => (payload as Partial<Payload> | null)?.mark
 
 export class Process {
   readonly name: string
@@ -88,6 +101,8 @@ export class Process {
       if (event.type === "unconfirmed") {
         const { reason, envelopes } = event.unconfirmed
         for (const envelope of envelopes) this.#report(envelope, `unconfirmed: ${reason}`)
+      } else if (event.type === "unclaimed") {
+        ledger.violated("an envelope waits for who takes it", undefined, `${this.name}: ${event.envelope.id}`)
       } else if (event.type !== "notStored") {
         ledger.connected(this.name, event.session.session?.epoch ?? 0, event.type)
         if (event.type !== "notResumed" || event.reason === "superseded") return
@@ -98,7 +113,8 @@ export class Process {
         )
       }
     })
-    hub.onMessage((envelope) => this.#take(hub, envelope))
+    if (random.chance(SERVED_LATE)) setTimeout(() => this.#serve(hub), random.between(0, SERVED_LATEST))
+    else this.#serve(hub)
     hub.onEvent(({ type, payload, correlationId }) => {
       if (type !== "hub:error" && type !== "hub:unknown_actor") return
       if (correlationId !== null) ledger.refused(this.name, `${type} ${JSON.stringify(payload)}`)
@@ -217,27 +233,54 @@ export class Process {
     }
   }
 
-  #take(hub: Hub, envelope: Envelope.Envelope): void {
-    const mark = markOf(envelope)
-    if (mark === undefined) return
-    this.#world.ledger.delivered(this.name, mark)
-    if (envelope.pattern !== "ask") return
-    const { random } = this.#world
-    if (random.chance(LATE)) setTimeout(() => this.#answer(hub, envelope, mark), random.between(0, LATEST))
-    else this.#answer(hub, envelope, mark)
+  /** From now on messages are taken: by an actor, or by a listener. */
+  #serve(hub: Hub): void {
+    if (this.#crashed) return
+    if (!this.#world.random.chance(ACTORS)) {
+      hub.onMessage((envelope) => {
+        const isAsk = envelope.pattern === "ask"
+        this.#take(envelope.payload, isAsk ? (answer) => hub.reply(envelope, "answer", answer) : undefined)
+      })
+      return
+    }
+    const serve = (): void => {
+      hub
+        .serve(
+          Notes,
+          {
+            note: (payload) => this.#take(payload),
+            question: (payload, context) => this.#take(payload, context.replyLater().succeed),
+          },
+          { address: this.identity },
+        )
+        .catch((error: unknown) => {
+          this.#note(`can't serve: ${String(error)}`)
+          if (!this.#ending.signal.aborted) setTimeout(serve, SERVE_AGAIN)
+        })
+    }
+    serve()
   }
 
-  #answer(hub: Hub, envelope: Envelope.Envelope, mark: Mark): void {
-    if (this.#crashed) return
-    try {
-      hub.reply(envelope, "answer", { by: mark.by, n: mark.n })
-    } catch (error) {
-      this.#note(`can't answer: ${String(error)}`)
+  #take(payload: unknown, answer?: (answer: Pick<Mark, "by" | "n">) => void): void {
+    const mark = markOf(payload)
+    if (mark === undefined) return
+    const { ledger, random } = this.#world
+    ledger.delivered(this.name, mark)
+    if (answer === undefined) return
+    const give = (): void => {
+      if (this.#crashed) return
+      try {
+        answer({ by: mark.by, n: mark.n })
+      } catch (error) {
+        this.#note(`can't answer: ${String(error)}`)
+      }
     }
+    if (random.chance(LATE)) setTimeout(give, random.between(0, LATEST))
+    else give()
   }
 
   #report(envelope: Envelope.Envelope, how: string): void {
-    const mark = markOf(envelope)
+    const mark = markOf(envelope.payload)
     if (mark !== undefined && !mark.volatile) this.#world.ledger.reported(mark, how)
   }
 

@@ -7,8 +7,8 @@ export const MUTANTS: ReadonlyArray<Mutant> = [
     file: session("Outbox"),
     edits: [
       [
-        "this.#rows.insert(chunk, batch, frame, receivedAt)",
-        "if (chunk.first === null) this.#rows.insert(chunk, batch, frame, receivedAt)",
+        "this.#rows.insert(chunk, row, receivedAt)",
+        "if (chunk.first === null) this.#rows.insert(chunk, row, receivedAt)",
       ],
     ],
   },

@@ -31,6 +31,13 @@ export const AUTH_MUTATIONS: ReadonlyArray<Mutation> = [
   },
   {
     fault: 24,
+    breaks: "a claim of a token ends its segment of the identity and begins others",
+    file: auth("TokenIdentity"),
+    edits: [["|| !/^[A-Za-z0-9._~:-]+$/.test(value)", ""]],
+    test: `${TRANSPORT}/test/auth/TokenIdentity.test.ts`,
+  },
+  {
+    fault: 24,
     breaks: "any session registers any address",
     file: auth("Authorization"),
     edits: [["Address.isWithin(address, claims.identity) ||", "true ||"]],
@@ -53,8 +60,8 @@ export const AUTH_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 24,
     breaks: "a token may name a reserved identity",
-    file: auth("Claims"),
-    edits: [["if (isReserved(identity))", "if (false)"]],
+    file: auth("TokenIdentity"),
+    edits: [["if (!isReserved(identity)) return identity", "return identity"]],
     test: CLAIMS,
   },
   {
@@ -202,8 +209,8 @@ export const AUTH_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 27,
     breaks: "a cursor names what its asker may not see",
-    file: hub("RegistryRequests"),
-    edits: [["next !== undefined && all.length < limit && !seesAll", "false"]],
+    file: hub("Pages"),
+    edits: [["if (mayDiscover(claims, after as Address.Address)) return", "return"]],
     test: AUTHORIZATION,
   },
   {

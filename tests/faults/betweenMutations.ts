@@ -27,7 +27,7 @@ export const BETWEEN_MUTATIONS: ReadonlyArray<Mutation> = [
     fault: 14,
     breaks: "a client is told that its envelope is taken before that is stored",
     file: hub("HubCore"),
-    edits: [["    this.state.elsewhere?.settle()\n", ""]],
+    edits: [["      elsewhere?.settle()\n", ""]],
     test: RELIABLE,
   },
   {
@@ -97,8 +97,8 @@ export const BETWEEN_MUTATIONS: ReadonlyArray<Mutation> = [
     file: gateway("SureLanes"),
     edits: [
       [
-        "const { at, claims: of, deliveries, sender, session, takenAt } = stored",
-        "const { at, claims: of, sender, session, takenAt } = stored; const deliveries = stored.deliveries.map((one) => ({ ...one, envelope: { ...one.envelope, seq: this.numbers.next() } }))",
+        "const { at, claims: of, deliveries, sender, session, takenAt } = row",
+        "const { at, claims: of, sender, session, takenAt } = row; const deliveries = row.deliveries.map((one) => ({ ...one, envelope: { ...one.envelope, seq: this.numbers.next() } }))",
       ],
     ],
     test: RELIABLE,

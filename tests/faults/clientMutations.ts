@@ -62,7 +62,7 @@ export const CLIENT_MUTATIONS: ReadonlyArray<Mutation> = [
     fault: 22,
     breaks: "what is not acknowledged is not sent again",
     file: client("Sender"),
-    edits: [["    this.unacknowledged.rewind()\n", ""]],
+    edits: [["    unacknowledged.rewind()\n", ""]],
     test: RELIABLE,
   },
   {
@@ -71,8 +71,8 @@ export const CLIENT_MUTATIONS: ReadonlyArray<Mutation> = [
     file: client("Sender"),
     edits: [
       [
-        "while (unacknowledged.isBehind && mayLeave()) out.push(unacknowledged.again().part)",
-        "queueMicrotask(() => {\n while (unacknowledged.isBehind) out.push(unacknowledged.again().part)\n })",
+        "while (unacknowledged.isBehind && isNext() && this.#mayLeave(unacknowledged.next, out, now)) {\n      this.#push(unacknowledged.again(), out)\n    }\n    let held = unacknowledged.isBehind || alone !== undefined",
+        "queueMicrotask(() => {\n while (unacknowledged.isBehind) out.push(unacknowledged.again())\n })\n let held = false",
       ],
     ],
     test: RELIABLE,
@@ -83,8 +83,8 @@ export const CLIENT_MUTATIONS: ReadonlyArray<Mutation> = [
     file: client("Sender"),
     edits: [
       [
-        "out.push(unacknowledged.again().part)",
-        "{\n const again = unacknowledged.again()\n if (again.envelope.ttl === null || again.since + again.envelope.ttl > now) out.push(again.part)\n }",
+        "this.#push(unacknowledged.again(), out)",
+        "{\n const again = unacknowledged.again()\n if (again.envelope.ttl === null || again.since + again.envelope.ttl > now) out.push(again)\n }",
       ],
     ],
     test: RELIABLE,
@@ -93,14 +93,14 @@ export const CLIENT_MUTATIONS: ReadonlyArray<Mutation> = [
     fault: 42,
     breaks: "what the hub says again is taken again",
     file: client("Inbox"),
-    edits: [["if (seq !== undefined && seq <= acks.through) continue", ""]],
+    edits: [["if (seq !== undefined && seq <= acks.arrived) continue", ""]],
     test: RELIABLE,
   },
   {
     fault: 42,
     breaks: "a gap is passed over",
     file: client("Inbox"),
-    edits: [["if (seq !== undefined && seq > acks.through + 1) return false", ""]],
+    edits: [["if (seq !== undefined && seq > acks.arrived + 1) return false", ""]],
     test: RELIABLE,
   },
   {
@@ -114,7 +114,7 @@ export const CLIENT_MUTATIONS: ReadonlyArray<Mutation> = [
     fault: 42,
     breaks: "what is to survive the process is sent before it is stored",
     file: client("Outgoing"),
-    edits: [["if (this.#journal === undefined) this.#send(frame)", "if (true) this.#send(frame)"]],
+    edits: [["if (journal === undefined) this.#send(frame)", "if (true) this.#send(frame)"]],
     test: PERSISTENCE,
   },
 ]

@@ -102,7 +102,7 @@ export const GATEWAY_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 19,
     breaks: "a gateway that nobody needs keeps its tables",
-    file: gateway("SessionGateway"),
+    file: gateway("ActorsShell"),
     edits: [["if (this.core.isEmpty) this.forget()", ""]],
     test: WORKERD_GATEWAY,
   },
@@ -169,12 +169,7 @@ export const GATEWAY_MUTATIONS: ReadonlyArray<Mutation> = [
     fault: 33,
     breaks: "an ask to another gateway goes as a tell: nobody there may answer",
     file: gateway("Outbound"),
-    edits: [
-      [
-        "const delivery: Delivery = { envelope, ask: { home, timeout } }",
-        "const delivery: Delivery = { envelope }",
-      ],
-    ],
+    edits: [["const delivery: Delivery = { envelope, ask }", "const delivery: Delivery = { envelope }"]],
     test: GATEWAY,
   },
   {
@@ -235,7 +230,7 @@ export const GATEWAY_MUTATIONS: ReadonlyArray<Mutation> = [
     fault: 39,
     breaks: "who goes on sending from another gateway is served",
     file: gateway("Incoming"),
-    edits: [['  if (admits === "full") return full(to)\n  const taken', "  const taken"]],
+    edits: [["  if (!isReliable && isHopeless(hub, target)) return full(to, pause)\n", ""]],
     test: BACKPRESSURE,
   },
   {

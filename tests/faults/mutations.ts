@@ -3,10 +3,25 @@
  * tests that are about a fault have its number in their names.
  */
 import { AUTH_MUTATIONS } from "./authMutations.ts"
+import { BOUND_MUTATIONS } from "./boundMutations.ts"
+import { CLIENT_INPUT_MUTATIONS } from "./clientInputMutations.ts"
 import { CLIENT_MUTATIONS } from "./clientMutations.ts"
 import { BETWEEN_MUTATIONS } from "./betweenMutations.ts"
+import { END_MUTATIONS } from "./endMutations.ts"
+import { ENCODING_MUTATIONS } from "./encodingMutations.ts"
+import { FORGERY_MUTATIONS } from "./forgeryMutations.ts"
 import { GATEWAY_MUTATIONS } from "./gatewayMutations.ts"
 import { RELIABLE_MUTATIONS } from "./reliableMutations.ts"
+import { RUNTIME_MUTATIONS } from "./runtimeMutations.ts"
+import { TIME_MUTATIONS } from "./timeMutations.ts"
+import { UPGRADE_MUTATIONS } from "./upgradeMutations.ts"
+import { VALUE_MUTATIONS } from "./valueMutations.ts"
+import { VERDICT_MUTATIONS } from "./verdictMutations.ts"
+import { SOCKET_MUTATIONS } from "./socketMutations.ts"
+import { PRESENCE_MUTATIONS } from "./presenceMutations.ts"
+import { TAKING_MUTATIONS } from "./takingMutations.ts"
+import { MEMORY_MUTATIONS } from "./memoryMutations.ts"
+import { WALK_MUTATIONS } from "./walkMutations.ts"
 import type { Mutation } from "./Mutation.ts"
 
 const CORE = "actor-core"
@@ -30,6 +45,7 @@ const WORKERD_HUB = `${TRANSPORT}/test/workerd/SignalHub.test.ts`
 const WORKERD_LIMITS = `${TRANSPORT}/test/workerd/limits.test.ts`
 
 const BRIDGE = `${TRANSPORT}/src/bridge/WebSocketBridge.ts`
+const FIELD_RULES = `${TRANSPORT}/src/protocol/FieldRules.ts`
 const RATE = `${TRANSPORT}/src/session/RateBucket.ts`
 const client = (file: string): string => `${TRANSPORT}/src/client/${file}.ts`
 const durable = (file: string): string => `${TRANSPORT}/src/durable/${file}.ts`
@@ -147,21 +163,26 @@ const ROWS: ReadonlyArray<Mutation> = [
     fault: 5,
     breaks: "what a durable actor has asked is gone with its memory",
     file: durable("DurableHost"),
-    edits: [["DURABLE))\n", 'DURABLE)); sql.run("DELETE FROM actor_ask")\n']],
+    edits: [["this.sql = sql\n", 'this.sql = sql; sql.run("DELETE FROM actor_ask")\n']],
     test: DURABLE,
   },
   {
     fault: 5,
     breaks: "the timers of a durable actor are gone with its memory",
     file: durable("DurableHost"),
-    edits: [["DURABLE))\n", 'DURABLE)); sql.run("DELETE FROM actor_timer")\n']],
+    edits: [["this.sql = sql\n", 'this.sql = sql; sql.run("DELETE FROM actor_timer")\n']],
     test: DURABLE,
   },
   {
     fault: 6,
     breaks: "when a socket was last heard is written and never read",
     file: `${TRANSPORT}/src/session/Liveness.ts`,
-    edits: [["now - lastHeard(connection) >= silenceAllowed(limits)", "false"]],
+    edits: [
+      [
+        "return now - Math.max(connection.heardAt, pingedAt > now ? 0 : pingedAt) >= silenceAllowed(limits)",
+        "return false",
+      ],
+    ],
     test: `${TRANSPORT}/test/session/session.test.ts`,
   },
   {
@@ -174,11 +195,11 @@ const ROWS: ReadonlyArray<Mutation> = [
   {
     fault: 7,
     breaks: "a TTL of NaN is taken",
-    file: hub("Fields"),
+    file: FIELD_RULES,
     edits: [
       [
-        "!(value >= minTtlSeconds && value <= maxTtlSeconds)",
-        "value < minTtlSeconds || value > maxTtlSeconds",
+        "value >= min && value <= (max ?? Number.MAX_VALUE)",
+        "!(value < min || value > (max ?? Number.MAX_VALUE))",
       ],
     ],
     test: REGISTRY,
@@ -186,8 +207,8 @@ const ROWS: ReadonlyArray<Mutation> = [
   {
     fault: 7,
     breaks: "a negative TTL is taken",
-    file: hub("Fields"),
-    edits: [["value >= minTtlSeconds && value <= maxTtlSeconds", "value <= maxTtlSeconds"]],
+    file: FIELD_RULES,
+    edits: [["value >= min && value <= (max", "value <= (max"]],
     test: REGISTRY,
   },
   {
@@ -342,7 +363,7 @@ const ROWS: ReadonlyArray<Mutation> = [
     breaks: "a wake-up after close() reconnects",
     file: client("Connection"),
     edits: [
-      ["stopWakeups()\n", ""],
+      ["channel.inbox.close()\n        stopListening()\n", "channel.inbox.close()\n"],
       [
         "if (heartbeat === undefined)",
         "if (closing) Effect.runFork(loop)\n else if (heartbeat === undefined)",
@@ -401,7 +422,7 @@ const ROWS: ReadonlyArray<Mutation> = [
     fault: 18,
     breaks: "nobody misses the pong",
     file: client("Heartbeat"),
-    edits: [["this.#unansweredSince ??= now", ""]],
+    edits: [["this.#unansweredSince ??= this.#quietSince", ""]],
     test: CLIENT,
   },
   {
@@ -494,7 +515,7 @@ const ROWS: ReadonlyArray<Mutation> = [
     fault: 23,
     breaks: "from is delivered as the client wrote it",
     file: hub("HubState"),
-    edits: [["this.registry.holder(written, now) === session ? written : own", "written"]],
+    edits: [["this.registry.isHeldBy(session, written, now) ? written : own", "written"]],
     test: DELIVERY,
   },
   {
@@ -543,7 +564,7 @@ const ROWS: ReadonlyArray<Mutation> = [
     fault: 30,
     breaks: "what a reader has to acknowledge is counted in characters",
     file: `${TRANSPORT}/src/bridge/SocketConnection.ts`,
-    edits: [["(copyOf ?? Envelope).utf8Length(frame)", "frame.length"]],
+    edits: [["(encoded?.utf8Length?.(frame) ?? Envelope.utf8Length(frame))", "frame.length"]],
     test: WORKERD_LIMITS,
   },
   {
@@ -591,12 +612,7 @@ const ROWS: ReadonlyArray<Mutation> = [
     fault: 33,
     breaks: "an actor's answer does not pass",
     file: hub("Router"),
-    edits: [
-      [
-        "toSession(hub, open.askerSession, asker, withFrom(envelope, answerer, isSure(open, envelope)), now)",
-        "",
-      ],
-    ],
+    edits: [["toSession(hub, open.askerSession, asker, answer, now)", "void answer"]],
     test: ASKS,
   },
   {
@@ -713,7 +729,7 @@ const ROWS: ReadonlyArray<Mutation> = [
     fault: 39,
     breaks: "who goes on sending to a slow reader is served",
     file: hub("Backpressure"),
-    edits: [['if (hub.sessions.connectionOf(reader)?.flow.slow !== true) return "free"', 'return "free"']],
+    edits: [["return hub.sessions.connectionOf(reader)?.flow.isFull === true", "return false"]],
     test: BACKPRESSURE,
   },
   {
@@ -1024,7 +1040,7 @@ const ROWS: ReadonlyArray<Mutation> = [
       ["Effect.andThen(goodbye, Fiber.interrupt(fiber))", "goodbye"],
       ["return waitAtMost(timers, CLOSE_TIMEOUT, (done) => fiber.addObserver(done))", "return Effect.void"],
       ["if (closing) return Effect.asVoid(Fiber.await(fiber))", "if (closing) return Effect.void"],
-      ["let verdict = ended.verdict ?? verdictOf(code)", 'let verdict = "reconnect"'],
+      ["let { verdict } = ended", 'let verdict = "reconnect"'],
     ],
     test: CLIENT,
   },
@@ -1055,8 +1071,23 @@ const ROWS: ReadonlyArray<Mutation> = [
 export const MUTATIONS: ReadonlyArray<Mutation> = [
   ...ROWS,
   ...AUTH_MUTATIONS,
+  ...CLIENT_INPUT_MUTATIONS,
   ...CLIENT_MUTATIONS,
   ...GATEWAY_MUTATIONS,
   ...RELIABLE_MUTATIONS,
   ...BETWEEN_MUTATIONS,
+  ...TIME_MUTATIONS,
+  ...UPGRADE_MUTATIONS,
+  ...WALK_MUTATIONS,
+  ...VALUE_MUTATIONS,
+  ...VERDICT_MUTATIONS,
+  ...BOUND_MUTATIONS,
+  ...RUNTIME_MUTATIONS,
+  ...FORGERY_MUTATIONS,
+  ...SOCKET_MUTATIONS,
+  ...MEMORY_MUTATIONS,
+  ...ENCODING_MUTATIONS,
+  ...END_MUTATIONS,
+  ...TAKING_MUTATIONS,
+  ...PRESENCE_MUTATIONS,
 ].toSorted((a, b) => a.fault - b.fault)

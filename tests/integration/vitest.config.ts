@@ -12,6 +12,8 @@ const project = (name: string, include: string | Array<string>, more: More = {})
     include: [include].flat(),
     provide: { evicting: more.evicting ?? false, topology: more.topology ?? "hub" },
     testTimeout: more.timeout ?? 30_000,
+    // Only a test that fails waits so long.
+    expect: { poll: { timeout: 10_000 } },
     hookTimeout: 60_000,
   },
 })
@@ -58,7 +60,10 @@ export default defineConfig({
       }),
       project("auth", "auth/**/*.test.ts"),
       project("timing", "timing/**/*.test.ts"),
-      project("fuzz", "fuzz/**/*.test.ts", { timeout: 180_000 }),
+      // As many frames as are asked for, also on a machine that does much else.
+      project("fuzz", "fuzz/**/*.test.ts", {
+        timeout: Math.max(180_000, 20 * Number(process.env.FUZZ_CASES ?? 0)),
+      }),
       project("client", "client/**/*.test.ts"),
       project("browser", "browser/**/*.test.ts", { timeout: 90_000 }),
       project("examples", "examples/**/*.test.ts", { timeout: 120_000 }),

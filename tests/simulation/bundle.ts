@@ -39,13 +39,23 @@ const plugin = (change: Change | undefined): Plugin => ({
       path: join(HERE, "platform/cloudflareWorkers.ts"),
     }))
     onResolve({ filter: /\/MessageId\.ts$/ }, () => ({ path: join(HERE, "platform/globals.ts") }))
-    if (change === undefined) return
-    const changed = join(PACKAGES, change.file)
-    onLoad({ filter: /\.ts$/ }, ({ path }) =>
-      path === changed ? { contents: edited(change), loader: "ts" as const } : undefined,
-    )
+    const changed = change === undefined ? "" : join(PACKAGES, change.file)
+    onLoad({ filter: /\.ts$/ }, ({ path }) => {
+      const isPerProcess = path.endsWith("/client/ConnectTurn.ts")
+      if (path !== changed && !isPerProcess) return undefined
+      const contents = path === changed ? edited(change!) : readFileSync(path, "utf8")
+      return { contents: isPerProcess ? perProcess(contents) : contents, loader: "ts" as const }
+    })
   },
 })
+
+/** A module of the packages whose map is that of the simulated process that uses it. */
+const perProcess = (text: string): string => {
+  const parts = text.split(/new Map<.*>\(\)/)
+  if (parts.length !== 2) throw new Error("the module does not hold one map")
+  const globals = JSON.stringify(join(HERE, "platform/globals.ts"))
+  return `import { mapOfProcess } from ${globals}\n${parts.join("mapOfProcess()")}`
+}
 
 /** The file with the fault in it. */
 export const edited = ({ edits, file }: Change): string => {

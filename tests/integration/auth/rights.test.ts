@@ -246,3 +246,31 @@ describe("expiry", () => {
     for (const { payload } of ticks) expect(payload).toBeLessThan(expiresAt)
   })
 })
+
+describe("rates", () => {
+  it("fault 69: that a token claims hold in place of the deployment's, bursts in proportion", async () => {
+    const client = await enter({ limits: { maxEnvelopesPerSecond: 10 } })
+    const heartbeats = Array.from({ length: 20 }, () =>
+      envelope({ type: "hub:heartbeat", payload: { timestamp: 1 }, pattern: "ask" }),
+    )
+    await client.raw(JSON.stringify(heartbeats))
+    const refused = await client.expect("hub:rate_limited")
+    expect(refused.payload).toMatchObject({ limit: 10 })
+    const trusted = await hub.open({
+      headers: bearer({ actorId: `test/${unique("user")}`, limits: { maxBytesPerSecond: 1_000 } }),
+    })
+    const connected = await trusted.handshake({ identity: null })
+    expect(fieldsOf(connected.payload).limits).toMatchObject({
+      maxEnvelopesPerSecond: 1e6,
+      maxBytesPerSecond: 1_000,
+      byteBurst: 1_000,
+    })
+  })
+
+  it("that are no rates make the token none", async () => {
+    const client = await hub.open({
+      headers: bearer({ actorId: "test/x", limits: { maxEnvelopesPerSecond: -1 } }),
+    })
+    expect((await client.closed()).code).toBe(4401)
+  })
+})

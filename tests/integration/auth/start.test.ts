@@ -1,6 +1,7 @@
 /** `npm start -- --var …`, as a newcomer runs it: closed without keys, and at work with them. */
 import { spawn } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
+import { createServer as createHttpServer } from "node:http"
 import { createServer, type AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
@@ -104,6 +105,38 @@ describe("npm start", { timeout: 60_000 }, () => {
       endGroup(shell.pid!)
       rmSync(state, { recursive: true, force: true })
     }
+  })
+
+  it.each([
+    ["any server", { status: "ok" }],
+    ["another hub", { status: "ok", service: "signal-hub", version: "0.1.0", timestamp: 0 }],
+  ])("fault 64: on a port that %s has, fails and says so, whatever its health page says", async (_, page) => {
+    const other = createHttpServer((_request, response) => {
+      response.setHeader("Content-Type", "application/json")
+      response.end(JSON.stringify(page))
+    })
+    await new Promise<void>((listening) => other.listen(0, "127.0.0.1", listening))
+    const port = String((other.address() as AddressInfo).port)
+    const hub = spawn(process.execPath, [START], { env: { ...process.env, PORT: port } })
+    let printed = ""
+    for (const stream of [hub.stdout, hub.stderr]) stream.on("data", (data) => (printed += String(data)))
+    try {
+      const code = await new Promise((ended) => hub.on("close", ended))
+      expect(printed).not.toContain("The hub is up")
+      expect(printed).toContain(`can't be served on port ${port}: another program listens there`)
+      expect(code).toBe(1)
+    } finally {
+      hub.kill("SIGKILL")
+      await new Promise((closed) => other.close(closed))
+    }
+  })
+
+  it.each(["abc", "0", "70000"])("PORT=%s is refused with what it must be", async (port) => {
+    const hub = spawn(process.execPath, [START], { env: { ...process.env, PORT: port } })
+    let printed = ""
+    hub.stderr.on("data", (data) => (printed += String(data)))
+    expect(await new Promise((ended) => hub.on("close", ended))).toBe(1)
+    expect(printed).toContain("it must be a number from 1 to 65535")
   })
 
   it("as it is shipped is open, and its log says so", () =>

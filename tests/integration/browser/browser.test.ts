@@ -19,6 +19,7 @@ import { hs256, SECRET } from "../support/tokens.ts"
 declare const inPage: {
   readonly connect: typeof Connect
   readonly indexedDbPersistence: typeof IndexedDbPersistence
+  readonly upgradeDatabase: (name: string, version: number) => Promise<number>
   readonly Greeter: typeof Greeter
   readonly greeter: typeof greeter
   readonly Ticker: typeof Ticker
@@ -148,6 +149,40 @@ test("a page and Node read one another's streams, as far as they want to", async
   expect(there).toEqual(Array.from({ length: 100 }, (_, i) => i + 1))
   await expect.poll(() => ended).toEqual(["count"])
 })
+
+test.each(["/ws", "/gateway"])(
+  "fault 79: at %s, a tab that is closed leaves its topics at once",
+  async (path) => {
+    const url = new URL(hub.url())
+    url.pathname = path
+    const [watching, tab, topic] = [
+      newAddress("watcher"),
+      newAddress("tab"),
+      `room/${newAddress("x").slice(7, -1)}`,
+    ]
+    const watcher = await connect(url.href, { identity: watching })
+    const seen: Array<unknown> = []
+    watcher.onEvent(({ type, payload }) => {
+      if (type !== "hub:presence_diff") return
+      for (const change of ["joined", "left", "updated"] as const) {
+        for (const { actorAddress } of payload[change] ?? []) if (actorAddress === tab) seen.push(change)
+      }
+    })
+    await watcher.subscribe(topic, { presence: true }).ready
+    const page = await openPage()
+    await page.evaluate(
+      async ([at, address, name]) => {
+        inPage.hub = await inPage.connect(at!, { identity: address as `@(${string}/${string})` })
+        await inPage.hub.subscribe(name!).ready
+      },
+      [url.href, tab, topic],
+    )
+    await expect.poll(() => seen).toEqual(["joined"])
+    // As a user does: the page hears of it. Its grace period is 60 s.
+    await page.close({ runBeforeUnload: true })
+    await expect.poll(() => seen, { timeout: 5_000 }).toEqual(["joined", "left"])
+  },
+)
 
 /** A tab that tells its user of takeovers, and the sockets that it has opened. */
 const openTab = async (url: string): Promise<{ readonly page: Page; readonly sockets: () => number }> => {
@@ -287,4 +322,38 @@ test("faults 12, 22: a page that is loaded again goes on with its session; a sec
   await second.evaluate((to) => inPage.hub.tell(to, "n", 52, { until: "acknowledged" }), node)
   await expect.poll(() => told.at(-1)).toBe(52)
   expect(await second.evaluate(() => inPage.hub.state.status)).toBe("connected")
+})
+
+test("fault 76: a stored session of newer code is left as it is, and to the page that has it", async () => {
+  const page = await openPage()
+  const result = await page.evaluate(async () => {
+    const persistence = inPage.indexedDbPersistence("newer")
+    const newer = await persistence.open()
+    await newer.write(new Map<string, unknown>([["schema", { version: 2, readableFrom: 2 }]]))
+    const refuse = () => {
+      throw new Error("it is newer")
+    }
+    const error = await persistence.open(refuse).catch((cause: unknown) => String(cause))
+    // Not taken over.
+    await newer.write(new Map([["last", 7]]))
+    // What must be changed first is written with the taking over.
+    const change = () =>
+      new Map<string, unknown>([
+        ["last", undefined],
+        ["next", 8],
+      ])
+    const entries = [...(await persistence.open(change)).entries.keys()].toSorted()
+    const taken = await newer.write(new Map()).catch((cause: unknown) => (cause as Error).name)
+    // Another layout of the database is not this code's either; and code that brings it need not wait.
+    const upgraded = await inPage.upgradeDatabase("newer", 2)
+    const layout = await persistence.open().catch((cause: unknown) => (cause as Error).name)
+    return { error, entries, taken, upgraded, layout }
+  })
+  expect(result).toEqual({
+    error: "Error: it is newer",
+    entries: ["next", "owner", "schema"],
+    taken: "StoreTaken",
+    upgraded: 2,
+    layout: "StoreRejected",
+  })
 })

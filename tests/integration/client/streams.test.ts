@@ -21,7 +21,7 @@ describe.each(["json", "msgpack"] as const)("by %s", (codec) => {
     const identity = newAddress("ticker")
     const ended: Array<string> = []
     const server = await connect(hub.url(), { identity, codec })
-    await server.serve(Ticker, ticker(ended))
+    await server.serve(Ticker, ticker(ended), { acceptForwards: true })
     const visitor = await connect(hub.url(), { codec })
     return { server, visitor, identity, ended, actor: visitor.actor(Ticker, identity) }
   }

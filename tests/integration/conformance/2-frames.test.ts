@@ -1,8 +1,9 @@
 /** protocol.md, section 2: frames and codecs. */
 import { Buffer } from "node:buffer"
+import { Packr } from "msgpackr"
 import { describe, expect, test } from "vitest"
 import { codeOf, envelope, fieldsOf, HUB, numberOf, type Received } from "../support/RawClient.ts"
-import { unique } from "../support/names.ts"
+import { address, unique } from "../support/names.ts"
 import { expectError, expectQuiet } from "../support/expectations.ts"
 import { useHub } from "../support/hub.ts"
 
@@ -75,6 +76,59 @@ describe("heartbeat", () => {
       expect(Math.abs(Number(pong.timestamp) - before)).toBeLessThan(60_000)
       if (when === "before") await client.handshake()
     }
+  })
+
+  const withFields: ReadonlyArray<readonly [ping: object, id: object]> = [
+    [{ type: "PING", id: "p-1", timestamp: 1, more: { of: "it" } }, { id: "p-1" }],
+    [{ type: "PING", timestamp: 1 }, {}],
+    [{ type: "HEARTBEAT_PING", id: "h-1" }, { id: "h-1" }],
+    [{ type: "HEARTBEAT_PING", id: 7, payload: null }, { id: 7 }],
+    [{ type: "HEARTBEAT_PING" }, {}],
+    // An id that no envelope could have is not repeated.
+    [{ type: "PING", id: "x".repeat(129) }, {}],
+    [{ type: "PING", id: { of: "it" } }, {}],
+  ]
+  test.each([[[]], [["signal-hub.msgpack"]]])(
+    "PING and HEARTBEAT_PING with further fields are answered PONG with their id, before hub:connect too: %j",
+    async (protocols) => {
+      const client = await hub.open({ protocols })
+      for (const when of ["before", "after"]) {
+        for (const [ping, id] of withFields) {
+          await client.raw(JSON.stringify(ping))
+          const pong: unknown = JSON.parse(await client.expectText())
+          expect(pong, when).toEqual({ type: "PONG", timestamp: expect.any(Number), ...id })
+        }
+        // The handshake of this client speaks JSON.
+        if (protocols.length === 0 && when === "before") await client.handshake()
+      }
+    },
+  )
+
+  test("such pings are no strikes, and each of a batch is answered in its place", async () => {
+    const client = await hub.connect()
+    await client.raw(
+      ...Array.from({ length: 25 }, (_, n) => JSON.stringify({ type: "HEARTBEAT_PING", id: n })),
+    )
+    for (let id = 0; id < 25; id++) {
+      expect(JSON.parse(await client.expectText())).toMatchObject({ type: "PONG", id })
+    }
+    await client.raw(
+      JSON.stringify([
+        { type: "PING", id: "a" },
+        { type: "HEARTBEAT_PING", id: "b" },
+      ]),
+    )
+    for (const id of ["a", "b"]) expect(JSON.parse(await client.expectText())).toMatchObject({ id })
+    await expectQuiet(client)
+  })
+
+  test("a message of such a type to somebody is a message", async () => {
+    const [ada, ben] = [await hub.connect(), await hub.connect({ identity: address("ben") })]
+    await ada.send(envelope({ type: "PING", to: ben.identity, payload: 1 }))
+    expect(await ben.expect("PING")).toMatchObject({ payload: 1 })
+    // One without a right address is what it was: malformed, and a strike.
+    const request = envelope({ type: "PING", to: "nobody" })
+    expect(codeOf(await ada.request(request))).toBe("invalid_message")
   })
 
   test("many heartbeats are no strikes and no requests", async () => {
@@ -296,5 +350,114 @@ describe("what is malformed", () => {
     const nobody = await client.request(envelope({ type: "x", to: HUB, pattern: "ask" }))
     expect(nobody.type).toBe("hub:error")
     await client.sync()
+  })
+})
+
+/** Without what msgpackr adds of its own. */
+const packr = new Packr({ useRecords: false })
+
+describe("fault 69: a frame with more values than maxValues", () => {
+  /** A tell whose frame holds so many values. */
+  const tellOf = (to: string, values: number) => {
+    const tell = envelope({ id: "many", type: "many", to, payload: [] as ReadonlyArray<number> })
+    const others = 1 + Object.keys(tell).length
+    return { ...tell, payload: Array.from({ length: values - others }, () => 0) }
+  }
+  const maxOf = (connected: Received) =>
+    numberOf({ ...connected, payload: fieldsOf(connected.payload).limits }, "maxValues")
+  const MAX = 50_000
+
+  test("is refused with message_too_large undecoded; one of just as many is taken, and others notice nothing", async () => {
+    const [client, ada, bob] = await Promise.all([hub.open(), hub.connect(), hub.connect()])
+    const connected = await client.handshake()
+    expect(maxOf(connected)).toBe(MAX)
+    await client.raw(JSON.stringify(tellOf(client.identity, MAX)))
+    expect((await client.expect("many")).payload).toHaveLength(MAX - 7)
+    await client.raw(JSON.stringify(tellOf(client.identity, MAX + 1)))
+    const refusal = await client.expect("hub:message_too_large")
+    expect(refusal.correlationId).toBeNull()
+    expect(refusal.payload).toMatchObject({
+      values: MAX + 1,
+      maxValues: MAX,
+      messageSize: expect.any(Number),
+      maxSize: numberOf(connected, "maxMessageSize"),
+    })
+    await expectQuiet(client)
+    await ada.send(envelope({ type: "note", to: bob.identity, payload: 1 }))
+    expect((await bob.expect("note")).payload).toBe(1)
+  })
+
+  test("to 0.x it is hub:error, with the numbers in details", async () => {
+    const client = await hub.connect({ version: "0.1.0" })
+    await client.raw(JSON.stringify([tellOf(client.identity, MAX)]))
+    const refusal = await client.expect("hub:error")
+    expect(refusal.payload).toMatchObject({
+      code: "message_too_large",
+      details: { values: MAX + 1, maxValues: MAX },
+    })
+  })
+
+  test("nesting above 128 comes first", async () => {
+    const client = await hub.connect()
+    const frame = JSON.stringify(tellOf(client.identity, MAX + 100))
+    await client.raw(frame.replace("[0,", `[${"[".repeat(150)}${"]".repeat(150)},`))
+    expectError(await client.expect("hub:error"), "invalid_message")
+    await expectQuiet(client)
+  })
+
+  test("empty objects, strings full of brackets and keys count as what they are", async () => {
+    const client = await hub.connect()
+    const tell = envelope({ type: "kinds", to: client.identity })
+    const fits = { keys: Object.fromEntries(Array.from({ length: 20_000 }, (_, n) => [`[,{${n}`, {}])) }
+    await client.raw(JSON.stringify({ ...tell, payload: { ...fits, text: "[0,".repeat(60_000) } }))
+    await client.expect("kinds")
+    await client.raw(JSON.stringify({ ...tell, payload: Array.from({ length: 25_000 }, () => [{}]) }))
+    expect(fieldsOf((await client.expect("hub:message_too_large")).payload).values).toBe(50_007)
+  })
+
+  test("the same in msgpack, where byte strings and extensions count too", async () => {
+    const identity = address("actor")
+    const client = await hub.open({ protocols: ["signal-hub.msgpack"], named: identity })
+    const answers = () =>
+      client.frames
+        .filter((frame) => typeof frame !== "string")
+        .flatMap((frame) => packr.unpack(frame) as ReadonlyArray<ReadonlyArray<unknown>>)
+    const answered = async (type: string) => {
+      await expect.poll(() => answers().map((fields) => fields[3]), { timeout: 10_000 }).toContain(type)
+      return answers().find((fields) => fields[3] === type)![6]
+    }
+    const send = (type: string, to: string, payload: unknown, metadata: object = {}) =>
+      client.raw(packr.pack([[unique("m"), null, to, type, 0, 1, payload, null, metadata]]))
+    await send("hub:connect", HUB, null, {
+      protocolVersion: "1.0.0",
+      actorIdentity: identity,
+      sessionExpirySeconds: 0,
+    })
+    await answered("hub:connected")
+    // The batch, the envelope, its nine fields, of which one is the payload.
+    const others = 2 + 9
+    const mixed = Array.from({ length: MAX - others }, (_, n) =>
+      n % 2 === 0 ? new Uint8Array(0) : new Date(1e12),
+    )
+    await send("fits", identity, mixed)
+    await answered("fits")
+    await send("many", identity, [...mixed, 0])
+    expect(await answered("hub:message_too_large")).toMatchObject({ values: MAX + 1, maxValues: MAX })
+    await send("later", identity, 1)
+    await answered("later")
+  })
+
+  test("a msgpack frame that lies about its lengths, or is too deep, is invalid_message", async () => {
+    const client = await hub.open({ protocols: ["signal-hub.msgpack"] })
+    const lying = new Uint8Array(60_000).fill(0x90)
+    lying.set([0xdd, 0xff, 0xff, 0xff, 0xff])
+    const deep = new Uint8Array(60_000).fill(0x91)
+    deep[deep.length - 1] = 0x90
+    for (const [at, frame] of [lying, deep].entries()) {
+      await client.raw(frame)
+      await expect.poll(() => client.frames.length, { timeout: 10_000 }).toBe(at + 1)
+      const [[, , , type, , , payload]] = packr.unpack(client.frames[at] as Uint8Array)
+      expect([type, payload.code]).toEqual(["hub:error", "invalid_message"])
+    }
   })
 })

@@ -1,6 +1,6 @@
 /** protocol.md, section 4: hub:connect, what goes before it, and versions. */
 import { describe, expect, test } from "vitest"
-import { envelope, fieldsOf, HUB, type Fields } from "../support/RawClient.ts"
+import { envelope, fieldsOf, HUB, textOf, type Fields } from "../support/RawClient.ts"
 import { address, topic } from "../support/names.ts"
 import { expectError, expectQuiet } from "../support/expectations.ts"
 import { isGateway, twoPhase, useHub } from "../support/hub.ts"
@@ -171,5 +171,98 @@ describe("version", () => {
       message: expect.any(String),
     })
     expect((await client.closed()).code).toBe(4426)
+  })
+})
+
+describe("the rules of 0.x", () => {
+  const V0 = { version: "0.1.0" }
+  const MALFORMED = [
+    "nobody",
+    "@(browser)",
+    "@(a/b",
+    "@(a/b c)",
+    "",
+    `@(a/${"x".repeat(300)})`,
+    "@(a/b)/..",
+    "*",
+  ]
+
+  test("a `to` that is no address is answered hub:unknown_actor, not registered, and is no strike", async () => {
+    const client = await hub.connect(V0)
+    for (const to of [...MALFORMED, ...MALFORMED]) {
+      const direct = envelope({ type: "greet", pattern: "ask", to })
+      const sent = envelope({ type: "hub:send", pattern: "ask", payload: { to, type: "greet", data: 1 } })
+      const fallen = envelope({ type: "hub:send", pattern: "ask", to, payload: { type: "greet", data: 1 } })
+      for (const ask of [direct, sent, fallen]) {
+        const answer = await client.request(ask)
+        expect(answer, to).toMatchObject({ type: "hub:unknown_actor", correlationId: ask.id })
+        const { actorAddress, message } = fieldsOf(answer.payload)
+        expect(message).toContain("not registered")
+        // No longer than an address may be, and a sign that it was cut.
+        expect(actorAddress).toBe(to.length > 256 ? `${to.slice(0, 256)}…` : to)
+      }
+    }
+    await client.sync()
+  })
+
+  test("a tell to such a `to` is silent, and those who send right beside it lose nothing", async () => {
+    const [ada, ben] = [await hub.connect(V0), await hub.connect({ identity: address("ben") })]
+    for (const to of [...MALFORMED, ...MALFORMED]) {
+      await ada.send(
+        envelope({ type: "note", to }),
+        envelope({ type: "hub:send", payload: { to, type: "note", data: 1 } }),
+        envelope({ type: "note", to: ben.identity, payload: to }),
+      )
+      expect((await ben.expect("note")).payload).toBe(to)
+    }
+    await expectQuiet(ada)
+  })
+
+  test("an envelope that is malformed in more than its `to` is so at 0.x too; from 1.0 `to` alone does", async () => {
+    const old = await hub.connect(V0)
+    expectError(await old.request(envelope({ type: "x", pattern: "shout", to: "nobody" })), "invalid_message")
+    expectError(await old.request(envelope({ type: "x", pattern: "ask", to: 7 })), "invalid_message")
+    const client = await hub.connect()
+    expectError(
+      await client.request(envelope({ type: "x", pattern: "ask", to: "nobody" })),
+      "invalid_message",
+    )
+    const send = { to: "nobody", type: "x", data: 1 }
+    expectError(await client.ask("hub:send", send), "invalid_address")
+  })
+
+  test("hub:heartbeat needs no timestamp; from 1.0 it does", async () => {
+    const old = await hub.connect(V0)
+    for (const payload of [null, {}]) {
+      const answer = await old.request(
+        envelope({ type: "hub:heartbeat", pattern: "ask", payload, timestamp: 1_234 }),
+      )
+      expect(answer).toMatchObject({ type: "hub:heartbeat_ack", payload: { timestamp: 1_234 } })
+    }
+    expectError(await old.ask("hub:heartbeat", { timestamp: "now" }), "invalid_message")
+    const client = await hub.connect()
+    for (const payload of [null, {}])
+      expectError(await client.ask("hub:heartbeat", payload), "invalid_message")
+  })
+
+  test("hub:renew may carry its token in metadata; from 1.0 it may not", async () => {
+    for (const version of ["0.1.0", "1.0.0"]) {
+      const client = await hub.connect({ version })
+      const registered = await client.ask("hub:register", { actorAddress: address("renews") })
+      const renewalToken = textOf(registered, "renewalToken")
+      const answer = await client.request(
+        envelope({
+          type: "hub:renew",
+          pattern: "ask",
+          payload: { ttlSeconds: 60 },
+          metadata: { renewalToken },
+        }),
+      )
+      if (version === "1.0.0") expectError(answer, "invalid_message")
+      else {
+        expect(answer.type).toBe("hub:renewed")
+        expect(textOf(answer, "renewalToken")).not.toBe(renewalToken)
+      }
+    }
   })
 })

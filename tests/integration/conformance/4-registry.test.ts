@@ -344,6 +344,31 @@ describe("hub:discover", () => {
     expectError(await client.ask("hub:discover", { pattern: "@(test/*)", ...more }), "invalid_message")
   })
 
+  test("fault 75: a page of large entries ends at half of maxMessageSize, and the cursor leads on", async () => {
+    const client = await hub.open()
+    const half = numberOf(await client.handshake(), "maxMessageSize") / 2
+    const name = unique("large")
+    const all = Array.from({ length: 60 }, (_, i) => `@(test/${name}/${i})`)
+    const large = {
+      capabilities: Array.from({ length: 60 }, (_, n) => `${n}${"c".repeat(200)}`),
+      metadata: { text: "x".repeat(4_000) },
+    }
+    for (const actorAddress of all) {
+      expect((await register(client, actorAddress, large)).type).toBe("hub:registered")
+    }
+    const found: Array<unknown> = []
+    let pages = 0
+    for (let cursor: unknown; pages === 0 || cursor !== undefined; pages++) {
+      const query = { pattern: `@(test/${name}/**)`, ...(cursor !== undefined && { cursor }) }
+      const page = await client.ask("hub:discover", query)
+      expect(JSON.stringify(page).length).toBeLessThan(half + 1_000)
+      found.push(...listOf(page, "actors").map((actor) => actor.address))
+      cursor = fieldsOf(page.payload).cursor
+    }
+    expect(found.toSorted()).toEqual(all.toSorted())
+    expect(pages).toBe(2)
+  })
+
   test("a cursor that the hub never gave is refused, or leads to no error of the hub's own", async () => {
     const client = await hub.connect()
     for (const cursor of ["made up", "x".repeat(5_000), "' OR 1=1 --"]) {

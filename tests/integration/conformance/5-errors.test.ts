@@ -33,7 +33,8 @@ describe("hub:error", () => {
     ["invalid_topic", "hub:subscribe", { topic: "no topic" }],
   ]
   test.each(refusals)("%s: answers %s, to sessions of both majors", async (code, type, payload) => {
-    for (const version of ["1.0.0", "0.1.0"]) {
+    // At 0.x the time of the envelope counts where a heartbeat has none.
+    for (const version of type === "hub:heartbeat" ? ["1.0.0"] : ["1.0.0", "0.1.0"]) {
       const client = await hub.connect({ version })
       expectError(await client.ask(type, payload), code)
     }

@@ -63,3 +63,17 @@ test("the limits that a client needs are told in hub:connected", async () => {
   expect(numbers.length).toBeGreaterThan(0)
   for (const bound of [1_048_576, 1_000, 100, 300, 10, 3_600]) expect(numbers).toContain(bound)
 })
+
+test("fault 69: more bytes than the burst and the rate are refused undecoded; others lose nothing", async () => {
+  const [client, ada, bob] = await Promise.all([hub.connect(), hub.connect(), hub.connect()])
+  const frame = JSON.stringify(
+    envelope({ to: address("nobody"), type: "note", payload: "x".repeat(1_000_000) }),
+  )
+  // 16 MiB at once and 4 MiB a second: so many take longer to be allowed than to be sent.
+  await client.raw(...Array.from({ length: 60 }, () => frame))
+  await ada.send(envelope({ to: bob.identity, type: "note", payload: 1 }))
+  const refused = await client.expect("hub:rate_limited")
+  expect(refused.correlationId).toBeNull()
+  expect(refused.payload).toMatchObject({ unit: "bytes", limit: 4_194_304, retryAfterMs: expect.any(Number) })
+  expect((await bob.expect("note")).payload).toBe(1)
+})

@@ -58,8 +58,41 @@ const FIELDS = "actorAddress topic type data pattern limit offset cursor to ttlS
   " ",
 )
 
+/** Keys that an encoder, an `await` or an assignment may take for more than data. */
+const HOSTILE_KEYS = [
+  "toJSON",
+  "constructor",
+  "then",
+  "__proto__",
+  "prototype",
+  "hasOwnProperty",
+  "toString",
+  "valueOf",
+  "length",
+  "buffer",
+  "byteLength",
+  "map",
+]
+
+/** Makes values of such keys, several in each object, in one another. */
+export const hostileValues = (random: () => number): (() => { readonly [key: string]: unknown }) => {
+  const below = (n: number): number => Math.floor(random() * n)
+  const pick = <A>(from: ReadonlyArray<A>): A => from[below(from.length)]!
+  const leaf = (): unknown => pick([null, true, 1, -0.5, 1e300, "", "text", "then", [], {}])
+  const value = (depth: number): unknown => {
+    const kind = below(depth > 3 ? 1 : 4)
+    if (kind === 0) return leaf()
+    if (kind === 1) return Array.from({ length: below(3) }, () => value(depth + 1))
+    return object(depth + 1)
+  }
+  const object = (depth: number): { readonly [key: string]: unknown } =>
+    Object.fromEntries(Array.from({ length: 1 + below(4) }, () => [pick(HOSTILE_KEYS), value(depth)]))
+  return () => object(0)
+}
+
 /** The frames of a seed, without end. */
 export function* casesOf(random: () => number): Generator<Case> {
+  const hostile = hostileValues(random)
   const below = (n: number): number => Math.floor(random() * n)
   const pick = <A>(from: ReadonlyArray<A>): A => from[below(from.length)]!
   const bytes = (n: number): Uint8Array => Uint8Array.from({ length: n }, () => below(256))
@@ -73,7 +106,7 @@ export function* casesOf(random: () => number): Generator<Case> {
       () => text(below(40)),
       () => random() < 0.5,
       () => (depth > 3 ? [] : Array.from({ length: below(4) }, () => value(depth + 1))),
-      () => (depth > 3 ? {} : { [pick(["__proto__", "constructor", "toJSON", text(3)])]: value(depth + 1) }),
+      () => (depth > 3 ? {} : { ...hostile(), [text(3)]: value(depth + 1) }),
     ])()
 
   const kinds: ReadonlyArray<() => Case> = [
@@ -92,7 +125,10 @@ export function* casesOf(random: () => number): Generator<Case> {
     () => {
       const field = pick(Object.keys(WRONG))
       const wrong = pick(WRONG[field]!)
-      const frame = JSON.stringify({ ...envelope({ type: "x", to: "@(fuzz/nobody)" }), [field]: wrong })
+      // A tell of 0.x to what is no address is a dead letter.
+      const pattern = field === "to" ? "ask" : "tell"
+      const right = envelope({ type: "x", to: "@(fuzz/nobody)", pattern })
+      const frame = JSON.stringify({ ...right, [field]: wrong })
       return { name: `wrong ${field}: ${JSON.stringify(wrong).slice(0, 40)}`, frame, expected: "error" }
     },
     () => {
@@ -109,9 +145,27 @@ export function* casesOf(random: () => number): Generator<Case> {
       const type = `hub:${pick(REQUESTS)}`
       const payload = pick([value(), Object.fromEntries(FIELDS.map((field) => [field, value()]))])
       const frame = JSON.stringify(
-        envelope({ type, pattern: "ask", payload, metadata: { [text(3)]: value() } }),
+        envelope({ type, pattern: "ask", payload, metadata: pick([hostile(), { [text(3)]: value() }]) }),
       )
       return { name: `${type} with anything`, frame, expected: "any" }
+    },
+    () => {
+      const type = pick(["hub:send", "hub:publish", "hub:register", "hub:broadcast", "x"])
+      const payload =
+        type === "x"
+          ? hostile()
+          : {
+              topic: "fuzz",
+              type: "x",
+              to: "@(fuzz/nobody)",
+              actorAddress: `@(fuzz/a${below(50)})`,
+              data: hostile(),
+              metadata: hostile(),
+            }
+      const to = type === "x" ? { to: "@(fuzz/nobody)" } : {}
+      const pattern = pick(["ask", "tell"])
+      const frame = JSON.stringify(envelope({ type, ...to, pattern, payload, metadata: hostile() }))
+      return { name: `${type} with hostile keys`, frame, expected: "any" }
     },
     () => ({
       name: "polluting keys",
@@ -165,7 +219,7 @@ export const LARGE: ReadonlyArray<Case> = [
   },
 ]
 
-const packr = new Packr({ useRecords: false })
+const packr = new Packr({ useRecords: false, useToJSON: false })
 
 /** The same case for a msgpack socket: what is JSON is packed by position, the rest goes as it is. */
 export const asMsgPack = ({ name, frame, expected }: Case): Case => {

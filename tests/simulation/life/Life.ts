@@ -39,6 +39,8 @@ export class Life {
   readonly #ledger: Ledger
   readonly #population: Population
   /** Processes that were gone before all was calm: what they had not got rid of went with them. */
+  /** Milliseconds that the platform's clock was set back in all: stored deadlines come so much later. */
+  #setBack = 0
   readonly #mayBeUntold = new Set<string>()
   /** Reliable messages that the event under way gave up, and sessions that it ended for a winner. */
   #givenUp: Array<{ readonly content: Content; readonly host: Host }> = []
@@ -107,11 +109,11 @@ export class Life {
     const [first, ...others] = this.#plan.identities
     simulation.note("end of the first")
     this.#leave((party) => party.identity === first)
-    await this.#until(simulation.now + GONE_AFTER)
+    await this.#until(simulation.now + GONE_AFTER + this.#setBack)
     for (const party of this.#population.parties) this.#judgeWatches(party, first!)
     simulation.note("end of the others")
     this.#leave(({ identity }) => others.includes(identity))
-    await this.#until(simulation.now + END_FOR)
+    await this.#until(simulation.now + END_FOR + this.#setBack)
     for (const place of this.#deployment.objects.all()) checkEmpty(place, this.#ledger)
   }
 
@@ -164,7 +166,10 @@ export class Life {
       case "deploy":
         return this.#deployment.deploy()
       case "jump": {
-        if (step.isPlatform) return this.#deployment.jump(step.ms)
+        if (step.isPlatform) {
+          this.#setBack += Math.max(0, -step.ms)
+          return this.#deployment.jump(step.ms)
+        }
         const party = this.#population.of(step.who)
         if (party !== undefined) party.clockOffset += step.ms
         return

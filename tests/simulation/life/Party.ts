@@ -1,5 +1,5 @@
 /** A process of an identity: the real client on simulated sockets, and what it does with what it hears. */
-import type { Address, Envelope } from "@signal-hub/actor-core"
+import { type Address, type Envelope, Protocol } from "@signal-hub/actor-core"
 import {
   connect,
   type ConnectionState,
@@ -10,6 +10,7 @@ import {
   type SessionEvent,
   type Watch,
 } from "@signal-hub/cloudflare-transport/client"
+import * as Schema from "effect/Schema"
 import { Host } from "../platform/Host.ts"
 import type { Network } from "../platform/Network.ts"
 import type { Random } from "../platform/Random.ts"
@@ -23,6 +24,15 @@ type StepOf<Kind extends Step["do"]> = Extract<Step, { readonly do: Kind }>
 
 /** Milliseconds that a late answer takes. */
 const LATE = 3_000
+
+/** Milliseconds until an actor that could not be served is served again. */
+const SERVE_AGAIN = 200
+
+/** The protocol of who takes messages by an actor. */
+const Notes = Protocol.make("Notes", {
+  note: Protocol.tell({ payload: Schema.Unknown }),
+  question: Protocol.ask({ payload: Schema.Unknown, success: Schema.Unknown }),
+})
 
 /** Why a session is never refused to who has it. */
 const IMPOSSIBLE: ReadonlySet<string> = new Set(["forbidden", "server_reset", "buffer_overflow"])
@@ -102,7 +112,9 @@ export class Party extends Host {
       return this.#simulation.note(`${this.name} did not connect`, String(error))
     }
     this.#simulation.note(`${this.name} connected`)
-    this.hub.onMessage((envelope) => this.#heard(envelope))
+    const { takesAfter } = this.options.how
+    if (takesAfter === null) this.#take(this.hub)
+    else setTimeout(() => this.#take(this.hub!), takesAfter)
     this.hub.onState((state) => this.#entered(state))
     this.hub.onSession((event) => this.#session(event))
     this.hub.onEvent((event) => this.#event(event))
@@ -238,8 +250,10 @@ export class Party extends Host {
   }
 
   close(): void {
+    // Who is still connecting goes on, and takes what comes.
+    if (this.hub === undefined) return
     this.isClosing = true
-    if (this.hub !== undefined) this.#hold(this.hub.close())
+    this.#hold(this.hub.close())
   }
 
   #entered(state: ConnectionState): void {
@@ -267,6 +281,10 @@ export class Party extends Host {
       const { envelopes, reason } = event.unconfirmed
       this.#simulation.note(`${this.name} has unconfirmed`, `${envelopes.length}, ${reason}`)
       for (const { id } of envelopes) this.#ledger.toldOf(id, "unconfirmed")
+    } else if (event.type === "unclaimed") {
+      const { envelope, reason } = event
+      if (reason === "expired") return this.#simulation.note(`${this.name} took too late`, envelope.id)
+      this.#ledger.broken("an envelope waits for who takes it", `${this.name}: ${envelope.id}, ${reason}`)
     } else if (event.type !== "notStored") {
       const grant = event.session.session
       this.#simulation.note(`${this.name} ${event.type}`, JSON.stringify(grant))
@@ -278,24 +296,53 @@ export class Party extends Host {
     }
   }
 
+  /** From now on messages are taken. */
+  #take(hub: Hub): void {
+    if (this.options.how.takes === "listener") {
+      hub.onMessage((envelope) => this.#heard(envelope))
+      return
+    }
+    const serving = hub.serve(
+      Notes,
+      {
+        note: (content) => this.#received(content as Content),
+        question: (content, context) => {
+          this.#received(content as Content)
+          const { answering, id } = content as Asked
+          const { succeed } = context.replyLater()
+          this.#answer(answering, () => succeed({ id }))
+        },
+      },
+      { address: this.identity },
+    )
+    // Where the hub does not hear of it in time, there is no actor.
+    const again = (): void => void setTimeout(() => this.isClosing || this.#take(hub), SERVE_AGAIN)
+    this.#hold(serving, () => {}, again)
+  }
+
   #heard(envelope: Envelope.Envelope): void {
     const content = envelope.payload as Asked | null
     // A publication that nobody here reads any more, or yet.
     if (typeof content?.by !== "string" || envelope.metadata.publication === true) return
-    if (content.to !== this.identity) {
-      return this.#ledger.broken("nothing for others", `${this.name} was given what is for ${content.to}`)
-    }
-    this.#ledger.received(this.name, content)
-    if (envelope.pattern !== "ask" || content.answering === "never") return
-    const reply = (): void => {
+    this.#received(content)
+    if (envelope.pattern !== "ask") return
+    this.#answer(content.answering, () => {
       try {
         this.hub?.reply(envelope, "answer", { id: content.id })
       } catch (error) {
         this.#simulation.note(`${this.name} could not reply`, String(error))
       }
-    }
-    if (content.answering === "late") setTimeout(reply, this.random.next() * LATE)
-    else reply()
+    })
+  }
+
+  #received(content: Content): void {
+    if (content.to === this.identity) return this.#ledger.received(this.name, content)
+    this.#ledger.broken("nothing for others", `${this.name} was given what is for ${content.to}`)
+  }
+
+  #answer(answering: Answering, reply: () => void): void {
+    if (answering === "late") setTimeout(reply, this.random.next() * LATE)
+    else if (answering === "at once") reply()
   }
 
   /** Goes on with what the request gave; that it failed is noted. */

@@ -15,6 +15,10 @@ type Do =
       readonly tokenLife: number
       /** Whether it keeps its session on a disk, for the next process. */
       readonly stores: boolean
+      /** Who takes its messages: a listener, or an actor that it serves. */
+      readonly takes: "listener" | "actor"
+      /** How long each of its processes is connected, in milliseconds, before there is one; `null`: at once. */
+      readonly takesAfter: number | null
     }
   | { readonly do: "kill"; readonly isSeen: boolean }
   | { readonly do: "restart"; readonly isSeen: boolean; readonly after: number }
@@ -133,6 +137,8 @@ const connect = (random: Random): Extract<Do, { do: "connect" }> => ({
   codec: random.pick(["json", "json", "msgpack"]),
   tokenLife: random.pick([5, 60, 3_600, 3_600]),
   stores: random.chance(0.5),
+  takes: random.pick(["listener", "listener", "actor"]),
+  takesAfter: random.pick([null, null, 5, 400, 4_000]),
 })
 
 const makeStep = (
@@ -198,6 +204,8 @@ const makeStep = (
     case "crashNow":
       return { do: kind, object: random.below(100) }
     case "jump":
-      return { do: kind, ms: random.pick([-2_000, 1_500, 40_000]), isPlatform: random.chance(0.7) }
+      return random.chance(0.7)
+        ? { do: kind, ms: random.pick([-3_600_000, -60_000, -2_000, 1_500, 40_000]), isPlatform: true }
+        : { do: kind, ms: random.pick([-3_600_000, -60_000, 1_500, 40_000, 3_600_000]), isPlatform: false }
   }
 }

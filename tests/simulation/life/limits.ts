@@ -15,6 +15,7 @@ export const LIMITS = {
 export const TIGHT_LIMITS = {
   ...LIMITS,
   pauseThreshold: 3_000,
+  probeInterval: 2_000,
   resumeThreshold: 1_000,
   maxUnacknowledged: 60_000,
   maxOutboxEnvelopes: 40,

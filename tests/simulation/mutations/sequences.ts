@@ -35,12 +35,7 @@ export const SEQUENCES: ReadonlyArray<Mutant> = [
   {
     breaks: "numbers that waiting envelopes are given are not stored",
     file: session("Outbox"),
-    edits: [
-      [
-        "this.#rows.update(chunk, numbered, frame)",
-        "this.#rows.update({ ...chunk, first: null }, numbered, frame)",
-      ],
-    ],
+    edits: [["this.#rows.update(chunk, row)", "this.#rows.update({ ...chunk, first: null }, row)"]],
   },
   {
     breaks: "after an eviction numbers begin at what is acknowledged",
@@ -64,7 +59,7 @@ export const SEQUENCES: ReadonlyArray<Mutant> = [
     file: session("Outbox"),
     edits: [
       ["if (gone === 0) return\n", "if (gone >= 0) return\n"],
-      ["return envelopes.filter(({ seq }) => seq! > session.outAcked)", "return envelopes"],
+      [".filter(({ seq }) => seq! > session.outAcked)", ""],
       [".filter(({ envelope: { seq } }) => seq === undefined || seq > this.#session.outAcked)", ""],
     ],
   },

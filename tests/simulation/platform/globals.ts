@@ -18,6 +18,24 @@ export const activate = (simulation: Simulation | undefined): void => {
 /** The id of a message, by the process that makes it. Stands for the module `MessageId` of the packages. */
 export const messageId = (): string => running().messageId()
 
+/** A map that each process has for itself, as what a module holds is its process's alone. */
+export const mapOfProcess = <K, V>(): Pick<Map<K, V>, "get" | "set" | "delete"> => {
+  const maps = new WeakMap<Host, Map<K, V>>()
+  const own = (): Map<K, V> => {
+    const host = running()
+    const found = maps.get(host)
+    if (found !== undefined) return found
+    const made = new Map<K, V>()
+    maps.set(host, made)
+    return made
+  }
+  return {
+    get: (key) => own().get(key),
+    set: (key, value) => own().set(key, value),
+    delete: (key) => own().delete(key),
+  }
+}
+
 const running = (): Host => {
   if (active?.current === undefined) throw new Error("nobody runs: code outside an event of the simulation")
   return active.current
@@ -114,10 +132,12 @@ Object.defineProperties(crypto, {
     },
   },
 })
+/** The fiber in a line of Effect's logger. A process counts its fibers over all the lives that it lives. */
+const FIBER_ID = /#\d+(?=\):)/
 for (const level of ["debug", "info", "warn", "error", "log"] as const) {
   console[level] = (...parts: ReadonlyArray<unknown>) => {
     if (active === undefined) real.console[level](...parts)
-    else active.onLog(active.current, level, parts.map(String).join(" "))
+    else active.onLog(active.current, level, parts.map(String).join(" ").replace(FIBER_ID, "#…"))
   }
 }
 process.on("unhandledRejection", (error) => {
