@@ -19,12 +19,16 @@ export interface Requester extends AsyncDisposable {
   readonly onOther: (listener: (received: Received) => void) => void
 }
 
+/** Of `{"type":"pong"}`. */
+const PONG_BYTES = 15
+
 export const requester = async (url: string): Promise<Requester> => {
   const socket = await openSocket(url)
   const waiting = new Map<string, (answer: Received) => void>()
   let listener: (received: Received) => void = () => {}
   socket.on("message", (data: Buffer) => {
     const received: Received = JSON.parse(data.toString())
+    if (data.length === PONG_BYTES && received.type === "pong") return
     const answered = waiting.get(received.correlationId ?? "")
     if (answered === undefined) return listener(received)
     waiting.delete(received.correlationId ?? "")

@@ -4,6 +4,7 @@
  */
 import { spawn } from "node:child_process"
 import { createRequire } from "node:module"
+import { createServer } from "node:net"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 
@@ -11,6 +12,31 @@ const port = process.env.PORT ?? "8787"
 const here = dirname(fileURLToPath(import.meta.url))
 const wrangler = createRequire(import.meta.url).resolve("wrangler/package.json")
 const url = `ws://127.0.0.1:${port}/ws`
+
+/** Why the port can't be listened on; `undefined`: it is free. */
+const portError = (): Promise<NodeJS.ErrnoException | undefined> =>
+  new Promise((resolve) => {
+    const probe = createServer()
+    probe.on("error", resolve)
+    probe.listen({ port: Number(port), host: "127.0.0.1", exclusive: true }, () =>
+      probe.close(() => resolve(undefined)),
+    )
+  })
+
+if (!/^\d{1,5}$/.test(port) || Number(port) < 1 || Number(port) > 65_535) {
+  console.error(`PORT is "${port}": it must be a number from 1 to 65535.`)
+  process.exit(1)
+}
+// Wrangler would serve on another port or fail late, and meanwhile the server that has the port would
+// answer for the hub.
+const taken = await portError()
+if (taken !== undefined) {
+  const cause = taken.code === "EADDRINUSE" ? "another program listens there" : taken.message
+  console.error(
+    `The hub can't be served on port ${port}: ${cause}. Stop it, or choose a free port: PORT=8788 npm start`,
+  )
+  process.exit(1)
+}
 
 const server = spawn(
   process.execPath,
@@ -40,10 +66,12 @@ if (process.env.npm_lifecycle_event !== undefined) {
 const ended = new Promise<number>((resolve) => server.on("exit", (code) => resolve(code ?? 0)))
 void ended.then((code) => process.exit(code))
 
-/** Asks for the hub's health until it answers. */
+/** Whether the hub answers at the port. Another server's health page does not count. */
 const isUp = async (): Promise<boolean> => {
   try {
-    return (await fetch(`http://127.0.0.1:${port}/health`)).ok
+    const response = await fetch(`http://127.0.0.1:${port}/health`)
+    const health = (await response.json()) as { readonly service?: unknown }
+    return response.ok && health.service === "signal-hub"
   } catch {
     return false
   }

@@ -1,4 +1,5 @@
 /** A tab of the lobby: one player, who reports to whoever opened it. */
+import { indexedDbPersistence } from "@signal-hub/cloudflare-transport/client/indexeddb"
 import { play } from "./player.ts"
 
 declare const report: (line: string) => Promise<void>
@@ -8,7 +9,9 @@ const { hub, name } = Object.fromEntries(new URL(import.meta.url).searchParams) 
   readonly hub: string
   readonly name: string
 }
-await play(hub, name, (line) => {
+const say = (line: string): void => {
   document.body.append(`${line}\n`)
   void report(line)
-})
+}
+// With a store a page that is reloaded goes on with its session; without one it says goodbye.
+await play(hub, name, say, { persistence: indexedDbPersistence(`lobby ${name}`) })

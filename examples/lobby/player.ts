@@ -1,14 +1,25 @@
 /** A player, the same in Node and in a browser: says aloud what it does and hears. */
 import { AskError } from "@signal-hub/actor-core"
-import { type ActorHandle, connect, type Hub } from "@signal-hub/cloudflare-transport/client"
+import {
+  type ActorHandle,
+  connect,
+  type ConnectOptions,
+  type Hub,
+} from "@signal-hub/cloudflare-transport/client"
 import { nameOf } from "./names.ts"
 import { Lobby, type News, Player, Room } from "./protocols.ts"
 
 /** Seconds that the hub waits for a player whose connection is lost. */
 const GRACE = 5
 
-export const play = async (url: string, name: string, say: (line: string) => void): Promise<Hub> => {
-  const hub = await connect(url, { identity: `@(player/${name})`, sessionExpirySeconds: GRACE })
+export const play = async (
+  url: string,
+  name: string,
+  say: (line: string) => void,
+  options: Pick<ConnectOptions, "persistence"> = {},
+): Promise<Hub> => {
+  const identity = `@(player/${name})` as const
+  const hub = await connect(url, { identity, sessionExpirySeconds: GRACE, ...options })
   let room: ActorHandle<typeof Room> | undefined
 
   const player = await hub.serve(Player, {
