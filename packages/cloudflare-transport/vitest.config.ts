@@ -19,7 +19,7 @@ export default defineConfig({
           testTimeout: 60_000,
           expect: { poll: { timeout: PATIENCE } },
           include: [
-            "test/{auth,client,durable,protocol,session,hub,gateway,bridge,bounds,storage,worker}/**/*.test.ts",
+            "test/{auth,client,durable,protocol,session,hub,gateway,bridge,bounds,object,worker}/**/*.test.ts",
           ],
         },
       },

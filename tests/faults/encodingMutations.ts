@@ -107,8 +107,8 @@ export const ENCODING_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 66,
     breaks: "a value that can't be stored is tried again and again",
-    file: `${SRC}/storage/StoredValue.ts`,
+    file: `${SRC}/object/StoredValue.ts`,
     edits: [["error instanceof NotStorable || isTooLarge(error)", "isTooLarge(error)"]],
-    test: "cloudflare-transport/test/storage/StoredValue.test.ts",
+    test: "cloudflare-transport/test/object/StoredValue.test.ts",
   },
 ]

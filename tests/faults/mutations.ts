@@ -759,7 +759,7 @@ const ROWS: ReadonlyArray<Mutation> = [
   {
     fault: 40,
     breaks: "who holds what is found without an index",
-    file: `${TRANSPORT}/src/storage/Schema.ts`,
+    file: `${TRANSPORT}/src/object/Schema.ts`,
     edits: [
       ["registration_session ON registration (session)", "registration_session ON registration (version)"],
     ],
@@ -768,7 +768,7 @@ const ROWS: ReadonlyArray<Mutation> = [
   {
     fault: 40,
     breaks: "whose subscriptions there are is found without an index",
-    file: `${TRANSPORT}/src/storage/Schema.ts`,
+    file: `${TRANSPORT}/src/object/Schema.ts`,
     edits: [["subscription_owner ON subscription (owner)", "subscription_owner ON subscription (id)"]],
     test: SCALE,
   },

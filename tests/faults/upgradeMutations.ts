@@ -7,11 +7,11 @@ const CLIENT = `${TRANSPORT}/test/client/upgrades.test.ts`
 const PERSISTENCE = `${TRANSPORT}/test/client/persistence.test.ts`
 const CALLS = `${TRANSPORT}/test/gateway/Calls.test.ts`
 const VERSIONS = `${TRANSPORT}/test/gateway/versions.test.ts`
-const STORED = `${TRANSPORT}/test/storage/upgrades.test.ts`
+const STORED = `${TRANSPORT}/test/object/upgrades.test.ts`
 const WORKERD = `${TRANSPORT}/test/workerd/upgrades.test.ts`
 
 const client = (file: string): string => `${TRANSPORT}/src/client/${file}.ts`
-const TABLES = `${TRANSPORT}/src/storage/Tables.ts`
+const TABLES = `${TRANSPORT}/src/object/Tables.ts`
 const SHELL = `${TRANSPORT}/src/hub/HubShell.ts`
 const NODE = `${TRANSPORT}/src/gateway/NodeShell.ts`
 
@@ -52,7 +52,7 @@ export const UPGRADE_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 76,
     breaks: "a row that is written again loses the columns of newer code",
-    file: `${TRANSPORT}/src/storage/Sql.ts`,
+    file: `${TRANSPORT}/src/object/Sql.ts`,
     edits: [
       [
         '\n    ON CONFLICT (${key.join(", ")}) DO UPDATE SET ${updates.join(", ")}`',

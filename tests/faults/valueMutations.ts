@@ -9,7 +9,7 @@ const BORDER = `${CORE}/test/BorderValues.test.ts`
 const CODEC = `${CORE}/test/codec.test.ts`
 const DEFINITION = `${CORE}/test/PayloadValue.test.ts`
 const HUB = `${TRANSPORT}/test/hub/values.test.ts`
-const ROWS = `${TRANSPORT}/test/storage/StoredValue.test.ts`
+const ROWS = `${TRANSPORT}/test/object/StoredValue.test.ts`
 const VALUES = `${CORE}/test/values.test.ts`
 
 const core = (file: string): string => `${CORE}/src/${file}.ts`
@@ -79,7 +79,7 @@ export const VALUE_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 47,
     breaks: "a state of bytes and dates is stored as JSON, which has neither",
-    file: `${TRANSPORT}/src/storage/StoredValue.ts`,
+    file: `${TRANSPORT}/src/object/StoredValue.ts`,
     edits: [["if (!isJson(value)) return pack(value)", ""]],
     test: ROWS,
   },

@@ -29,7 +29,7 @@ export const WALK_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 70,
     breaks: "a table is made that nobody has bounded",
-    file: `${TRANSPORT}/src/storage/Schema.ts`,
+    file: `${TRANSPORT}/src/object/Schema.ts`,
     edits: [
       [
         "const TABLES: ReadonlyArray<string> = [\n",

@@ -4,8 +4,8 @@
  * and what came of it the first time is the target's to know.
  */
 import type { Address } from "@signal-hub/actor-core"
-import type { Sql } from "../storage/Sql.ts"
-import { fromRow, type StoredValue, toRow } from "../storage/StoredValue.ts"
+import type { Sql } from "../object/Sql.ts"
+import { fromRow, type StoredValue, toRow } from "../object/StoredValue.ts"
 import { type ActorRpc, type Batch, type Delivery, isUnsupported, type Outcome } from "./ActorRpc.ts"
 import type { DurableAlarm } from "./DurableAlarm.ts"
 

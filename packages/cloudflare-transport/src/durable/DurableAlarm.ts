@@ -3,7 +3,7 @@
  * early; there is none where there is no deadline, nor anything that a lost memory would have left undone. So it
  * says also whether there are such rows.
  */
-import { earliestOf, type Sql } from "../storage/Sql.ts"
+import { earliestOf, type Sql } from "../object/Sql.ts"
 
 /** The earliest of each kind of deadline. */
 const EARLIEST = [

@@ -1,5 +1,5 @@
 /** The receive timeout of a durable actor while it runs: a row, and a cache of it. */
-import { type Sql, upsert } from "../storage/Sql.ts"
+import { type Sql, upsert } from "../object/Sql.ts"
 import type { DurableAlarm } from "./DurableAlarm.ts"
 
 const STORE_RECEIVE_TIMEOUT = upsert("actor_receive_timeout", ["one"], ["at", "millis"])

@@ -2,8 +2,8 @@
  * The tables of a durable actor. Rows are the truth; what memory holds is a cache that may be thrown away. Blobs
  * are values as `StoredValue` has them.
  */
-import { SNAPSHOT } from "../storage/SqlitePersistence.ts"
-import { type Schema, schemaOf } from "../storage/Tables.ts"
+import { SNAPSHOT } from "./SqlitePersistence.ts"
+import { type Schema, schemaOf } from "../object/Tables.ts"
 
 export const DURABLE: Schema = schemaOf(
   SNAPSHOT,

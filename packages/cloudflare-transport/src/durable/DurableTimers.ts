@@ -4,8 +4,8 @@
  */
 import type { Protocol, Timers } from "@signal-hub/actor-core"
 import * as Duration from "effect/Duration"
-import { type Sql, upsert } from "../storage/Sql.ts"
-import { toRow } from "../storage/StoredValue.ts"
+import { type Sql, upsert } from "../object/Sql.ts"
+import { toRow } from "../object/StoredValue.ts"
 import type { DurableAlarm } from "./DurableAlarm.ts"
 import type { OwnTimers } from "./OwnMessages.ts"
 import { encodePayload, LONGEST } from "./Stored.ts"

@@ -5,8 +5,8 @@
  * its sender hears that it is taken.
  */
 import { type Envelope, PayloadValue } from "@signal-hub/actor-core"
-import type { Sql } from "../storage/Sql.ts"
-import { fromRow, isUnstorable, type StoredValue, toRow } from "../storage/StoredValue.ts"
+import type { Sql } from "../object/Sql.ts"
+import { fromRow, isUnstorable, type StoredValue, toRow } from "../object/StoredValue.ts"
 import { type Answer, DEDUPE_WINDOW, type Delivery, type Outcome, TAKEN } from "./ActorRpc.ts"
 import type { DurableAlarm } from "./DurableAlarm.ts"
 

@@ -3,8 +3,8 @@
  * rows until then, and those of an ask that was handed on are another's to give.
  */
 import { type Address, type Envelope, TimeLimit } from "@signal-hub/actor-core"
-import type { Sql } from "../storage/Sql.ts"
-import { toRow } from "../storage/StoredValue.ts"
+import type { Sql } from "../object/Sql.ts"
+import { toRow } from "../object/StoredValue.ts"
 import type { Answer, AskHome, Delivery } from "./ActorRpc.ts"
 import type { DurableAlarm } from "./DurableAlarm.ts"
 import type { Inbox } from "./Inbox.ts"

@@ -4,8 +4,8 @@
  */
 import { type Address, AskError, type Envelope } from "@signal-hub/actor-core"
 import { Continuation } from "@signal-hub/actor-core/hosting"
-import { isTooLarge, type Sql } from "../storage/Sql.ts"
-import { fromRow, NotStorable, type StoredValue, toRow } from "../storage/StoredValue.ts"
+import { isTooLarge, type Sql } from "../object/Sql.ts"
+import { fromRow, NotStorable, type StoredValue, toRow } from "../object/StoredValue.ts"
 import type { DurableAlarm } from "./DurableAlarm.ts"
 
 /** What a message comes from. */

@@ -5,7 +5,7 @@
 import { type Address, AnswerStream, type Envelope, Forwarding } from "@signal-hub/actor-core"
 import { Lanes } from "../gateway/Lanes.ts"
 import { CallFailed } from "../gateway/Rpc.ts"
-import type { Sql } from "../storage/Sql.ts"
+import type { Sql } from "../object/Sql.ts"
 import type { Answer, Delivery, Outcome } from "./ActorRpc.ts"
 import type { DurableAlarm } from "./DurableAlarm.ts"
 import type { Inbox, Taken } from "./Inbox.ts"

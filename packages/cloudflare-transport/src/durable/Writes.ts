@@ -1,5 +1,5 @@
 /** A step of the database: its writes together or not at all, and what follows from them after. */
-import type { Sql } from "../storage/Sql.ts"
+import type { Sql } from "../object/Sql.ts"
 import type { DurableAlarm } from "./DurableAlarm.ts"
 
 export class Writes {

@@ -10,7 +10,7 @@ import * as Schedule from "effect/Schedule"
 import type { HubEnv } from "../worker/HubEnv.ts"
 import type { RoutingTable } from "./RoutingTable.ts"
 import { runRoute } from "./RouteCalls.ts"
-import { isStorageRejected } from "../storage/StorageRejected.ts"
+import { isStorageRejected } from "../object/StorageRejected.ts"
 import {
   type ActorRpc,
   type Batch,

@@ -1,8 +1,8 @@
 /** The Durable Object of a shard of the directory: `DirectoryCore` in its shell. */
 import type { Address } from "@signal-hub/actor-core"
 import type { ActorEntry } from "../protocol/HubMessage.ts"
-import { DIRECTORY } from "../storage/Schema.ts"
-import type { Schema } from "../storage/Tables.ts"
+import { DIRECTORY } from "../object/Schema.ts"
+import type { Schema } from "../object/Tables.ts"
 import { DirectoryCore } from "./DirectoryCore.ts"
 import type { GatewayEnv } from "./GatewayEnv.ts"
 import { NodeShell } from "./NodeShell.ts"

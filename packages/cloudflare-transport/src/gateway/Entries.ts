@@ -2,8 +2,8 @@
 import type { Address, AddressPattern } from "@signal-hub/actor-core"
 import type { ActorEntry } from "../protocol/HubMessage.ts"
 import { hasAll } from "../hub/Registry.ts"
-import { countOf, type Sql, upsert } from "../storage/Sql.ts"
-import { fromRow, type StoredValue, toReadableRow } from "../storage/StoredValue.ts"
+import { countOf, type Sql, upsert } from "../object/Sql.ts"
+import { fromRow, type StoredValue, toReadableRow } from "../object/StoredValue.ts"
 
 const STORE_ENTRY = upsert(
   "entry",

@@ -4,7 +4,7 @@
  * reserved many at a time: a row is written seldom, and a memory that is lost leaves a gap behind, which means
  * nothing.
  */
-import { type Sql, upsert } from "../storage/Sql.ts"
+import { type Sql, upsert } from "../object/Sql.ts"
 
 const STORE_NUMBERS = upsert("numbers", ["one"], ["id", "reserved"])
 

@@ -5,7 +5,7 @@
 import type { Address, Envelope } from "@signal-hub/actor-core"
 import { MsgPackCodec } from "@signal-hub/actor-core/codec/msgpack"
 import { endOfRow, type Framed, framed, joined, readRow, type StoredFrame } from "../session/StoredFrame.ts"
-import type { Sql } from "../storage/Sql.ts"
+import type { Sql } from "../object/Sql.ts"
 import type { AskHome, Caller, Delivery } from "./Rpc.ts"
 
 /** What is the same for all that a row holds. */

@@ -1,8 +1,8 @@
 /** The Durable Object of one identity: `GatewayCore` in its shell. */
 import type { Address } from "@signal-hub/actor-core"
 import type { VerifyToken } from "../auth/Authentication.ts"
-import { GATEWAY } from "../storage/Schema.ts"
-import type { Schema } from "../storage/Tables.ts"
+import { GATEWAY } from "../object/Schema.ts"
+import type { Schema } from "../object/Tables.ts"
 import { ActorsShell } from "./ActorsShell.ts"
 import { GatewayCore } from "./GatewayCore.ts"
 import { type GatewayEnv, gatewayLimitsOf } from "./GatewayEnv.ts"

@@ -5,7 +5,7 @@
  * rows behind it.
  */
 import type { Limits } from "../protocol/Limits.ts"
-import type { Sql } from "../storage/Sql.ts"
+import type { Sql } from "../object/Sql.ts"
 import { Numbers } from "./Numbers.ts"
 import { CallFailed, type Delivery, type Outcome } from "./Rpc.ts"
 import type { Framed } from "../session/StoredFrame.ts"

@@ -3,7 +3,7 @@
  * which reach others by it, and for Workers, which have no address.
  */
 import type { Address, Envelope } from "@signal-hub/actor-core"
-import { makeLog } from "../hub/Log.ts"
+import { makeLog } from "../object/Log.ts"
 import { errorEnvelope } from "../protocol/HubEnvelope.ts"
 import type { HubEnv } from "../worker/HubEnv.ts"
 import { runRoute } from "./RouteCalls.ts"

@@ -10,7 +10,7 @@ import { fitting } from "../hub/Pages.ts"
 import { diffFor, Presence } from "../hub/Presence.ts"
 import { hubEnvelope } from "../protocol/HubEnvelope.ts"
 import { HUB_ADDRESS, type PresenceDiff, type PresenceMember } from "../protocol/HubMessage.ts"
-import { fromRow, type StoredValue, toReadableRow } from "../storage/StoredValue.ts"
+import { fromRow, type StoredValue, toReadableRow } from "../object/StoredValue.ts"
 import { Lanes } from "./Lanes.ts"
 import { MOST_CALLS, type NodeHost } from "./NodeHost.ts"
 import { type Coming, Pending, whenAll } from "./Pending.ts"
@@ -24,7 +24,7 @@ import {
   type TopicResult,
 } from "./Rpc.ts"
 import { hashOf } from "./Shards.ts"
-import { upsert } from "../storage/Sql.ts"
+import { upsert } from "../object/Sql.ts"
 
 const STORE_BELOW = upsert("below", ["branch"], ["listens"])
 

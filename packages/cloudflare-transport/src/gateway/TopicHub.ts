@@ -1,6 +1,6 @@
 /** The Durable Object of a topic, or of a part of its subscribers: `TopicCore` in its shell. */
-import { TOPIC } from "../storage/Schema.ts"
-import type { Schema } from "../storage/Tables.ts"
+import { TOPIC } from "../object/Schema.ts"
+import type { Schema } from "../object/Tables.ts"
 import type { GatewayEnv } from "./GatewayEnv.ts"
 import { NodeShell } from "./NodeShell.ts"
 import type { NodeHost } from "./NodeHost.ts"

@@ -3,7 +3,7 @@
  * which what was taken has its effect. What comes again is told by that, has no second effect, and the same
  * outcome.
  */
-import { earliestOf, type Sql, upsert } from "../storage/Sql.ts"
+import { earliestOf, type Sql, upsert } from "../object/Sql.ts"
 import { DEDUPE_WINDOW, isOnward, type Outcome, TAKEN } from "./Rpc.ts"
 
 const STORE_WATERMARK = upsert("watermark", ["line"], ["last", "at", "refused"])

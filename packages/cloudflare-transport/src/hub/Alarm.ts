@@ -2,7 +2,7 @@
  * The one alarm of a hub. It is armed for the earliest deadline there is, may come early, and is
  * absent when there is none: an alarm is a wake-up and a row written.
  */
-import { earliestOf } from "../storage/Sql.ts"
+import { earliestOf } from "../object/Sql.ts"
 import type { HubHost } from "./HubHost.ts"
 
 /** The earliest of each kind of deadline that is a row. */

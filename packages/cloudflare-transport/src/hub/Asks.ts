@@ -7,7 +7,7 @@
 import { type Address, AnswerStream, type Envelope } from "@signal-hub/actor-core/vocabulary"
 import { isElsewhere } from "./Elsewhere.ts"
 import type { Session } from "../session/Session.ts"
-import { countOf, type Sql, upsert } from "../storage/Sql.ts"
+import { countOf, type Sql, upsert } from "../object/Sql.ts"
 
 const STORE_ASK = upsert(
   "ask",

@@ -7,7 +7,7 @@ import type { Claims } from "../auth/Claims.ts"
 import type { TokenRefused } from "../auth/TokenRefused.ts"
 import type { Limits } from "../protocol/Limits.ts"
 import type { Connection } from "../session/Connection.ts"
-import type { Sql } from "../storage/Sql.ts"
+import type { Sql } from "../object/Sql.ts"
 
 export type LogLevel = "debug" | "info" | "warn" | "error"
 

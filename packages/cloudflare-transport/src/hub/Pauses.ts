@@ -2,7 +2,7 @@
 import type { Address } from "@signal-hub/actor-core"
 import { isElsewhere } from "./Elsewhere.ts"
 import type { Session } from "../session/Session.ts"
-import type { Sql } from "../storage/Sql.ts"
+import type { Sql } from "../object/Sql.ts"
 
 /** A sender that was told, and the address that it sends to. */
 export interface Pause {

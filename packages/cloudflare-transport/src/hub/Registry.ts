@@ -6,8 +6,8 @@ import type { Limits } from "../protocol/Limits.ts"
 import { leaseUntil, sessionHeard } from "../session/Liveness.ts"
 import type { Session } from "../session/Session.ts"
 import type { Sessions } from "../session/Sessions.ts"
-import { countOf, type Sql, upsert } from "../storage/Sql.ts"
-import { fromRow as fromStored, type StoredValue, toReadableRow } from "../storage/StoredValue.ts"
+import { countOf, type Sql, upsert } from "../object/Sql.ts"
+import { fromRow as fromStored, type StoredValue, toReadableRow } from "../object/StoredValue.ts"
 import { ROWS_A_READ } from "./Pages.ts"
 
 const STORE_REGISTRATION = upsert(

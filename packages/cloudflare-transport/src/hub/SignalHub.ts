@@ -5,8 +5,8 @@ import { ActorsShell } from "../gateway/ActorsShell.ts"
 import { Neighbors } from "../gateway/Neighbors.ts"
 import { hubPlace, type Place } from "../gateway/Place.ts"
 import { RoutingTable } from "../gateway/RoutingTable.ts"
-import { HUB } from "../storage/Schema.ts"
-import type { Schema } from "../storage/Tables.ts"
+import { HUB } from "../object/Schema.ts"
+import type { Schema } from "../object/Tables.ts"
 import { type HubEnv, limitsOf } from "../worker/HubEnv.ts"
 
 export interface HubOptions<Env> {

@@ -5,7 +5,7 @@
 import type { Address } from "@signal-hub/actor-core"
 import type { Session } from "../session/Session.ts"
 import { addressOf } from "../session/Session.ts"
-import { countOf, type Sql, upsert } from "../storage/Sql.ts"
+import { countOf, type Sql, upsert } from "../object/Sql.ts"
 
 const STORE_SUBSCRIPTION = upsert(
   "subscription",

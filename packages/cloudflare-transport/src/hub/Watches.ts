@@ -2,7 +2,7 @@
 import type { Address } from "@signal-hub/actor-core"
 import type { Session } from "../session/Session.ts"
 import { addressOf } from "../session/Session.ts"
-import { countOf, type Sql } from "../storage/Sql.ts"
+import { countOf, type Sql } from "../object/Sql.ts"
 
 export class Watches {
   readonly #sql: Sql

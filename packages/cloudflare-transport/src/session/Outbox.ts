@@ -10,7 +10,7 @@ import { type Address, type Codec, Envelope } from "@signal-hub/actor-core/vocab
 import { MsgPackCodec } from "@signal-hub/actor-core/codec/msgpack"
 import { errorEnvelope } from "../protocol/HubEnvelope.ts"
 import type { Limits } from "../protocol/Limits.ts"
-import type { Sql } from "../storage/Sql.ts"
+import type { Sql } from "../object/Sql.ts"
 import type { Connection } from "./Connection.ts"
 import type { Flow } from "./Flow.ts"
 import { type Chunk, type Kept, OutboxRows } from "./OutboxRows.ts"

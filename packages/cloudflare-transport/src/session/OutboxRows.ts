@@ -1,6 +1,6 @@
 /** The rows of an outbox: chunks of envelopes that were given out together, each with its frame. Its table alone. */
 import type { Envelope } from "@signal-hub/actor-core/vocabulary"
-import type { Sql } from "../storage/Sql.ts"
+import type { Sql } from "../object/Sql.ts"
 import type { Session } from "./Session.ts"
 import { readRow, type StoredFrame } from "./StoredFrame.ts"
 

@@ -3,7 +3,7 @@ import { Address, type Envelope, messageId, PayloadValue, TimeLimit } from "@sig
 import * as Data from "effect/Data"
 import type { RoutingTable } from "../gateway/RoutingTable.ts"
 import { type Caller, isUnsupported } from "../gateway/Rpc.ts"
-import { isStorageRejected } from "../storage/StorageRejected.ts"
+import { isStorageRejected } from "../object/StorageRejected.ts"
 import { tableReach } from "../gateway/TableReach.ts"
 import type { HubEnv } from "./HubEnv.ts"
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest"
 import { Calls } from "../../src/gateway/Calls.ts"
 import { RoutingTable } from "../../src/gateway/RoutingTable.ts"
 import { CallFailed, type Kinds, type MethodOf, type ArgsOf } from "../../src/gateway/Rpc.ts"
-import { StorageRejected } from "../../src/storage/StorageRejected.ts"
+import { StorageRejected } from "../../src/object/StorageRejected.ts"
 import type { HubEnv } from "../../src/worker/HubEnv.ts"
 import { envelope } from "../support/envelope.ts"
 

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest"
 import { type Notice, Notices } from "../../src/gateway/Notices.ts"
-import { HUB } from "../../src/storage/Schema.ts"
+import { HUB } from "../../src/object/Schema.ts"
 import { TestTables } from "../support/TestTables.ts"
 
 it("a notice of the step in which the alarm comes is told once, though the clock has gone on since it began", () => {

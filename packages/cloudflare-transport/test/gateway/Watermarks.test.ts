@@ -1,7 +1,7 @@
 import { expect, it } from "vitest"
 import { TAKEN } from "../../src/gateway/Rpc.ts"
 import { Watermarks } from "../../src/gateway/Watermarks.ts"
-import { HUB } from "../../src/storage/Schema.ts"
+import { HUB } from "../../src/object/Schema.ts"
 import { TestTables } from "../support/TestTables.ts"
 
 it("fault 70: lines are remembered up to a number, however busy the object is; their rows are all there", () => {

@@ -1,6 +1,6 @@
 /** The clock of an object's host is set back or forward: what is stored stays safe, and nothing waits for the clock. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest"
-import { Timers } from "../../src/hub/Timers.ts"
+import { Timers } from "../../src/object/Timers.ts"
 import { DEFAULT_LIMITS } from "../../src/protocol/Limits.ts"
 import { elapsedSince } from "../../src/protocol/WallTime.ts"
 import { fullBucket, RateBucket } from "../../src/session/RateBucket.ts"

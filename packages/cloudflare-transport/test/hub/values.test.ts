@@ -1,6 +1,6 @@
 /** What a hub keeps of values, and shows again, is what came: whatever its keys, and after eviction. */
 import { describe, expect, it } from "vitest"
-import { fromRow, type StoredValue } from "../../src/storage/StoredValue.ts"
+import { fromRow, type StoredValue } from "../../src/object/StoredValue.ts"
 import { TestHub } from "../support/TestHub.ts"
 
 const hostile = (): { readonly [key: string]: unknown } =>

@@ -1,6 +1,6 @@
 /** The storage port on Node's SQLite, which keeps a record of the statements that ran. */
 import { DatabaseSync, type StatementSync } from "node:sqlite"
-import type { Sql, SqlValue } from "../../src/storage/Sql.ts"
+import type { Sql, SqlValue } from "../../src/object/Sql.ts"
 
 export class NodeSql implements Sql {
   #database = new DatabaseSync(":memory:")

@@ -17,8 +17,8 @@ import {
   type Remote,
 } from "../../src/gateway/Rpc.ts"
 import { TopicCore } from "../../src/gateway/TopicCore.ts"
-import { DIRECTORY, GATEWAY, TOPIC } from "../../src/storage/Schema.ts"
-import type { Schema } from "../../src/storage/Tables.ts"
+import { DIRECTORY, GATEWAY, TOPIC } from "../../src/object/Schema.ts"
+import type { Schema } from "../../src/object/Tables.ts"
 import { DEFAULT_LIMITS, type Limits } from "../../src/protocol/Limits.ts"
 import type { TokenPayload } from "../../src/auth/Claims.ts"
 import { TestTables } from "./TestTables.ts"

@@ -1,5 +1,5 @@
 /** The tables of an object on Node's SQLite, with what tests want to know of them. */
-import { type Schema, Tables } from "../../src/storage/Tables.ts"
+import { type Schema, Tables } from "../../src/object/Tables.ts"
 import { NodeSql } from "./NodeSql.ts"
 
 export class TestTables extends Tables {

@@ -1,8 +1,8 @@
 /** What an object has stored, as its own code sees it: a table that is not made yet has no rows. */
 import { DURABLE } from "../../src/durable/DurableSchema.ts"
-import { GATEWAY } from "../../src/storage/Schema.ts"
-import { countOf, durableObjectSql } from "../../src/storage/Sql.ts"
-import { Tables } from "../../src/storage/Tables.ts"
+import { GATEWAY } from "../../src/object/Schema.ts"
+import { countOf, durableObjectSql } from "../../src/object/Sql.ts"
+import { Tables } from "../../src/object/Tables.ts"
 
 /** The tables of hubs, gateways and durable actors. */
 const ALL = new Map([...GATEWAY, ...DURABLE])

@@ -2,7 +2,7 @@
 import { type Address, Persistence } from "@signal-hub/actor-core"
 import * as Effect from "effect/Effect"
 import { describe, expect, it } from "vitest"
-import { sqlitePersistence } from "../../src/storage/SqlitePersistence.ts"
+import { sqlitePersistence } from "../../src/durable/SqlitePersistence.ts"
 import { NodeSql } from "../support/NodeSql.ts"
 
 const A: Address.Address = "@(account/a)"

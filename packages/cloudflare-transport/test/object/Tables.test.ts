@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest"
 import { DURABLE } from "../../src/durable/DurableSchema.ts"
-import { DIRECTORY, GATEWAY, HUB, TOPIC } from "../../src/storage/Schema.ts"
-import { countOf, earliestOf } from "../../src/storage/Sql.ts"
-import { schemaOf, Tables } from "../../src/storage/Tables.ts"
+import { DIRECTORY, GATEWAY, HUB, TOPIC } from "../../src/object/Schema.ts"
+import { countOf, earliestOf } from "../../src/object/Sql.ts"
+import { schemaOf, Tables } from "../../src/object/Tables.ts"
 import { NodeSql } from "../support/NodeSql.ts"
 
 const ONE = "CREATE TABLE one (a INTEGER PRIMARY KEY, b TEXT)"

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest"
-import { type Sql, type SqlValue, upsert } from "../../src/storage/Sql.ts"
-import type { Step } from "../../src/storage/SchemaVersion.ts"
-import { isStorageRejected, StorageRejected } from "../../src/storage/StorageRejected.ts"
-import { type Schema, schemaOf, Tables, versioned } from "../../src/storage/Tables.ts"
+import { type Sql, type SqlValue, upsert } from "../../src/object/Sql.ts"
+import type { Step } from "../../src/object/SchemaVersion.ts"
+import { isStorageRejected, StorageRejected } from "../../src/object/StorageRejected.ts"
+import { type Schema, schemaOf, Tables, versioned } from "../../src/object/Tables.ts"
 import { NodeSql } from "../support/NodeSql.ts"
 
 /** Version 1: notes, with their text and where they are. */

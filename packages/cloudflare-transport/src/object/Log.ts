@@ -1,5 +1,5 @@
 /** Structured logs: one JSON object a line, with `event` in snake_case. */
-import type { LogFields, LogLevel } from "./HubHost.ts"
+import type { LogFields, LogLevel } from "../hub/HubHost.ts"
 
 const ORDER: { readonly [level in LogLevel]: number } = { debug: 0, info: 1, warn: 2, error: 3 }
 

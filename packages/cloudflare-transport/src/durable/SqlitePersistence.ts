@@ -4,9 +4,9 @@
  */
 import { type Address, Persistence } from "@signal-hub/actor-core"
 import * as Effect from "effect/Effect"
-import type { Sql } from "./Sql.ts"
-import { schemaOf, Tables } from "./Tables.ts"
-import { fromRow, isUnstorable, NotStorable, type StoredValue, toReadableRow } from "./StoredValue.ts"
+import type { Sql } from "../object/Sql.ts"
+import { schemaOf, Tables } from "../object/Tables.ts"
+import { fromRow, isUnstorable, NotStorable, type StoredValue, toReadableRow } from "../object/StoredValue.ts"
 
 export const SNAPSHOT = `CREATE TABLE actor_snapshot (
   address TEXT PRIMARY KEY,

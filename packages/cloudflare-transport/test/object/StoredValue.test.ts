@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
-import { sqlitePersistence } from "../../src/storage/SqlitePersistence.ts"
-import { fromRow, isUnstorable, NotStorable, toReadableRow, toRow } from "../../src/storage/StoredValue.ts"
+import { sqlitePersistence } from "../../src/durable/SqlitePersistence.ts"
+import { fromRow, isUnstorable, NotStorable, toReadableRow, toRow } from "../../src/object/StoredValue.ts"
 import { NodeSql } from "../support/NodeSql.ts"
 import * as Effect from "effect/Effect"
 
