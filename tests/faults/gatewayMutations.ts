@@ -102,8 +102,8 @@ export const GATEWAY_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 19,
     breaks: "a gateway that nobody needs keeps its tables",
-    file: gateway("ActorsShell"),
-    edits: [["if (this.core.isEmpty) this.forget()", ""]],
+    file: gateway("ActorRpcServer"),
+    edits: [["if (core.isEmpty) storage.forget(() => core.hub.forget())", ""]],
     test: WORKERD_GATEWAY,
   },
   {

@@ -17,8 +17,8 @@ export const SOCKET_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 72,
     breaks: "a hub or gateway that nobody needs keeps its database",
-    file: `${SRC}/gateway/ActorsShell.ts`,
-    edits: [["if (this.core.isEmpty) this.forget()", ""]],
+    file: `${SRC}/gateway/ActorRpcServer.ts`,
+    edits: [["if (core.isEmpty) storage.forget(() => core.hub.forget())", ""]],
     test: SOCKETS,
   },
   {

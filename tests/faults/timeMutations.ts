@@ -133,7 +133,7 @@ export const TIME_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 50,
     breaks: "timers in the memory of an object stand still while the clock is behind",
-    file: `${TRANSPORT}/src/object/Timers.ts`,
+    file: `${TRANSPORT}/src/object/ObjectTimers.ts`,
     edits: [["if (by <= 0) return", "if (by <= 0 || by > 0) return"]],
     test: HUB_JUMPS,
   },

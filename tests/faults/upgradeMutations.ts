@@ -12,8 +12,8 @@ const WORKERD = `${TRANSPORT}/test/workerd/upgrades.test.ts`
 
 const client = (file: string): string => `${TRANSPORT}/src/client/${file}.ts`
 const TABLES = `${TRANSPORT}/src/object/Tables.ts`
-const SHELL = `${TRANSPORT}/src/hub/HubShell.ts`
-const NODE = `${TRANSPORT}/src/gateway/NodeShell.ts`
+const SOCKETS = `${TRANSPORT}/src/hub/HubSockets.ts`
+const object = (file: string): string => `${TRANSPORT}/src/object/${file}.ts`
 
 export const UPGRADE_MUTATIONS: ReadonlyArray<Mutation> = [
   {
@@ -64,36 +64,36 @@ export const UPGRADE_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 76,
     breaks: "a socket that slept through an upgrade wakes older code on it",
-    file: SHELL,
-    edits: [["if (isUpgraded) this.bridge.restamp(this.#tables.storedVersion)", ""]],
+    file: SOCKETS,
+    edits: [["this.#bridge.restamp(this.#runtime.storage.tables.storedVersion)", ""]],
     test: WORKERD,
   },
   {
     fault: 76,
     breaks: "older code deletes what newer code has stored beside what it knows",
-    file: SHELL,
-    edits: [["    if (this.#tables.isNewer) return\n", ""]],
+    file: object("ObjectStorage"),
+    edits: [["    if (this.tables.isNewer) return\n", ""]],
     test: WORKERD,
   },
   {
     fault: 76,
     breaks: "those who are connected wait for older code that serves nobody",
-    file: SHELL,
-    edits: [["for (const connection of this.bridge.connections()) this.#refuseConnection(connection)", ""]],
+    file: SOCKETS,
+    edits: [["for (const connection of this.#bridge.connections()) this.#reject(connection)", ""]],
     test: WORKERD,
   },
   {
     fault: 76,
-    breaks: "the deadlines of a topic or shard are lost with the alarm that woke older code",
-    file: NODE,
-    edits: [["return void this.ctx.storage.setAlarm(Date.now() + RECHECK_MS)", "return"]],
+    breaks: "the deadlines of a hub, gateway, topic or shard are lost with the alarm that woke older code",
+    file: object("ObjectRuntime"),
+    edits: [["else this.storage.recheck()", ""]],
     test: WORKERD,
   },
   {
     fault: 76,
     breaks: "the deadlines of a durable actor are lost with the alarm that woke older code",
     file: `${TRANSPORT}/src/durable/DurableActor.ts`,
-    edits: [["return this.#ctx.storage.setAlarm(Date.now() + RECHECK_MS)", "return"]],
+    edits: [["return this.#storage.recheck()", "return"]],
     test: WORKERD,
   },
   {

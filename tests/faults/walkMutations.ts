@@ -4,7 +4,7 @@ import type { Mutation } from "./Mutation.ts"
 const TRANSPORT = "cloudflare-transport"
 
 const BOUNDS = `${TRANSPORT}/test/bounds/bounds.test.ts`
-const SHELLS = `${TRANSPORT}/test/bounds/shells.test.ts`
+const OBJECTS = `${TRANSPORT}/test/bounds/objects.test.ts`
 
 export const WALK_MUTATIONS: ReadonlyArray<Mutation> = [
   {
@@ -41,10 +41,13 @@ export const WALK_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 70,
     breaks: "the object around a hub remembers something of each that nobody has bounded",
-    file: `${TRANSPORT}/src/hub/HubShell.ts`,
+    file: `${TRANSPORT}/src/object/ObjectRuntime.ts`,
     edits: [
-      ["  readonly #timers: Timers\n", "  readonly #timers: Timers\n  readonly #seen = new Set<string>()\n"],
+      [
+        "  readonly #timers: ObjectTimers\n",
+        "  readonly #timers: ObjectTimers\n  readonly #seen = new Set<string>()\n",
+      ],
     ],
-    test: SHELLS,
+    test: OBJECTS,
   },
 ]

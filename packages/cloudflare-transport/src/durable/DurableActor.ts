@@ -10,25 +10,25 @@ import type { Address, Envelope } from "@signal-hub/actor-core"
 import type { ActorRpc, Batch, Outcome, Served } from "./ActorRpc.ts"
 import type { DurableActorOptions } from "./DurableActorOptions.ts"
 import { makeLog } from "../object/Log.ts"
-import { RECHECK_MS, rejectionFields, StorageRejected } from "../object/StorageRejected.ts"
+import { ObjectStorage } from "../object/ObjectStorage.ts"
+import { StorageRejected } from "../object/StorageRejected.ts"
 import type { Schema } from "../object/Tables.ts"
 import { DurableHost } from "./DurableHost.ts"
 import { DURABLE } from "./DurableSchema.ts"
 
 /** The actor of a Durable Object, to be made in its constructor. */
 export class DurableActorHost implements Served<ActorRpc> {
-  readonly #ctx: DurableObjectState
+  readonly #storage: ObjectStorage
   /** Or why its storage can't be read by this code, and is left as it is. */
   #started!: DurableHost | StorageRejected
 
   constructor(ctx: DurableObjectState, options: DurableActorOptions, schema: Schema = DURABLE) {
-    this.#ctx = ctx
+    const storage = (this.#storage = new ObjectStorage(ctx, { schema, log: makeLog(undefined) }))
     // Nothing comes in before what the rows say is under way.
     void ctx.blockConcurrencyWhile(async () => {
-      this.#started = await DurableHost.start(ctx, options, schema).catch((error: unknown) => {
-        if (!(error instanceof StorageRejected)) throw error
-        makeLog(undefined)("error", "storage_rejected", { name: ctx.id.name, ...rejectionFields(error) })
-        return error
+      this.#started = await DurableHost.start(ctx, options, storage).catch((error: unknown) => {
+        if (error instanceof StorageRejected) return error
+        throw error
       })
     })
   }
@@ -56,8 +56,7 @@ export class DurableActorHost implements Served<ActorRpc> {
 
   /** For the object's `alarm`, which it needs for itself. */
   async alarm(): Promise<void> {
-    // Its deadlines are for newer code, and the alarm is gone that would have woken it for them.
-    if (this.#started instanceof StorageRejected) return this.#ctx.storage.setAlarm(Date.now() + RECHECK_MS)
+    if (this.#started instanceof StorageRejected) return this.#storage.recheck()
     return this.#started.wake()
   }
 }

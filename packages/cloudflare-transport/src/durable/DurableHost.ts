@@ -21,9 +21,9 @@ import * as Effect from "effect/Effect"
 import * as Scheduler from "effect/Scheduler"
 import * as Scope from "effect/Scope"
 import { snapshotsIn } from "./SqlitePersistence.ts"
-import { durableObjectSql, type Sql } from "../object/Sql.ts"
+import type { ObjectStorage } from "../object/ObjectStorage.ts"
+import type { Sql } from "../object/Sql.ts"
 import { isUnstorable, NotStorable } from "../object/StoredValue.ts"
-import { type Schema, Tables } from "../object/Tables.ts"
 import { type ActorRpc, type Batch, type Delivery, type Outcome, type Served, TAKEN } from "./ActorRpc.ts"
 import { Callers } from "./Callers.ts"
 import { Courier } from "./Courier.ts"
@@ -72,17 +72,16 @@ export class DurableHost implements Served<ActorRpc> {
   private constructor(
     ctx: DurableObjectState,
     options: DurableActorOptions,
-    sql: Tables,
+    storage: ObjectStorage,
     armedAt: number | null,
   ) {
+    const sql = storage.tables
     this.#options = options
     this.#name = ctx.id.name ?? ctx.id.toString()
     this.address = Address.parse(`@(${options.type}/${this.#name})`)
     this.sql = sql
     this.persistence = snapshotsIn(sql)
-    const alarm = (this.alarm = new DurableAlarm(sql, armedAt, (at) => {
-      void (at === null ? ctx.storage.deleteAlarm() : ctx.storage.setAlarm(at))
-    }))
+    const alarm = (this.alarm = new DurableAlarm(sql, armedAt, (at) => storage.setAlarm(at)))
     const { address } = this
     const now = (): number => this.now()
     const reach = options.reach ?? (() => undefined)
@@ -169,11 +168,10 @@ export class DurableHost implements Served<ActorRpc> {
   static async start(
     ctx: DurableObjectState,
     options: DurableActorOptions,
-    schema: Schema,
+    storage: ObjectStorage,
   ): Promise<DurableHost> {
-    const sql = new Tables(durableObjectSql(ctx.storage), schema)
-    sql.open()
-    const host = new DurableHost(ctx, options, sql, await ctx.storage.getAlarm())
+    storage.open()
+    const host = new DurableHost(ctx, options, storage, await storage.armedAt())
     host.alarm.check(host.now())
     // It ends with the object's memory.
     await Effect.runPromise(Scope.provide(host.#begin, Scope.makeUnsafe()))

@@ -8,7 +8,7 @@ import { HubCore } from "../hub/HubCore.ts"
 import type { HubState } from "../hub/HubState.ts"
 import { errorEnvelope } from "../protocol/HubEnvelope.ts"
 import { provisionalAddress } from "../protocol/HubMessage.ts"
-import type { NeighborsHost } from "./GatewayHost.ts"
+import type { PeersPort } from "./PeersPort.ts"
 import { take } from "./Incoming.ts"
 import type { Neighbors } from "./Neighbors.ts"
 import type { Batch, Outcome } from "./Rpc.ts"
@@ -30,9 +30,9 @@ export class ActorsCore {
   /** What sockets and the alarm are for. */
   readonly hub: HubCore
   readonly #neighbors: Neighbors
-  readonly #host: NeighborsHost
+  readonly #host: PeersPort
 
-  constructor(host: NeighborsHost, around: (hub: HubState) => Neighbors) {
+  constructor(host: PeersPort, around: (hub: HubState) => Neighbors) {
     this.#host = host
     let neighbors: Neighbors | undefined
     this.hub = new HubCore(host, (state) => (neighbors = around(state)))

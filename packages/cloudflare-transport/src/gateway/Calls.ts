@@ -7,10 +7,12 @@ import type { Address } from "@signal-hub/actor-core"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
+import type { LogFields } from "../object/Log.ts"
+import type { ObjectRuntime } from "../object/ObjectRuntime.ts"
+import { isStorageRejected } from "../object/StorageRejected.ts"
 import type { HubEnv } from "../worker/HubEnv.ts"
 import type { RoutingTable } from "./RoutingTable.ts"
 import { runRoute } from "./RouteCalls.ts"
-import { isStorageRejected } from "../object/StorageRejected.ts"
 import {
   type ActorRpc,
   type Batch,
@@ -27,55 +29,55 @@ const REPETITIONS = 4
 const FIRST_DELAY = 50
 const BACKOFF = Schedule.exponential(Duration.millis(FIRST_DELAY)).pipe(Schedule.jittered)
 
-interface Options<Env> {
+/** The object that calls, and where its calls lead. */
+export interface CallsOptions<Env> {
+  readonly runtime: Pick<ObjectRuntime<unknown>, "port" | "run" | "unlessFailed">
   readonly env: Env
   readonly table: RoutingTable<Env>
-  /** Milliseconds that a call may take. */
-  readonly callTimeout: number
-  readonly now: () => number
-  /** Runs the task after so many milliseconds, then flushes; the result cancels it. */
-  readonly later: (milliseconds: number, task: () => void) => () => void
-  /** Runs what follows from a call, then flushes. */
-  readonly run: (task: () => void) => void
-  /** Gives the answer of a function of the table to the object that asked. */
+  /** Takes the answer of a function of the table to the object that asked. */
   readonly answer: (home: Address.Address, batch: Batch) => void
-  readonly log: (event: string, fields: { readonly [field: string]: unknown }) => void
 }
 
+/** Calls other objects for one object. Each call ends within `callTimeout`. */
 export class Calls<Env extends HubEnv> implements Remote {
-  readonly #options: Options<Env>
+  readonly #options: CallsOptions<Env>
   readonly #stubs: Stubs
 
-  constructor(options: Options<Env>) {
+  constructor(options: CallsOptions<Env>) {
     this.#options = options
-    this.#stubs = new Stubs(options.env, options.now)
+    this.#stubs = new Stubs(options.env, options.runtime.port.now)
   }
 
+  /** While a call runs, its timer keeps the object from hibernating. */
   readonly call: Remote["call"] = (kind, name, method, args, repeat, done) => {
-    const { callTimeout, later, run } = this.#options
+    const { runtime } = this.#options
+    const { later, limits } = runtime.port
+    const told = runtime.unlessFailed(done)
     let isOpen = true
     const end = (result: unknown): void => {
       if (!isOpen) return
       isOpen = false
       cancel()
-      done(result as never)
+      told(result as never)
     }
-    // While it runs, the timer keeps the object from hibernating.
-    const cancel = later(callTimeout, () =>
-      end(new CallFailed("timeout", `${name} did not take it within ${callTimeout} ms`)),
+    const cancel = later(limits.callTimeout, () =>
+      end(new CallFailed("timeout", `${name} did not take it within ${limits.callTimeout} ms`)),
     )
     const once = (): Promise<unknown> => this.#once(kind, name, String(method), args)
     const called = repeat ? this.#repeatedly(name, String(method), once) : once()
     called.then(
-      (result) => run(() => end(result)),
-      (error) => run(() => end(this.#failed(error, name, String(method), args))),
+      (result) => runtime.run(() => end(result)),
+      (error) => runtime.run(() => end(this.#failed(error, name, String(method), args))),
     )
   }
+
+  readonly #log = (event: string, fields: LogFields): void =>
+    this.#options.runtime.port.log("warn", event, fields)
 
   /** What comes of a call that failed. Who lacks the method is done without. */
   #failed(error: unknown, name: string, method: string, args: ReadonlyArray<unknown>): unknown {
     if (!isUnsupported(error, method)) return failureOf(error, name)
-    this.#options.log("call_unsupported", { to: name, method })
+    this.#log("call_unsupported", { to: name, method })
     if (isActors(method) || method === "hasSession") return withoutActor(method, args, name)
     return new CallFailed("actor_failed", `${name} does not support ${method}: it runs other code`)
   }
@@ -86,7 +88,7 @@ export class Calls<Env extends HubEnv> implements Remote {
       return await once()
     } catch (error) {
       if (!isRepeatable(error)) throw error
-      this.#options.log("call_repeated", { to: name, method, reason: String(error) })
+      this.#log("call_repeated", { to: name, method, reason: String(error) })
       const again = Effect.tryPromise({ try: once, catch: (cause) => cause }).pipe(
         Effect.retry({ schedule: BACKOFF, times: REPETITIONS - 1, while: isRepeatable }),
       )
@@ -113,7 +115,9 @@ export class Calls<Env extends HubEnv> implements Remote {
       case "function":
         if (method !== "deliver") return withoutActor(method, args, name)
         return runRoute(destination.run, args[0] as Batch, {
-          ...this.#options,
+          env: this.#options.env,
+          answer: this.#options.answer,
+          log: this.#log,
           acceptForwards: destination.acceptForwards,
         })
       case "namespace":

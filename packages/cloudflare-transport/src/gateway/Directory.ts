@@ -1,12 +1,12 @@
-/** The Durable Object of a shard of the directory: `DirectoryCore` in its shell. */
+/** The Durable Object of a shard of the directory. */
 import type { Address } from "@signal-hub/actor-core"
-import type { ActorEntry } from "../protocol/HubMessage.ts"
+import { DurableObject } from "cloudflare:workers"
+import type { ObjectRuntime } from "../object/ObjectRuntime.ts"
 import { DIRECTORY } from "../object/Schema.ts"
 import type { Schema } from "../object/Tables.ts"
+import type { ActorEntry } from "../protocol/HubMessage.ts"
 import { DirectoryCore } from "./DirectoryCore.ts"
 import type { GatewayEnv } from "./GatewayEnv.ts"
-import { NodeShell } from "./NodeShell.ts"
-import type { NodeHost } from "./NodeHost.ts"
 import {
   type BroadcastResult,
   type BroadcastSlice,
@@ -17,52 +17,55 @@ import {
   type DirectoryQuery,
   type DirectoryRpc,
 } from "./Rpc.ts"
+import { serviceRuntime } from "./serviceRuntime.ts"
 
-export class Directory extends NodeShell<DirectoryCore> implements DirectoryRpc {
+/** Runs a `DirectoryCore`, which gateways call. */
+export class Directory extends DurableObject<GatewayEnv> implements DirectoryRpc {
+  readonly #runtime: ObjectRuntime<DirectoryCore>
+
   constructor(ctx: DurableObjectState, env: GatewayEnv, schema: Schema = DIRECTORY) {
-    super(ctx, env, schema)
-  }
-
-  protected override start(host: NodeHost): DirectoryCore {
-    return new DirectoryCore(host)
+    super(ctx, env)
+    this.#runtime = serviceRuntime(ctx, env, schema, (port) => new DirectoryCore(port))
   }
 
   claim(entry: ActorEntry, holder: Address.Address): Promise<Claimed | null> {
-    return new Promise((done, failed) =>
-      this.served((core) =>
-        core.claim(entry, holder, (claimed) => {
-          if (claimed instanceof CallFailed) failed(new Error(claimed.message))
-          else done(claimed)
-        }),
-      ),
+    return this.#runtime.promise((core, fulfil, reject) =>
+      core.claim(entry, holder, (claimed) => {
+        if (claimed instanceof CallFailed) reject(new Error(claimed.message))
+        else fulfil(claimed)
+      }),
     )
   }
 
   async holder(address: Address.Address): Promise<Address.Address | null> {
-    return this.served((core) => core.holder(address))
+    return this.#runtime.serve((core) => core.holder(address))
   }
 
   async watch(target: Address.Address, watcher: Address.Address): Promise<boolean> {
-    return this.served((core) => core.watch(target, watcher))
+    return this.#runtime.serve((core) => core.watch(target, watcher))
   }
 
   async unwatch(target: Address.Address, watcher: Address.Address): Promise<void> {
-    this.served((core) => core.unwatch(target, watcher))
+    this.#runtime.serve((core) => core.unwatch(target, watcher))
   }
 
   async apply(ops: ReadonlyArray<DirectoryOp>): Promise<void> {
-    this.served((core) => core.apply(ops))
+    this.#runtime.serve((core) => core.apply(ops))
   }
 
   page(query: DirectoryQuery): Promise<DirectoryPage> {
-    return new Promise((done) => this.served((core) => core.page(query, done)))
+    return this.#runtime.promise((core, fulfil) => core.page(query, fulfil))
   }
 
   async count(): Promise<number> {
-    return this.served((core) => core.count())
+    return this.#runtime.serve((core) => core.count())
   }
 
   broadcast(slice: BroadcastSlice): Promise<BroadcastResult> {
-    return new Promise((done) => this.served((core) => core.broadcast(slice, done)))
+    return this.#runtime.promise((core, fulfil) => core.broadcast(slice, fulfil))
+  }
+
+  override alarm(): void {
+    this.#runtime.alarm(() => this.#runtime.serve((core) => core.alarm()))
   }
 }

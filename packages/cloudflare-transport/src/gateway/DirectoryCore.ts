@@ -13,7 +13,7 @@ import { hubEnvelope } from "../protocol/HubEnvelope.ts"
 import { type ActorEntry, HUB_ADDRESS, type TerminatedReason } from "../protocol/HubMessage.ts"
 import { Entries, entryOf, type EntryRow, isMeant } from "./Entries.ts"
 import { Lanes } from "./Lanes.ts"
-import { MOST_CALLS, type NodeHost } from "./NodeHost.ts"
+import { MAX_CONCURRENT_CALLS, type ServicePort } from "./PeersPort.ts"
 import { type Notice, Notices } from "./Notices.ts"
 import { Pending, whenAll } from "./Pending.ts"
 import {
@@ -29,7 +29,7 @@ import {
 } from "./Rpc.ts"
 
 export class DirectoryCore {
-  readonly #host: NodeHost
+  readonly #host: ServicePort
   readonly #entries: Entries
   readonly #leases: Lanes<Address.Address, number | null>
   readonly #copies: Lanes<Delivery, Outcome>
@@ -38,7 +38,7 @@ export class DirectoryCore {
   /** Addresses that are being claimed, and whether one became an identity meanwhile. */
   readonly #claims = new Map<string, { identified: boolean }>()
 
-  constructor(host: NodeHost) {
+  constructor(host: ServicePort) {
     this.#host = host
     this.#entries = new Entries(host.sql)
     this.#watches = new Watches(host.sql)
@@ -54,7 +54,7 @@ export class DirectoryCore {
       maxItems: 256,
       maxWaiting: Number.POSITIVE_INFINITY,
       maxWaitingBytes: Number.POSITIVE_INFINITY,
-      maxCalls: MOST_CALLS,
+      maxCalls: MAX_CONCURRENT_CALLS,
     }
     this.#leases = new Lanes({
       ...bounds,

@@ -1,13 +1,13 @@
 /** The gateway of one identity, sans I/O: what other gateways and the directory ask it, beside all else. */
 import type { Address } from "@signal-hub/actor-core"
 import { ActorsCore } from "./ActorsCore.ts"
-import type { GatewayHost } from "./GatewayHost.ts"
+import type { GatewayPort } from "./PeersPort.ts"
 import { Outside } from "./Outside.ts"
 
 export class GatewayCore extends ActorsCore {
-  readonly #host: GatewayHost
+  readonly #host: GatewayPort
 
-  constructor(host: GatewayHost) {
+  constructor(host: GatewayPort) {
     super(host, (hub) => new Outside(hub, host))
     this.#host = host
   }

@@ -13,7 +13,7 @@ import { hubEnvelope } from "../protocol/HubEnvelope.ts"
 import type { TerminatedReason } from "../protocol/HubMessage.ts"
 import { likeThat } from "../hub/Outboxes.ts"
 import type { Session } from "../session/Session.ts"
-import type { NeighborsHost } from "./GatewayHost.ts"
+import type { PeersPort } from "./PeersPort.ts"
 import { Lanes } from "./Lanes.ts"
 import { neighborHandlers } from "./NeighborRequests.ts"
 import { Notices, type Notice, type Released } from "./Notices.ts"
@@ -30,7 +30,7 @@ interface Control {
   readonly args: ArgsOf<"address", MethodOf<"address">>
 }
 
-export class Neighbors<Host extends NeighborsHost = NeighborsHost> implements Elsewhere {
+export class Neighbors<Host extends PeersPort = PeersPort> implements Elsewhere {
   readonly identity: Elsewhere["identity"]
   readonly handlers: Elsewhere["handlers"]
   readonly host: Host

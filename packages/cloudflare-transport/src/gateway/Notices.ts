@@ -3,7 +3,7 @@
  * until it was heard. Told at once; after a failure again by the alarm, later each time.
  */
 import type { Address, Envelope } from "@signal-hub/actor-core"
-import type { HubHost } from "../hub/HubHost.ts"
+import type { HubPort } from "../hub/HubPort.ts"
 import type { TerminatedReason } from "../protocol/HubMessage.ts"
 import { Pending } from "./Pending.ts"
 
@@ -26,7 +26,7 @@ export type Notice =
 const KNOWN: ReadonlySet<string> = new Set<Notice["do"]>(["deliver", "released", "ended"])
 
 /** What notices need from the object that has them. */
-export interface NoticesHost extends Pick<HubHost, "sql" | "now" | "log"> {
+export interface NoticesPort extends Pick<HubPort, "sql" | "now" | "log"> {
   /** Does this once the step under way is written. */
   readonly announce: (task: () => void) => void
   /** The alarm is to come then at the latest. */
@@ -53,13 +53,13 @@ const DUE = `SELECT * FROM notice WHERE due_at <= ?1 OR due_at > ${LATEST} LIMIT
 const EARLIEST = `SELECT min(min(due_at, ${LATEST})) AS at FROM notice`
 
 export class Notices {
-  readonly #host: NoticesHost
+  readonly #host: NoticesPort
   readonly #tell: (notice: Notice, done: (heard: boolean) => void) => void
   /** Notices on their way. */
   readonly #telling = new Map<number, Pending<void>>()
 
   /** `tell` carries a notice, and says once, later, whether it was heard. */
-  constructor(host: NoticesHost, tell: (notice: Notice, done: (heard: boolean) => void) => void) {
+  constructor(host: NoticesPort, tell: (notice: Notice, done: (heard: boolean) => void) => void) {
     this.#host = host
     this.#tell = tell
   }

@@ -7,7 +7,7 @@ import type { Claims } from "../auth/Claims.ts"
 import { tellPause, tellResume } from "../hub/Backpressure.ts"
 import type { HubState } from "../hub/HubState.ts"
 import { addressOf, type Session } from "../session/Session.ts"
-import type { NeighborsHost } from "./GatewayHost.ts"
+import type { PeersPort } from "./PeersPort.ts"
 import { Lanes } from "./Lanes.ts"
 import { Outcomes, type Undelivered } from "./Outcomes.ts"
 import type { Place } from "./Place.ts"
@@ -26,7 +26,7 @@ interface Item {
 
 export class Outbound {
   readonly #hub: HubState
-  readonly #host: NeighborsHost
+  readonly #host: PeersPort
   readonly #place: Place
   /** Told what became of what left. */
   readonly outcomes: Outcomes
@@ -39,7 +39,7 @@ export class Outbound {
   /** Whoever asks without an address, by the one that it was given: a Worker that waits for its call's end. */
   readonly #callers = new Map<Address.Address, (answer: Envelope.Envelope) => void>()
 
-  constructor(hub: HubState, host: NeighborsHost, place: Place) {
+  constructor(hub: HubState, host: PeersPort, place: Place) {
     this.#hub = hub
     this.#host = host
     this.#place = place

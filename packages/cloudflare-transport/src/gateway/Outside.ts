@@ -9,7 +9,7 @@ import type { Registration } from "../hub/Registry.ts"
 import { memberOf } from "../hub/TopicRequests.ts"
 import type { TerminatedReason } from "../protocol/HubMessage.ts"
 import type { Session } from "../session/Session.ts"
-import type { GatewayHost } from "./GatewayHost.ts"
+import type { GatewayPort } from "./PeersPort.ts"
 import { gatewayHandlers } from "./GatewayRequests.ts"
 import { Lanes } from "./Lanes.ts"
 import { Neighbors } from "./Neighbors.ts"
@@ -25,7 +25,7 @@ const AGAIN_MS = 2_000
 /** Milliseconds after which topics are told of a lost connection: of a client that is back sooner none is. */
 const LOSS_TOLD_AFTER = 500
 
-export class Outside extends Neighbors<GatewayHost> {
+export class Outside extends Neighbors<GatewayPort> {
   override readonly handlers: Elsewhere["handlers"]
   readonly #topics: Lanes<TopicOp, TopicResult>
   readonly #directory: Lanes<DirectoryOp, void>
@@ -34,7 +34,7 @@ export class Outside extends Neighbors<GatewayHost> {
   /** The address that was claimed just now. */
   #claiming: Address.Address | undefined
 
-  constructor(hub: HubState, host: GatewayHost) {
+  constructor(hub: HubState, host: GatewayPort) {
     super(hub, host, gatewayPlace(host.identity))
     this.#topics = new Lanes({
       ...this.bounds,

@@ -12,7 +12,7 @@ import { hubEnvelope } from "../protocol/HubEnvelope.ts"
 import { HUB_ADDRESS, type PresenceDiff, type PresenceMember } from "../protocol/HubMessage.ts"
 import { fromRow, type StoredValue, toReadableRow } from "../object/StoredValue.ts"
 import { Lanes } from "./Lanes.ts"
-import { MOST_CALLS, type NodeHost } from "./NodeHost.ts"
+import { MAX_CONCURRENT_CALLS, type ServicePort } from "./PeersPort.ts"
 import { type Coming, Pending, whenAll } from "./Pending.ts"
 import {
   CallFailed,
@@ -54,7 +54,7 @@ interface Below {
 }
 
 export class TopicCore {
-  readonly #host: NodeHost
+  readonly #host: ServicePort
   readonly #topic: string
   /** How many objects are above this one. */
   readonly #depth: number
@@ -64,7 +64,7 @@ export class TopicCore {
   /** Joins and leaves that the topmost object tells. */
   readonly #presence: Presence
 
-  constructor(host: NodeHost) {
+  constructor(host: ServicePort) {
     this.#host = host
     const [topic, ...branches] = host.name.split("#")
     this.#topic = topic!
@@ -79,7 +79,7 @@ export class TopicCore {
       maxItems: 256,
       maxWaiting: host.limits.maxLane,
       maxWaitingBytes: host.limits.maxOutboxBytes,
-      maxCalls: MOST_CALLS,
+      maxCalls: MAX_CONCURRENT_CALLS,
       call: (target, items, done) => {
         if (!target.startsWith("@(")) {
           const ops = items as ReadonlyArray<TopicOp>

@@ -1,33 +1,36 @@
-/** The Durable Object of a topic, or of a part of its subscribers: `TopicCore` in its shell. */
+/** The Durable Object of a topic, or of a part of its subscribers. */
+import { DurableObject } from "cloudflare:workers"
+import type { ObjectRuntime } from "../object/ObjectRuntime.ts"
 import { TOPIC } from "../object/Schema.ts"
 import type { Schema } from "../object/Tables.ts"
 import type { GatewayEnv } from "./GatewayEnv.ts"
-import { NodeShell } from "./NodeShell.ts"
-import type { NodeHost } from "./NodeHost.ts"
 import { CallFailed, type MembersPage, type TopicOp, type TopicResult, type TopicRpc } from "./Rpc.ts"
+import { serviceRuntime } from "./serviceRuntime.ts"
 import { TopicCore } from "./TopicCore.ts"
 
-export class TopicHub extends NodeShell<TopicCore> implements TopicRpc {
-  constructor(ctx: DurableObjectState, env: GatewayEnv, schema: Schema = TOPIC) {
-    super(ctx, env, schema)
-  }
+/** Runs a `TopicCore`, which gateways call. */
+export class TopicHub extends DurableObject<GatewayEnv> implements TopicRpc {
+  readonly #runtime: ObjectRuntime<TopicCore>
 
-  protected override start(host: NodeHost): TopicCore {
-    return new TopicCore(host)
+  constructor(ctx: DurableObjectState, env: GatewayEnv, schema: Schema = TOPIC) {
+    super(ctx, env)
+    this.#runtime = serviceRuntime(ctx, env, schema, (port) => new TopicCore(port))
   }
 
   apply(ops: ReadonlyArray<TopicOp>): Promise<ReadonlyArray<TopicResult>> {
-    return new Promise((done) => this.served((core) => core.apply(ops, done)))
+    return this.#runtime.promise((core, fulfil) => core.apply(ops, fulfil))
   }
 
   members(after: string, limit: number): Promise<MembersPage> {
-    return new Promise((done, failed) =>
-      this.served((core) =>
-        core.members(after, limit, (page) => {
-          if (page instanceof CallFailed) failed(new Error(page.message))
-          else done(page)
-        }),
-      ),
+    return this.#runtime.promise((core, fulfil, reject) =>
+      core.members(after, limit, (page) => {
+        if (page instanceof CallFailed) reject(new Error(page.message))
+        else fulfil(page)
+      }),
     )
+  }
+
+  override alarm(): void {
+    this.#runtime.alarm(() => this.#runtime.serve((core) => core.alarm()))
   }
 }

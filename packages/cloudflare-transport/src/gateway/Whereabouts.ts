@@ -4,7 +4,7 @@
  * next batch.
  */
 import type { Address } from "@signal-hub/actor-core/vocabulary"
-import type { NeighborsHost } from "./GatewayHost.ts"
+import type { PeersPort } from "./PeersPort.ts"
 import { type Batch, CallFailed, isOnward, type Outcome } from "./Rpc.ts"
 import { shardOf } from "./Shards.ts"
 
@@ -17,11 +17,11 @@ const MOST_HINTS = 1_000
 type Done = (outcomes: ReadonlyArray<Outcome | CallFailed> | CallFailed) => void
 
 export class Whereabouts {
-  readonly #host: Pick<NeighborsHost, "call" | "isIdentity">
+  readonly #host: Pick<PeersPort, "call" | "isIdentity">
   /** The objects that serve addresses which are not their own names. */
   readonly #hints = new Map<string, Address.Address>()
 
-  constructor(host: Pick<NeighborsHost, "call" | "isIdentity">) {
+  constructor(host: Pick<PeersPort, "call" | "isIdentity">) {
     this.#host = host
   }
 

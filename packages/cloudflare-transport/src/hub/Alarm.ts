@@ -3,7 +3,7 @@
  * absent when there is none: an alarm is a wake-up and a row written.
  */
 import { earliestOf } from "../object/Sql.ts"
-import type { HubHost } from "./HubHost.ts"
+import type { HubPort } from "./HubPort.ts"
 
 /** The earliest of each kind of deadline that is a row. */
 const EARLIEST = [
@@ -17,7 +17,7 @@ const LAST_RELEASED = "SELECT max(released_at) AS at FROM identity WHERE release
 const FIRST_UNUSED = "SELECT min(unused_since) AS at FROM subscription WHERE unused_since IS NOT NULL"
 
 export class Alarm {
-  readonly #host: HubHost
+  readonly #host: HubPort
   readonly #elsewhere: () => number | undefined
   /** `undefined`: nobody had to know in this memory. */
   #armedAt: number | null | undefined
@@ -25,7 +25,7 @@ export class Alarm {
   #wanted: number | undefined
 
   /** `elsewhere`: when it must come for what is not in these rows. */
-  constructor(host: HubHost, elsewhere: () => number | undefined) {
+  constructor(host: HubPort, elsewhere: () => number | undefined) {
     this.#host = host
     this.#elsewhere = elsewhere
   }

@@ -24,7 +24,7 @@ import { InSequence } from "../session/InSequence.ts"
 import { addressOf, type Session } from "../session/Session.ts"
 import * as Fields from "./Fields.ts"
 import { endWhatIsForbidden } from "./ClaimsChange.ts"
-import type { HubHost } from "./HubHost.ts"
+import type { HubPort } from "./HubPort.ts"
 import type { HubState } from "./HubState.ts"
 import { claimIdentity } from "./IdentityClaim.ts"
 import { closeConnection, disconnect } from "./Lifecycle.ts"
@@ -70,7 +70,7 @@ export const connect = (
   }
 }
 
-const readClaim = (metadata: Fields.Fields, claims: Claims | null, host: HubHost): Claim => {
+const readClaim = (metadata: Fields.Fields, claims: Claims | null, host: HubPort): Claim => {
   const { limits } = host
   const major = negotiate(metadata.protocolVersion)
   if (major === "malformed") throw malformed('"metadata.protocolVersion" must be a version, as "1.0.0"')

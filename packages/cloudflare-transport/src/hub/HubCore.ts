@@ -14,7 +14,7 @@ import type { Order } from "../session/InSequence.ts"
 import { endOverdue } from "./AskEnds.ts"
 import { connect } from "./ConnectRequest.ts"
 import type { Elsewhere } from "./Elsewhere.ts"
-import type { HubHost } from "./HubHost.ts"
+import type { HubPort } from "./HubPort.ts"
 import { type HubEvents, HubState } from "./HubState.ts"
 import {
   closeConnection,
@@ -39,7 +39,7 @@ const SET_BACK_MS = 1_000
 
 export class HubCore {
   readonly state: HubState
-  readonly #host: HubHost
+  readonly #host: HubPort
   readonly #intake: Intake
   readonly #unconnected: Unconnected
   #sweptAt = 0
@@ -47,7 +47,7 @@ export class HubCore {
   #toldAt = 0
 
   /** `elsewhere`: what there is beside this object. */
-  constructor(host: HubHost, elsewhere?: (hub: HubState) => Elsewhere) {
+  constructor(host: HubPort, elsewhere?: (hub: HubState) => Elsewhere) {
     this.#host = host
     const on: HubEvents = {
       unpark: (connection) => this.#intake.unpark(connection),

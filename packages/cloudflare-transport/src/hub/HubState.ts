@@ -19,7 +19,8 @@ import { Asks } from "./Asks.ts"
 import { type DeadLetterReason, DeadLetters } from "./DeadLetters.ts"
 import { EncodeFailures } from "./EncodeFailures.ts"
 import { type Elsewhere, isElsewhere } from "./Elsewhere.ts"
-import type { HubHost, LogFields, LogLevel } from "./HubHost.ts"
+import type { LogFields, LogLevel } from "../object/Log.ts"
+import type { HubPort } from "./HubPort.ts"
 import { Metrics } from "./Metrics.ts"
 import { Pauses } from "./Pauses.ts"
 import { diffFor, Presence } from "./Presence.ts"
@@ -45,7 +46,7 @@ export interface HubEvents {
 }
 
 export class HubState {
-  readonly host: HubHost
+  readonly host: HubPort
   readonly sessions: Sessions
   readonly registry: Registry
   readonly topics: Topics
@@ -66,7 +67,7 @@ export class HubState {
   readonly elsewhere: Elsewhere | undefined
   #announcements: Array<() => void> | undefined
 
-  constructor(host: HubHost, on: HubEvents, elsewhere?: (hub: HubState) => Elsewhere) {
+  constructor(host: HubPort, on: HubEvents, elsewhere?: (hub: HubState) => Elsewhere) {
     this.host = host
     this.on = on
     this.sessions = new Sessions(host)

@@ -9,10 +9,10 @@ import type { Connection } from "../session/Connection.ts"
 import type { Order } from "../session/InSequence.ts"
 import { addressOf, type Session } from "../session/Session.ts"
 import type { Sessions } from "../session/Sessions.ts"
-import type { HubHost } from "./HubHost.ts"
+import type { HubPort } from "./HubPort.ts"
 
 export class Sequences {
-  readonly #host: HubHost
+  readonly #host: HubPort
   readonly #sessions: Sessions
   /** Sessions whose numbers have changed in this turn. */
   readonly #moved = new Set<Session>()
@@ -24,7 +24,7 @@ export class Sequences {
   /** Sessions whose client is yet to be told what was taken. */
   readonly #owed = new Set<Session>()
 
-  constructor(host: HubHost, sessions: Sessions) {
+  constructor(host: HubPort, sessions: Sessions) {
     this.#host = host
     this.#sessions = sessions
   }

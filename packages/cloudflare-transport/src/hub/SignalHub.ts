@@ -1,33 +1,80 @@
-/** The Durable Object of a hub: its core in its shell, and the way to other objects, where it has one. */
+/** The Durable Object of a hub. */
+import type { Address, Envelope } from "@signal-hub/actor-core"
+import { DurableObject } from "cloudflare:workers"
 import type { VerifyToken } from "../auth/Authentication.ts"
 import { ActorsCore } from "../gateway/ActorsCore.ts"
-import { ActorsShell } from "../gateway/ActorsShell.ts"
 import { Neighbors } from "../gateway/Neighbors.ts"
-import { hubPlace, type Place } from "../gateway/Place.ts"
+import { hubPlace } from "../gateway/Place.ts"
 import { RoutingTable } from "../gateway/RoutingTable.ts"
+import type { ActorRpc, Batch, Outcome, Served } from "../gateway/Rpc.ts"
 import { HUB } from "../object/Schema.ts"
 import type { Schema } from "../object/Tables.ts"
 import { type HubEnv, limitsOf } from "../worker/HubEnv.ts"
+import { HubObject } from "./HubObject.ts"
 
+/** Settings of a hub's class. */
 export interface HubOptions<Env> {
-  /** Where addresses lead that are not the hub's own; without it there are none. */
+  /** Where the addresses of other objects lead. Without it, only the hub's own addresses lead anywhere. */
   readonly table?: RoutingTable<Env>
   /** A scheme of your own for tokens, the same that the Worker has. */
   readonly verify?: VerifyToken
 }
 
-export class SignalHub<Env extends HubEnv = HubEnv> extends ActorsShell<ActorsCore, Env> {
-  readonly #place: Place
+/** A hub: serves the sockets of many identities, and the calls of other objects to them. */
+export class SignalHub<Env extends HubEnv = HubEnv> extends DurableObject<Env> implements Served<ActorRpc> {
+  readonly #object: HubObject<ActorsCore, Env>
 
   constructor(ctx: DurableObjectState, env: Env, options: HubOptions<Env> = {}, schema: Schema = HUB) {
-    const name = ctx.id.name ?? ""
-    const table = options.table ?? new RoutingTable<Env>()
-    const place = hubPlace(table, name)
-    super(ctx, env, { verify: options.verify, limits: limitsOf(env), schema, name, table, place })
-    this.#place = place
+    super(ctx, env)
+    const hubName = ctx.id.name ?? ""
+    const { table = new RoutingTable<Env>(), verify } = options
+    const place = hubPlace(table, hubName)
+    this.#object = new HubObject({
+      ctx,
+      env,
+      schema,
+      limits: limitsOf(env),
+      verify,
+      hubName,
+      table,
+      place,
+      start: (port) => new ActorsCore(port, (hub) => new Neighbors(hub, port, place)),
+    })
   }
 
-  protected override start(): ActorsCore {
-    return new ActorsCore(this.neighbors, (hub) => new Neighbors(hub, this.neighbors, this.#place))
+  override fetch(request: Request): Response {
+    return this.#object.sockets.upgrade(request)
+  }
+
+  override webSocketMessage(socket: WebSocket, frame: string | ArrayBuffer): void {
+    this.#object.sockets.received(socket, frame)
+  }
+
+  override webSocketClose(socket: WebSocket, code: number, reason: string): void {
+    this.#object.sockets.closed(socket, code, reason)
+  }
+
+  override webSocketError(socket: WebSocket): void {
+    this.#object.sockets.broken(socket)
+  }
+
+  override alarm(): void {
+    this.#object.alarm()
+  }
+
+  deliver(batch: Batch): ReadonlyArray<Outcome> {
+    return this.#object.rpc.deliver(batch)
+  }
+
+  request(envelope: Envelope.Envelope, timeout: number): Promise<Envelope.Envelope> {
+    return this.#object.rpc.request(envelope, timeout)
+  }
+
+  watch(target: Address.Address, watcher: Address.Address): boolean {
+    return this.#object.rpc.watch(target, watcher)
+  }
+
+  unwatch(target: Address.Address, watcher: Address.Address): void {
+    this.#object.rpc.unwatch(target, watcher)
   }
 }

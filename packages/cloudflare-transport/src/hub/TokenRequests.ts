@@ -88,7 +88,7 @@ const readToken = (value: unknown, field: string): string | undefined => {
 /** The claims, or why they are no good here. */
 const judge = (hub: HubState, found: Claims | TokenRefused, action: string): Claims | Refusal => {
   if (!(found instanceof TokenRefused)) {
-    return mayEnter(found, hub.host.name)
+    return mayEnter(found, hub.host.hubName)
       ? found
       : new Refusal("forbidden", "the token does not open this hub")
   }

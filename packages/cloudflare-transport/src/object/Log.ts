@@ -1,14 +1,20 @@
 /** Structured logs: one JSON object a line, with `event` in snake_case. */
-import type { LogFields, LogLevel } from "../hub/HubHost.ts"
+
+/** How much a log line matters, least first: `debug`, `info`, `warn`, `error`. */
+export type LogLevel = "debug" | "info" | "warn" | "error"
+
+/** Fields of a log line. They never hold a payload, a token or the claims of one. */
+export type LogFields = { readonly [field: string]: unknown }
+
+/** Writes a line, unless its level is below the threshold of the log. */
+export type Log = (level: LogLevel, event: string, fields: LogFields) => void
 
 const ORDER: { readonly [level in LogLevel]: number } = { debug: 0, info: 1, warn: 2, error: 3 }
 
-export type Log = (level: LogLevel, event: string, fields: LogFields) => void
-
-/** Whether a log of this threshold has lines of the level `debug`. */
+/** Returns true if a log with this threshold writes lines of the level `debug`. */
 export const logsDebug = (threshold: string | undefined): boolean => threshold === "debug"
 
-/** A log that leaves out what is below `threshold` (by default `info`). */
+/** Makes a log that writes lines of the level `threshold` and above to the console. The default is `info`. */
 export const makeLog = (threshold: string | undefined): Log => {
   const least = ORDER[threshold as LogLevel] ?? ORDER.info
   return (level, event, fields) => {

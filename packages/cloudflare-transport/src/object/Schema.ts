@@ -1,8 +1,8 @@
 /**
- * The tables of hubs, gateways, topics and the directory. Rows are the truth; whatever is in memory is a cache of
- * them. Deadlines are columns with an index of those that have one, so that the earliest is one look-up. A
- * gateway has the same tables as a hub and, as it serves one identity, few rows: it would pay for an index with
- * each of them, and at each wake-up, for next to nothing.
+ * The tables of hubs, gateways, topics and the directory. Rows are the truth, and memory is a cache of them.
+ * Deadlines are columns with a partial index, so that the earliest is one look-up. A gateway has the same tables as a
+ * hub. It serves one identity and so has few rows: an index would cost it a write for each row, and time at each
+ * wake-up, for next to nothing.
  */
 import { type Schema, schemaOf } from "./Tables.ts"
 
@@ -12,7 +12,7 @@ const WATCH = `CREATE TABLE watch (
   PRIMARY KEY (target, watcher)
 ) WITHOUT ROWID`
 
-/** What others must hear, until they have. */
+/** Notices for other objects, until they were delivered. */
 const NOTICE = `CREATE TABLE notice (
   id INTEGER PRIMARY KEY,
   body TEXT NOT NULL,
@@ -130,7 +130,7 @@ const TABLES: ReadonlyArray<string> = [
   ) WITHOUT ROWID`,
 ]
 
-/** For rows of which a gateway may have as many as others make: who watches its identity. */
+/** The one index that a gateway needs: any number of actors may watch its identity. */
 const WATCHES_OF = "CREATE INDEX watch_watcher ON watch (watcher)"
 
 const INDEXES: ReadonlyArray<string> = [
@@ -147,13 +147,13 @@ const INDEXES: ReadonlyArray<string> = [
   "CREATE INDEX ask_target_session ON ask (target_session)",
 ]
 
-/** Those of an object that serves many identities. */
+/** The tables of a hub. */
 export const HUB: Schema = schemaOf(...TABLES, ...INDEXES)
 
-/** Those of an object that serves one. */
+/** The tables of a gateway. */
 export const GATEWAY: Schema = schemaOf(...TABLES, WATCHES_OF)
 
-/** Those of a topic, or of a part of its subscribers. */
+/** The tables of a topic, or of a part of its subscribers. */
 export const TOPIC: Schema = schemaOf(
   `CREATE TABLE member (
     owner TEXT PRIMARY KEY,
@@ -164,7 +164,7 @@ export const TOPIC: Schema = schemaOf(
   "CREATE TABLE below (branch INTEGER PRIMARY KEY, listens INTEGER NOT NULL)",
 )
 
-/** Those of a shard of the directory. */
+/** The tables of a shard of the directory. */
 export const DIRECTORY: Schema = schemaOf(
   WATCH,
   NOTICE,

@@ -1,23 +1,24 @@
 /**
- * The storage port: SQL, synchronous, as SQLite in a Durable Object gives it. Each concept keeps its
- * queries beside its logic; the tables are in `Schema`. Tests run the same queries on Node's SQLite.
+ * The storage port: synchronous SQL, as SQLite in a Durable Object has it. Each concept keeps its queries beside its
+ * logic. The tables are in `Schema`. Tests run the same queries on Node's SQLite.
  */
 
-/** What a column may hold. */
+/** A value that a column may hold. */
 export type SqlValue = string | number | Uint8Array | null
 
+/** Runs statements on one database. Each of them throws the database's own error if it fails. */
 export interface Sql {
-  /** The rows that the query gives, all of them: none where its table is not made yet, not even a count. */
+  /** Returns all rows of the query. If its table is not made yet there are none, not even a count. */
   readonly all: <Row>(query: string, ...bindings: ReadonlyArray<SqlValue>) => ReadonlyArray<Row>
   readonly run: (query: string, ...bindings: ReadonlyArray<SqlValue>) => void
-  /** Runs the writes together or not at all: what throws leaves no row behind. */
+  /** Runs the writes together or not at all: if they throw, no row of them is left. */
   readonly transaction: <A>(writes: () => A) => A
 }
 
 /**
- * The statement that stores a row, whether there is one of this key or not. Columns that it does not name keep what
- * they hold: newer code may have added them. `OR REPLACE` is for a unique constraint that it may have added. Bind
- * the key first, then the columns.
+ * Builds the statement that inserts a row or updates the row of this key. Columns that it does not name keep their
+ * values, because newer code may have added them. `OR REPLACE` covers a unique constraint that newer code may have
+ * added. Bind the key first, then the columns.
  */
 export const upsert = (table: string, key: ReadonlyArray<string>, columns: ReadonlyArray<string>): string => {
   const names = [...key, ...columns]
@@ -26,21 +27,21 @@ export const upsert = (table: string, key: ReadonlyArray<string>, columns: Reado
     ON CONFLICT (${key.join(", ")}) DO UPDATE SET ${updates.join(", ")}`
 }
 
-/** What the query counts as `n`. */
+/** Returns the count that the query names `n`; 0 if there is no row. */
 export const countOf = (sql: Sql, query: string, ...bindings: ReadonlyArray<SqlValue>): number =>
   sql.all<{ n: number }>(query, ...bindings)[0]?.n ?? 0
 
-/** The time that the query gives as `at`; `undefined`: there is none. */
+/** Returns the time that the query names `at`, epoch milliseconds; `undefined` if there is none. */
 export const earliestOf = (sql: Sql, query: string): number | undefined =>
   sql.all<{ at: number | null }>(query)[0]?.at ?? undefined
 
 /**
- * Whether a value, or the row that it is in, is larger than the database takes: it never will. Cloudflare's takes
- * rows of 2 MB, a local workerd's of 8 MiB.
+ * Returns true if the database failed because a value or its row is too large, so that no retry can succeed.
+ * Cloudflare's database takes rows of 2 MB, a local workerd's takes 8 MiB.
  */
 export const isTooLarge = (error: unknown): boolean => String(error).includes("string or blob too big")
 
-/** The SQLite database of a Durable Object. */
+/** Wraps the SQLite database of a Durable Object. */
 export const durableObjectSql = (storage: DurableObjectStorage): Sql => ({
   all: (query, ...bindings) => storage.sql.exec(query, ...bindings).toArray() as never,
   run: (query, ...bindings) => void storage.sql.exec(query, ...bindings),

@@ -1,8 +1,8 @@
 /**
- * SQL on tables that are made with the first row of each, and read as empty before that. There are many objects
- * and most need few of their tables: each is rows written and a page stored, and is parsed again at each wake-up.
- * Tables of an earlier version are upgraded by the steps of their schema, and given the columns and indexes that
- * they lack. Tables that only newer code can read are rejected, and stay as they are.
+ * SQL on tables that are made with their first row, and read as empty before that. There are many objects, and most
+ * need few of their tables: each table costs rows written, a page stored, and time to parse at each wake-up. Tables
+ * of an earlier version are upgraded by the steps of their schema, and get the columns and indexes that they lack.
+ * Tables that only newer code can read are rejected and stay as they are.
  */
 import { type SchemaVersion, versionOf } from "../protocol/SchemaVersion.ts"
 import { createMark, dropMark, markOf, type Step, stepSql, storedVersion } from "./SchemaVersion.ts"
@@ -10,23 +10,23 @@ import type { Sql, SqlValue } from "./Sql.ts"
 import { StorageRejected } from "./StorageRejected.ts"
 
 interface Table {
-  /** The statement that makes it. */
+  /** The statement that makes the table. */
   readonly create: string
-  /** Those that make its indexes, by their names. */
+  /** The statements that make its indexes, by the names of the indexes. */
   readonly indexes: Map<string, string>
 }
 
 /** Tables by their names. */
 export interface Schema extends ReadonlyMap<string, Table> {
-  /** Tells the version of this schema from that of another one in the same database. */
+  /** Tells the version of this schema from the version of another schema in the same database. */
   readonly name?: string
-  /** What leads from version 1 to this one, a version each. */
+  /** The steps from version 1 to this version, one for each version. */
   readonly steps?: ReadonlyArray<Step>
 }
 
 /**
- * A schema of `CREATE TABLE` and `CREATE INDEX` statements, each table before its indexes. A column that is added
- * to one later stands on a line of its own, and may be null or has a default.
+ * Makes a schema of `CREATE TABLE` and `CREATE INDEX` statements, each table before its indexes. A column that is
+ * added later stands on a line of its own, and may be null or has a default.
  */
 export const schemaOf = (...statements: ReadonlyArray<string>): Schema => {
   const schema = new Map<string, Table>()
@@ -38,19 +38,20 @@ export const schemaOf = (...statements: ReadonlyArray<string>): Schema => {
   return schema
 }
 
-/** The schema with a name and the steps that lead to it from version 1; its version is one more than their number. */
+/** Gives the schema a name and the steps that lead to it. Its version is one more than the number of steps. */
 export const versioned = (name: string, schema: Schema, ...steps: ReadonlyArray<Step>): Schema =>
   Object.assign(new Map(schema), { name, steps })
 
+/** The tables of one object. Each statement is about one table, which it names first. */
 export class Tables implements Sql {
   readonly #sql: Sql
   readonly #schema: Schema
   /** The version that this code writes. */
   readonly #version: SchemaVersion
-  /** The version of what is stored; this code's own until it was looked up. */
+  /** The stored version; the version of this code until the stored one was looked up. */
   #stored: SchemaVersion
   #isUpgraded = false
-  /** Those that are known to be there: all of them, once that was looked up. */
+  /** Tables that are known to be there; all that are there, once they were looked up. */
   readonly #made = new Set<string>()
   #isLookedUp = false
 
@@ -62,21 +63,21 @@ export class Tables implements Sql {
   }
 
   /**
-   * Looks which version is stored, and upgrades an older one, in one transaction; returns whether it did. To be
-   * called before anything else in each life of the object, outside of transactions. Throws `StorageRejected`
-   * where this code can't read what is stored, which stays as it is then.
+   * Looks up the stored version and upgrades an older one, in one transaction. Returns true if it upgraded. Must be
+   * called before anything else in each life of the object, outside of transactions. Throws `StorageRejected` if
+   * this code can't read what is stored, which then stays as it is.
    */
   open(): boolean {
     this.#lookUp()
     return this.#isUpgraded
   }
 
-  /** The version of what is stored. Before it was looked up, this code's own. */
+  /** The stored version; the version of this code until the stored one was looked up. */
   get storedVersion(): number {
     return this.#stored.version
   }
 
-  /** Whether newer code has stored something that this code may not know of: it must not delete all. */
+  /** Whether newer code may have stored something that this code does not know, and so must not delete. */
   get isNewer(): boolean {
     return this.#stored.version > this.#version.version
   }
@@ -105,25 +106,25 @@ export class Tables implements Sql {
     return this.#sql.transaction(writes)
   }
 
-  /** Whether none of them is there. Others may be: the platform has some of its own. */
+  /** Whether none of the tables is there. The platform may have tables of its own beside them. */
   isEmpty(): boolean {
     if (this.#made.size === 0) this.#lookUp()
     return this.#made.size === 0
   }
 
-  /** A row of this table was stored for sure, so that it need not be looked up. */
+  /** The table is known to be there, so that it need not be looked up. */
   know(table: string): void {
     this.#made.add(table)
   }
 
-  /** What is known of tables holds no more: they may be gone. */
+  /** Forgets which tables are there: they may be gone. */
   forget(): void {
     this.#made.clear()
     this.#isLookedUp = false
     this.#stored = this.#version
   }
 
-  /** Whether the query's table is there; made, where the query is to put a row into it. */
+  /** Whether the query's table is there. Makes the table if the query inserts a row into it. */
   #isThereFor(query: string): boolean {
     const table = tableOf(query)
     if (this.#made.has(table)) return true
@@ -142,8 +143,8 @@ export class Tables implements Sql {
   }
 
   /**
-   * Whether the query failed as its table is gone: with the transaction that made it, or deleted by somebody else.
-   * What is known of tables is forgotten then.
+   * Whether the query failed because its table is gone: undone with the transaction that made it, or deleted by
+   * other code. Then it forgets which tables are there.
    */
   #isUndone(query: string, error: unknown): boolean {
     const table = tableOf(query)
@@ -161,7 +162,7 @@ export class Tables implements Sql {
     if (stored.readableFrom > own.version) throw StorageRejected.newer(stored, own)
     this.#isUpgraded = stored.version < own.version && hasTables(found)
     if (this.#isUpgraded) found = this.#upgrade(stored, found)
-    // Its tables are newer code's: what they have more, they keep.
+    // Newer tables are left as they are: they have all that this code needs.
     else if (stored.version <= own.version) this.#complete(found)
     for (const table of this.#schema.keys()) if (found.has(table)) this.#made.add(table)
     this.#stored = found.size > 0 && stored.version > own.version ? stored : own
@@ -174,11 +175,11 @@ export class Tables implements Sql {
     return found
   }
 
-  /** Runs the steps that what is stored lacks, all of them or none. Gives what is there then. */
+  /** Runs the missing steps, all of them or none. Returns the tables, views and indexes that are there then. */
   #upgrade(stored: SchemaVersion, before: ReadonlyMap<string, string>): Map<string, string> {
     try {
       return this.#sql.transaction(() => {
-        // Older code that could read it may have made tables meanwhile, without what an earlier step gave others.
+        // Older code may have made tables since, without the columns that an earlier step added to others.
         this.#complete(before)
         const sql = stepSql(this.#sql)
         for (const step of this.#schema.steps!.slice(stored.version - 1)) step.upgrade(sql)
@@ -193,7 +194,7 @@ export class Tables implements Sql {
     }
   }
 
-  /** Gives the tables that are there the columns and indexes that they lack. */
+  /** Adds missing columns and indexes to the tables that are there. */
   #complete(found: ReadonlyMap<string, string>): void {
     for (const [table, definition] of this.#schema) {
       const created = found.get(table)
@@ -212,17 +213,17 @@ export class Tables implements Sql {
   }
 }
 
-/** All that was made, with the statements that made it, as SQLite keeps them. */
+/** All tables, views and indexes, with the statements that made them, as SQLite keeps them. */
 const FIND = "SELECT name, sql FROM sqlite_master"
 
-/** Whether anything is there but what the platform and SQLite keep for themselves. */
+/** Returns true if there is a table beside those that the platform and SQLite keep for themselves. */
 const hasTables = (found: ReadonlyMap<string, string>): boolean =>
   found.keys().some((name) => !/^(_cf_|sqlite_)/.test(name))
 
-/** By queries, which are constants. */
+/** The tables of queries. There are as many queries as constants in the code. */
 const tableByQuery = new Map<string, string>()
 
-/** The one table that the query is about. */
+/** Returns the one table that the query is about. */
 const tableOf = (query: string): string => {
   const known = tableByQuery.get(query)
   if (known !== undefined) return known

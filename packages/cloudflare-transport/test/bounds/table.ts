@@ -129,14 +129,16 @@ export const MEMORY: { readonly [kind: string]: Bounds } = {
     "Watching.#telling": "rows of actor_watching",
   },
   /** The Durable Objects around these. */
-  shells: {
+  objects: {
     ...TABLES,
     "Neighbors.watching": "watches of the sessions here that are being begun, each for callTimeout",
+    "ObjectRuntime.#deferred": "calls that one event leads to",
+    "ObjectRuntime.#parts": "two: sockets and calls",
+    "ObjectRuntime.#unfulfilled":
+      "calls of other objects that are not answered yet, each for callTimeout of its caller",
     "RoutingTable.#routes": "routes of the deployment",
-    "SessionGateway.#deferred": "calls that one event leads to",
-    "SignalHub.#deferred": "calls that one event leads to",
     "Stubs.#kept": "MOST",
-    "Timers.#waiting":
+    "ObjectTimers.#waiting":
       "one for each of what waits: calls under way, tokens that are verified, asks in memory",
     "WebSocketBridge.#connections":
       "maxSessions and maxUnconnectedSockets; of closed ones maxClosedSockets, and upgrades with a token",

@@ -7,10 +7,12 @@ import * as Scope from "effect/Scope"
 import { onTestFinished, vi } from "vitest"
 import { DURABLE } from "../../src/durable/DurableSchema.ts"
 import { DurableHost } from "../../src/durable/DurableHost.ts"
+import { ObjectStorage } from "../../src/object/ObjectStorage.ts"
 import { type Core, makeCore } from "../../src/client/Core.ts"
 import { FakeNetwork } from "../client/support/FakeNetwork.ts"
 import { MemoryStore } from "../client/support/MemoryStore.ts"
 import { ReliableHub } from "../client/support/ReliableHub.ts"
+import { durableState } from "../support/durableState.ts"
 import { NodeSql } from "../support/NodeSql.ts"
 import { TestHub } from "../support/TestHub.ts"
 import { TestSystem } from "../support/TestSystem.ts"
@@ -32,25 +34,6 @@ const counter = PersistentBehavior.make(Counter, {
     },
   },
 })
-
-/** What a Durable Object is given, on Node's SQLite. */
-export const durableState = (database: NodeSql): DurableObjectState => {
-  const storage = {
-    sql: {
-      exec: (query: string, ...bindings: ReadonlyArray<string>) => {
-        const rows = database.all(query, ...bindings)
-        return { toArray: () => rows }
-      },
-    },
-    transactionSync: <A>(writes: () => A): A => database.transaction(writes),
-    getAlarm: () => Promise.resolve(null),
-    setAlarm: () => Promise.resolve(),
-    deleteAlarm: () => Promise.resolve(),
-    deleteAll: async () => database.wipe(),
-  }
-  const sockets = { getWebSockets: () => [], setWebSocketAutoResponse: () => {} }
-  return { id: { name: "one", toString: () => "one" }, storage, ...sockets } as unknown as DurableObjectState
-}
 
 export const usedHub = (): TestHub => {
   const hub = new TestHub()
@@ -86,10 +69,11 @@ export const usedSystem = (): TestSystem => {
 
 export const usedActor = async (): Promise<{ readonly host: DurableHost; readonly database: NodeSql }> => {
   const database = new NodeSql()
+  const state = durableState(database)
   const host = await DurableHost.start(
-    durableState(database),
+    state,
     { type: "counter", behavior: counter },
-    DURABLE,
+    new ObjectStorage(state, { schema: DURABLE, log: () => {} }),
   )
   const envelope = {
     id: "1",

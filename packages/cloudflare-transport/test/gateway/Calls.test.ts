@@ -4,6 +4,7 @@ import { RoutingTable } from "../../src/gateway/RoutingTable.ts"
 import { CallFailed, type Kinds, type MethodOf, type ArgsOf } from "../../src/gateway/Rpc.ts"
 import { StorageRejected } from "../../src/object/StorageRejected.ts"
 import type { HubEnv } from "../../src/worker/HubEnv.ts"
+import { callingRuntime } from "../support/callingRuntime.ts"
 import { envelope } from "../support/envelope.ts"
 
 /** What the platform throws of an object that runs code without the method. */
@@ -32,14 +33,10 @@ const call = async <K extends keyof Kinds, M extends MethodOf<K>>(
   const env = { SESSION_GATEWAY: objects, TOPIC_HUB: objects, DIRECTORY: objects }
   const logs: Array<string> = []
   const calls = new Calls({
+    runtime: callingRuntime({ log: (_, event) => void logs.push(event) }),
     env: env as unknown as HubEnv,
     table: new RoutingTable<HubEnv>(),
-    callTimeout: 1_000,
-    now: () => 0,
-    later: () => () => {},
-    run: (task) => task(),
     answer: () => {},
-    log: (event) => void logs.push(event),
   })
   const result = await new Promise((done) => calls.call(kind, ADA, method, args, false, done))
   return { result, logs }

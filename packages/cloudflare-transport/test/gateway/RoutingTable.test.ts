@@ -3,6 +3,8 @@ import { Calls } from "../../src/gateway/Calls.ts"
 import { RoutingTable } from "../../src/gateway/RoutingTable.ts"
 import { CallFailed, type Outcome } from "../../src/gateway/Rpc.ts"
 import type { GatewayEnv } from "../../src/gateway/GatewayEnv.ts"
+import { DEFAULT_LIMITS } from "../../src/protocol/Limits.ts"
+import { callingRuntime } from "../support/callingRuntime.ts"
 
 const table = new RoutingTable<{ readonly [binding: string]: never }>({
   routes: {
@@ -96,17 +98,10 @@ const calling = (...outcomes: ReadonlyArray<unknown>) => {
   }
   const env = { SESSION_GATEWAY: { getByName } }
   const remote = new Calls({
+    runtime: callingRuntime({ now: () => now, limits: { ...DEFAULT_LIMITS, callTimeout: 2_000 } }),
     env: env as unknown as GatewayEnv,
     table: new RoutingTable<GatewayEnv>(),
-    callTimeout: 2_000,
-    now: () => now,
-    later: (milliseconds, task) => {
-      const timer = setTimeout(task, milliseconds)
-      return () => clearTimeout(timer)
-    },
-    run: (task) => task(),
     answer: () => {},
-    log: () => {},
   })
   const result = (method: "deliver" | "leases", repeat: boolean, to = "@(user/ada)") =>
     new Promise((done) => remote.call("address", to, method, [[]] as never, repeat, done))

@@ -1,6 +1,6 @@
 /** The clock of an object's host is set back or forward: what is stored stays safe, and nothing waits for the clock. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest"
-import { Timers } from "../../src/object/Timers.ts"
+import { ObjectTimers } from "../../src/object/ObjectTimers.ts"
 import { DEFAULT_LIMITS } from "../../src/protocol/Limits.ts"
 import { elapsedSince } from "../../src/protocol/WallTime.ts"
 import { fullBucket, RateBucket } from "../../src/session/RateBucket.ts"
@@ -106,7 +106,7 @@ describe("timers in the memory of an object", () => {
     "fault 50: come in their time where the clock is set back by %s ms",
     (by) => {
       const done: Array<string> = []
-      const { later } = new Timers((task) => task())
+      const { later } = new ObjectTimers((task) => task())
       later(100, () => done.push("a"))
       later(5_000, () => done.push("b"))
       vi.setSystemTime(Date.now() + by)

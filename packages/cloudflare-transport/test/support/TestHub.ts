@@ -6,7 +6,8 @@ import { type Codec, Envelope } from "@signal-hub/actor-core"
 import { readClaims, type TokenPayload } from "../../src/auth/Claims.ts"
 import { TokenRefused } from "../../src/auth/TokenRefused.ts"
 import { HubCore } from "../../src/hub/HubCore.ts"
-import type { HubHost, LogFields, LogLevel } from "../../src/hub/HubHost.ts"
+import type { HubPort } from "../../src/hub/HubPort.ts"
+import type { LogFields, LogLevel } from "../../src/object/Log.ts"
 import { CloseCode } from "../../src/protocol/CloseCode.ts"
 import { DEFAULT_LIMITS, type Limits } from "../../src/protocol/Limits.ts"
 import { Backlog } from "../../src/session/Backlog.ts"
@@ -31,14 +32,15 @@ interface Timer {
 /** Far enough from zero that a forgotten `now` shows. */
 const EPOCH = 1_700_000_000_000
 
-export class TestHub implements HubHost {
+export class TestHub implements HubPort {
   readonly sql: TestTables
   readonly limits: Limits
-  readonly log: HubHost["log"]
+  readonly log: HubPort["log"]
   logsDebug = true
   readonly name = "default"
+  readonly hubName = "default"
   /** Open to everybody until `requireTokens`. */
-  authenticate: HubHost["authenticate"] = null
+  authenticate: HubPort["authenticate"] = null
   /** Whether tokens wait to be verified until `verify`. */
   holdsTokens = false
   #toVerify: Array<() => void> = []
@@ -114,6 +116,8 @@ export class TestHub implements HubHost {
   }
 
   readonly soon = (task: () => void): void => void this.#soon.push(task)
+
+  readonly defer = (task: () => void): void => this.soon(task)
 
   /** From now on nobody enters without a token; the text of a good one is its payload as JSON. */
   requireTokens(): this {
@@ -225,7 +229,7 @@ export class TestHub implements HubHost {
   }
 
   /** Deletes all that is stored. Memory stays. */
-  forget(): void {
+  readonly forget = (): void => {
     this.core.forget()
     this.sql.wipe()
   }

@@ -6,8 +6,8 @@
 import type { Address } from "@signal-hub/actor-core"
 import { DirectoryCore } from "../../src/gateway/DirectoryCore.ts"
 import { GatewayCore } from "../../src/gateway/GatewayCore.ts"
-import type { GatewayHost } from "../../src/gateway/GatewayHost.ts"
-import type { NodeHost } from "../../src/gateway/NodeHost.ts"
+import type { GatewayPort } from "../../src/gateway/PeersPort.ts"
+import type { ServicePort } from "../../src/gateway/PeersPort.ts"
 import {
   type ActorRpc,
   type Batch,
@@ -50,7 +50,7 @@ interface TestGateway {
 }
 
 interface TestNode<Core> {
-  readonly host: NodeHost & { readonly sql: TestTables }
+  readonly host: ServicePort & { readonly sql: TestTables }
   core: Core
   alarmAt: number | null
 }
@@ -260,7 +260,7 @@ export class TestSystem {
     const hub = new TestHub(
       this.limits,
       (host) => {
-        const gatewayHost: GatewayHost = {
+        const gatewayHost: GatewayPort = {
           sql: host.sql,
           limits: host.limits,
           connection: host.connection,
@@ -272,7 +272,9 @@ export class TestSystem {
           get authenticate() {
             return host.authenticate
           },
-          name: host.name,
+          name: identity,
+          hubName: host.hubName,
+          forget: host.forget,
           now: host.now,
           log: host.log,
           logsDebug: host.logsDebug,
@@ -354,7 +356,7 @@ export class TestSystem {
     name: string,
     schema: Schema,
     setAlarm: (at: number | null) => void,
-  ): NodeHost & { readonly sql: TestTables } {
+  ): ServicePort & { readonly sql: TestTables } {
     const sql = new TestTables(schema)
     return {
       name,
@@ -370,7 +372,9 @@ export class TestSystem {
       },
       defer: this.#defer(name),
       call: this.remoteFor(name),
+      armedAt: (done) => done(null),
       log: () => {},
+      logsDebug: false,
     }
   }
 

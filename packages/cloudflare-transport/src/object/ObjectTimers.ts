@@ -1,7 +1,7 @@
 /**
- * The timers of one object, on one of the platform's, as to set and clear one costs as much as a message. One
- * that comes soon is left to come, though nothing waits for it any more; a longer one is cleared, as it would
- * keep the object from hibernating.
+ * The timers of one object. All share one timer of the platform, because setting and clearing a platform timer
+ * costs as much as a message. A short platform timer is left to fire even if nothing waits for it any more. A long
+ * one is cleared, because a running timer keeps the object from hibernating.
  */
 
 interface Waiting {
@@ -9,39 +9,40 @@ interface Waiting {
   readonly task: () => void
 }
 
-/** How soon a timer comes that is left to come, milliseconds. Most of what is waited for takes less. */
-const SOON = 20
+/** Milliseconds up to which a platform timer is left to fire. Most tasks are cancelled sooner than that. */
+const SHORT_TIMER_MS = 20
 
-export class Timers {
+/** Runs tasks later in the life of the object's memory. An eviction waits for them, a crash loses them. */
+export class ObjectTimers {
   readonly #run: (task: () => void) => void
   readonly #waiting = new Set<Waiting>()
   #timer: ReturnType<typeof setTimeout> | null = null
-  /** What the clock said last. */
+  /** The last reading of the clock, epoch milliseconds. */
   #seenAt = 0
-  /** When it comes. */
+  /** When the platform timer fires, epoch milliseconds. */
   #at = Number.POSITIVE_INFINITY
-  /** Whether it was set for longer than `SOON`. */
+  /** Whether the platform timer was set for longer than `SHORT_TIMER_MS`. */
   #isLong = false
 
-  /** `run` runs a task that is due; must not throw. */
+  /** `run` runs a task that is due. It must not throw. */
   constructor(run: (task: () => void) => void) {
     this.#run = run
   }
 
-  /** Runs the task once, after so many milliseconds; the result cancels it. */
+  /** Runs the task once, after so many milliseconds. The returned function cancels it. */
   readonly later = (milliseconds: number, task: () => void): (() => void) => {
     const now = Date.now()
     this.#setBack(this.#seenAt - now)
     this.#seenAt = now
     const waiting = { at: now + milliseconds, task }
     this.#waiting.add(waiting)
-    this.#atLatest(this.#waiting.size === 1 ? Math.min(waiting.at, now + SOON) : waiting.at, now)
+    this.#atLatest(this.#waiting.size === 1 ? Math.min(waiting.at, now + SHORT_TIMER_MS) : waiting.at, now)
     return () => {
       if (this.#waiting.delete(waiting) && this.#waiting.size === 0 && this.#isLong) this.#disarm()
     }
   }
 
-  /** Whether there is nothing to wait for. */
+  /** Whether no task waits. */
   get isIdle(): boolean {
     return this.#waiting.size === 0
   }
@@ -50,11 +51,11 @@ export class Timers {
     if (this.#at <= at) return
     clearTimeout(this.#timer)
     this.#at = at
-    this.#isLong = at - now > SOON
+    this.#isLong = at - now > SHORT_TIMER_MS
     this.#timer = setTimeout(() => this.#fire(), at - now)
   }
 
-  /** The clock was set back by so many milliseconds, if above 0: all that waits comes as much earlier by it. */
+  /** If the clock was set back by so many milliseconds, all that waits is moved back with it. */
   #setBack(by: number): void {
     if (by <= 0) return
     this.#at -= by
@@ -69,7 +70,7 @@ export class Timers {
 
   #fire(): void {
     const now = Date.now()
-    // The platform's timer came in its time: a clock that is not there yet was set back.
+    // The platform timer fired in time. If the clock says that it is early, the clock was set back.
     this.#setBack(this.#at - now)
     this.#seenAt = now
     this.#disarm()

@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest"
-import { Timers } from "../../src/object/Timers.ts"
+import { ObjectTimers } from "../../src/object/ObjectTimers.ts"
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
 const timers = () => {
   const done: Array<string> = []
-  const { later } = new Timers((task) => task())
+  const { later } = new ObjectTimers((task) => task())
   return { done, later: (milliseconds: number, name: string) => later(milliseconds, () => done.push(name)) }
 }
 

@@ -1,0 +1,26 @@
+/** The ports of cores that call other objects. */
+import type { Address } from "@signal-hub/actor-core"
+import type { HubPort } from "../hub/HubPort.ts"
+import type { ObjectPort } from "../object/ObjectPort.ts"
+import type { Remote } from "./Rpc.ts"
+
+/** What a topic or a shard of the directory asks its platform for. */
+export interface ServicePort extends ObjectPort, Remote {}
+
+/**
+ * The most calls that such an object makes at once. The platform queues calls beyond 6 connections of one event, and
+ * a call that waits there can't be told from a slow object.
+ */
+export const MAX_CONCURRENT_CALLS = 6
+
+/** What a hub or gateway with other objects beside it asks its platform for. */
+export interface PeersPort extends HubPort, Remote {
+  /** Whether the address may be an identity of a gateway, or one that such an identity holds. */
+  readonly isIdentity: (address: Address.Address) => boolean
+}
+
+/** What a gateway asks its platform for. */
+export interface GatewayPort extends PeersPort {
+  /** The identity that this gateway serves. */
+  readonly identity: Address.Address
+}
