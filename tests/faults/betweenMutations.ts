@@ -34,7 +34,7 @@ export const BETWEEN_MUTATIONS: ReadonlyArray<Mutation> = [
     fault: 14,
     breaks: "what a gateway had stored and not sent when it crashed stays there",
     file: gateway("Neighbors"),
-    edits: [["this.outbound.sure.retry(this.host.now())", ""]],
+    edits: [["this.outbound.sure.retry(this.port.now())", ""]],
     test: RELIABLE,
   },
   {

@@ -82,7 +82,7 @@ export const BOUND_MUTATIONS: ReadonlyArray<Mutation> = [
     fault: 75,
     breaks: "a page of presence does",
     file: TOPIC_REQUESTS,
-    edits: [["const members = fitting(present, hub.host.limits)", "const members = present"]],
+    edits: [["const members = fitting(present, hub.port.limits)", "const members = present"]],
     test: PAGES,
   },
 ]

@@ -22,7 +22,7 @@ export const GATEWAY_MUTATIONS: ReadonlyArray<Mutation> = [
     fault: 4,
     breaks: "a takeover is not one step: what fails in the middle has ended the old session",
     file: hub("HubState"),
-    edits: [["result = this.host.sql.transaction(writes)", "result = writes()"]],
+    edits: [["result = this.port.sql.transaction(writes)", "result = writes()"]],
     test: GATEWAY,
   },
   {
@@ -96,7 +96,7 @@ export const GATEWAY_MUTATIONS: ReadonlyArray<Mutation> = [
     fault: 19,
     breaks: "a topic that nobody comes back to keeps its tables",
     file: gateway("TopicCore"),
-    edits: [["if (this.#isEmpty) this.#host.forget()", ""]],
+    edits: [["if (this.#isEmpty) this.#port.forget()", ""]],
     test: GATEWAY,
   },
   {

@@ -160,7 +160,7 @@ export const MEMORY_MUTATIONS: ReadonlyArray<Mutation> = [
     fault: 70,
     breaks: "any number of bytes waits for an earlier envelope of its connection",
     file: hub("Intake"),
-    edits: [[" && bytes < this.#hub.host.limits.maxParkedBytes", " && bytes >= 0"]],
+    edits: [[" && bytes < this.#hub.port.limits.maxParkedBytes", " && bytes >= 0"]],
     test: `${TRANSPORT}/test/hub/steps.test.ts`,
   },
   {

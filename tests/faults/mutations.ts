@@ -116,7 +116,7 @@ const ROWS: ReadonlyArray<Mutation> = [
     breaks: "each alarm arms the next, with or without sockets",
     file: hub("HubCore"),
     edits: [
-      ["alarm.rearm(this.#hasSockets() ? nextSweep : undefined)", "alarm.rearm(this.#host.now() + 60_000)"],
+      ["alarm.rearm(this.#hasSockets() ? nextSweep : undefined)", "alarm.rearm(this.#port.now() + 60_000)"],
     ],
     test: LIVENESS,
   },
@@ -125,7 +125,7 @@ const ROWS: ReadonlyArray<Mutation> = [
     breaks: "the alarm is armed by the object's mere beginning",
     file: hub("Alarm"),
     edits: [
-      ["this.#elsewhere = elsewhere", "this.#elsewhere = elsewhere; this.atLatest(host.now() + 60_000)"],
+      ["this.#elsewhere = elsewhere", "this.#elsewhere = elsewhere; this.atLatest(port.now() + 60_000)"],
     ],
     test: LIVENESS,
   },
@@ -215,7 +215,7 @@ const ROWS: ReadonlyArray<Mutation> = [
     fault: 7,
     breaks: "a renewal shortens the TTL to the default",
     file: hub("RegistryRequests"),
-    edits: [["ttlSeconds ?? registration.ttlSeconds", "ttlSeconds ?? hub.host.limits.defaultTtlSeconds"]],
+    edits: [["ttlSeconds ?? registration.ttlSeconds", "ttlSeconds ?? hub.port.limits.defaultTtlSeconds"]],
     test: REGISTRY,
   },
   {

@@ -60,6 +60,6 @@ export const ENDS: ReadonlyArray<Mutant> = [
   {
     breaks: "after an alarm none is armed",
     file: hub("Alarm"),
-    edits: [["    this.#host.setAlarm(this.#armedAt)\n  }\n}", "  }\n}"]],
+    edits: [["    this.#port.setAlarm(this.#armedAt)\n  }\n}", "  }\n}"]],
   },
 ]

@@ -39,8 +39,8 @@ export interface ConnectionEvents {
   readonly addressOf: (connection: Connection) => Address.Address
 }
 
-/** What the connections of one bridge have in common. */
-export interface ConnectionHost {
+/** The parts that all connections of one bridge share. */
+export interface ConnectionContext {
   readonly ctx: DurableObjectState
   readonly limits: ConnectionLimits
   /** The bucket of all that are anonymous. */
@@ -97,7 +97,7 @@ export class SocketConnection implements Connection {
   constructor(
     socket: WebSocket,
     attachment: Attachment,
-    { backlog, ctx, limits, on, shared }: ConnectionHost,
+    { backlog, ctx, limits, on, shared }: ConnectionContext,
   ) {
     const { isAnonymous = false, positions = NO_POSITIONS, ...kept } = attachment
     this.#kept = kept

@@ -27,7 +27,7 @@ import { readAttachment } from "./Attachment.ts"
 import { pongFor, pongForText } from "./Ping.ts"
 import {
   type ConnectionEvents,
-  type ConnectionHost,
+  type ConnectionContext,
   type ConnectionLimits,
   OPEN,
   SocketConnection,
@@ -98,7 +98,7 @@ export class WebSocketBridge {
   #upgrades = 0
   /** What connections without identity may send together, and those that have not said `hub:connect` beside that. */
   readonly #shared: RateBucket
-  readonly #host: ConnectionHost
+  readonly #context: ConnectionContext
   /** What flushes could not encode, and nobody was told of yet. */
   #notEncoded: Array<{
     readonly connection: SocketConnection
@@ -112,7 +112,7 @@ export class WebSocketBridge {
     this.#limits = limits
     this.#shared = new RateBucket(limits, fullBucket(limits, Date.now()))
     const backlog = new Backlog(limits, () => this.#wakeAll())
-    this.#host = { ctx, limits, shared: this.#shared, backlog, on: this.#on }
+    this.#context = { ctx, limits, shared: this.#shared, backlog, on: this.#on }
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING, PONG))
   }
 
@@ -150,7 +150,7 @@ export class WebSocketBridge {
         ...fullBucket(this.#limits, now),
         ...NO_FLOW,
       },
-      this.#host,
+      this.#context,
     )
     // Tags are fixed at accept; a session is found by its connection's id.
     this.#ctx.acceptWebSocket(server, [connection.id])
@@ -524,7 +524,7 @@ export class WebSocketBridge {
     const attachment = readAttachment(socket)
     return attachment === undefined
       ? undefined
-      : this.#track(new SocketConnection(socket, attachment, this.#host))
+      : this.#track(new SocketConnection(socket, attachment, this.#context))
   }
 
   #wakeAll(): void {

@@ -30,23 +30,23 @@ export class ActorsCore {
   /** What sockets and the alarm are for. */
   readonly hub: HubCore
   readonly #neighbors: Neighbors
-  readonly #host: PeersPort
+  readonly #port: PeersPort
 
-  constructor(host: PeersPort, around: (hub: HubState) => Neighbors) {
-    this.#host = host
+  constructor(port: PeersPort, around: (hub: HubState) => Neighbors) {
+    this.#port = port
     let neighbors: Neighbors | undefined
-    this.hub = new HubCore(host, (state) => (neighbors = around(state)))
+    this.hub = new HubCore(port, (state) => (neighbors = around(state)))
     this.#neighbors = neighbors!
   }
 
   /** Whether there is nothing here to be remembered. */
   get isEmpty(): boolean {
     if (!this.hub.state.sessions.isEmpty) return false
-    return HELD.every((query) => this.#host.sql.all(query).length === 0)
+    return HELD.every((query) => this.#port.sql.all(query).length === 0)
   }
 
   deliver(batch: Batch): ReadonlyArray<Outcome> {
-    return take(this.hub.state, this.#neighbors, batch, this.#host.now())
+    return take(this.hub.state, this.#neighbors, batch, this.#port.now())
   }
 
   /** Asks for who has no address; `done` is told the answer once, be it a failure. */
@@ -54,7 +54,7 @@ export class ActorsCore {
     const { state } = this.hub
     const { outbound, place } = this.#neighbors
     const { to } = asked
-    const now = this.#host.now()
+    const now = this.#port.now()
     const from = provisionalAddress(crypto.randomUUID())
     const envelope = Envelope.check({ ...asked, from, pattern: "ask", correlationId: null })
     if (envelope instanceof Envelope.Malformed) {
@@ -66,9 +66,9 @@ export class ActorsCore {
       done(answer)
     }
     const detach = outbound.attend(from, end)
-    const cancel = this.#host.later(timeout, () => {
+    const cancel = this.#port.later(timeout, () => {
       const message = `${to} did not answer within ${timeout} ms`
-      end(errorEnvelope(null, from, "timeout", message, this.#host.now(), asked.id))
+      end(errorEnvelope(null, from, "timeout", message, this.#port.now(), asked.id))
     })
     const target = state.resolve(to, now)
     const ask = state.asks.open(
@@ -100,7 +100,7 @@ export class ActorsCore {
 
   watch(target: Address.Address, watcher: Address.Address): boolean {
     const { registry, watches } = this.hub.state
-    const isThere = registry.holder(target, this.#host.now()) !== undefined
+    const isThere = registry.holder(target, this.#port.now()) !== undefined
     if (isThere) watches.addWatcher(target, watcher)
     return isThere
   }

@@ -29,7 +29,7 @@ import {
 } from "./Rpc.ts"
 
 export class DirectoryCore {
-  readonly #host: ServicePort
+  readonly #port: ServicePort
   readonly #entries: Entries
   readonly #leases: Lanes<Address.Address, number | null>
   readonly #copies: Lanes<Delivery, Outcome>
@@ -38,19 +38,19 @@ export class DirectoryCore {
   /** Addresses that are being claimed, and whether one became an identity meanwhile. */
   readonly #claims = new Map<string, { identified: boolean }>()
 
-  constructor(host: ServicePort) {
-    this.#host = host
-    this.#entries = new Entries(host.sql)
-    this.#watches = new Watches(host.sql)
-    const noticesHost = {
-      ...host,
+  constructor(port: ServicePort) {
+    this.#port = port
+    this.#entries = new Entries(port.sql)
+    this.#watches = new Watches(port.sql)
+    const noticesPort = {
+      ...port,
       announce: (task: () => void) => task(),
       atLatest: () => this.#rearm(),
       idle: () => this.#rearm(),
     }
-    this.#notices = new Notices(noticesHost, (notice, done) => this.#tell(notice, done))
+    this.#notices = new Notices(noticesPort, (notice, done) => this.#tell(notice, done))
     const bounds = {
-      defer: host.defer,
+      defer: port.defer,
       maxItems: 256,
       maxWaiting: Number.POSITIVE_INFINITY,
       maxWaitingBytes: Number.POSITIVE_INFINITY,
@@ -58,13 +58,13 @@ export class DirectoryCore {
     }
     this.#leases = new Lanes({
       ...bounds,
-      call: (holder, addresses, done) => host.call("address", holder, "leases", [addresses], true, done),
+      call: (holder, addresses, done) => port.call("address", holder, "leases", [addresses], true, done),
     })
     const caller = { home: HUB_ADDRESS, claims: null }
     this.#copies = new Lanes({
       ...bounds,
       call: (holder, deliveries, done) =>
-        host.call("address", holder, "deliver", [{ caller, deliveries }], false, done),
+        port.call("address", holder, "deliver", [{ caller, deliveries }], false, done),
     })
   }
 
@@ -78,7 +78,7 @@ export class DirectoryCore {
     if (this.#entries.find(address)?.holder === holder) return done(this.#give(entry, holder))
     const claim = { identified: false }
     this.#claims.set(address, claim)
-    this.#host.call("address", address, "hasSession", [], true, (hasSession) => {
+    this.#port.call("address", address, "hasSession", [], true, (hasSession) => {
       if (this.#claims.get(address) === claim) this.#claims.delete(address)
       if (hasSession instanceof CallFailed) done(hasSession)
       else done(hasSession !== false || claim.identified ? null : this.#give(entry, holder))
@@ -103,7 +103,7 @@ export class DirectoryCore {
 
   /** Puts and takes entries. What is older than what is known has no effect. */
   apply(ops: ReadonlyArray<DirectoryOp>): void {
-    this.#host.sql.transaction(() => {
+    this.#port.sql.transaction(() => {
       for (const op of ops) {
         if (op.do === "put") this.#put(op.entry, op.holder)
         else if (op.do === "remove") this.#remove(op.address, op.holder, op.reason)
@@ -146,7 +146,7 @@ export class DirectoryCore {
     }
     const end = next
     this.#live(found, (live) => {
-      const entries = fitting(live, this.#host.limits)
+      const entries = fitting(live, this.#port.limits)
       const isCut = entries.length < live.length
       done({ entries, next: isCut ? entries.at(-1)!.address : end, looked })
     })
@@ -159,7 +159,7 @@ export class DirectoryCore {
   /** Sends the copies of one slice, those for one holder together. */
   broadcast(slice: BroadcastSlice, done: (result: BroadcastResult) => void): void {
     const { envelope, after } = slice
-    const { broadcastSlice } = this.#host.limits
+    const { broadcastSlice } = this.#port.limits
     const pattern = slice.pattern === null ? undefined : AddressPattern.compile(slice.pattern)
     const prefix = pattern === undefined || pattern.matchesAll ? "" : literalPrefix(pattern)
     const wanted = slice.capability === null ? [] : [slice.capability]
@@ -195,7 +195,7 @@ export class DirectoryCore {
 
   /** The entries that live: of those whose lease is over as far as is known, the holder knows more. */
   #live(rows: ReadonlyArray<EntryRow>, done: (entries: ReadonlyArray<ActorEntry>) => void): void {
-    const now = this.#host.now()
+    const now = this.#port.now()
     const checked = rows.map((row) => {
       const until = new Pending<number | null>()
       if (row.expires_at > now) until.settle(row.expires_at)
@@ -224,7 +224,7 @@ export class DirectoryCore {
   #give(entry: ActorEntry, holder: Address.Address): Claimed {
     const before = this.#entries.find(entry.address)
     const version = (before?.version ?? 0) + 1
-    this.#host.sql.transaction(() => {
+    this.#port.sql.transaction(() => {
       if (before !== undefined && before.holder !== holder) this.#lost(before)
       this.#entries.put({ ...entry, version }, holder)
     })
@@ -258,7 +258,7 @@ export class DirectoryCore {
   #lost({ address, holder }: EntryRow): void {
     if (holder !== address) {
       const payload = { actorAddress: address, reason: "superseded" }
-      const envelope = hubEnvelope("hub:unregistered", holder, payload, this.#host.now())
+      const envelope = hubEnvelope("hub:unregistered", holder, payload, this.#port.now())
       this.#notices.put({ do: "deliver", at: holder, envelope })
     }
     this.#terminated(address, "superseded")
@@ -267,7 +267,7 @@ export class DirectoryCore {
   #terminated(address: Address.Address, reason: TerminatedReason): void {
     const payload = { actorAddress: address, reason }
     for (const watcher of this.#watches.take(address)) {
-      const envelope = hubEnvelope("hub:terminated", watcher, payload, this.#host.now())
+      const envelope = hubEnvelope("hub:terminated", watcher, payload, this.#port.now())
       this.#notices.put({ do: "deliver", at: watcher, envelope })
     }
   }
@@ -276,13 +276,13 @@ export class DirectoryCore {
     if (notice.do !== "deliver") return done(true)
     const { at, envelope } = notice
     const batch = { caller: { home: HUB_ADDRESS, claims: null }, deliveries: [{ envelope }] }
-    this.#host.call("address", at, "deliver", [batch], true, (outcomes) =>
+    this.#port.call("address", at, "deliver", [batch], true, (outcomes) =>
       done(!(outcomes instanceof CallFailed)),
     )
   }
 
   #rearm(): void {
-    this.#host.setAlarm(this.#notices.dueAt() ?? null)
+    this.#port.setAlarm(this.#notices.dueAt() ?? null)
   }
 }
 

@@ -25,7 +25,7 @@ const ALL: ReadonlyArray<string> = Array.from({ length: DIRECTORY_SHARDS }, (_, 
 
 /** Asks shards, all at once. */
 const askShards = <M extends MethodOf<"directory">>(
-  { host }: Outside,
+  { port }: Outside,
   shards: ReadonlyArray<string>,
   method: M,
   argsFor: (index: number) => ArgsOf<"directory", M>,
@@ -33,7 +33,7 @@ const askShards = <M extends MethodOf<"directory">>(
 ): void => {
   const asked = shards.map((shard, index) => {
     const pending = new Pending<ResultOf<"directory", M> | CallFailed>()
-    host.call("directory", shard, method, argsFor(index), method !== "broadcast", (result) =>
+    port.call("directory", shard, method, argsFor(index), method !== "broadcast", (result) =>
       pending.settle(result),
     )
     return pending
@@ -94,7 +94,7 @@ export const gatewayList =
     const { limit, offset } = listing
     const { connection, hub, session } = request
     const claims = session.claims?.text ?? null
-    const { maxPageSize } = hub.host.limits
+    const { maxPageSize } = hub.port.limits
     return new Later((settle) => {
       const listed: Array<ActorEntry> = []
       const refused = (failed: CallFailed): void =>
@@ -151,7 +151,7 @@ export const gatewayBroadcast =
       envelope: copy,
       pattern: pattern?.source ?? null,
       capability: capability ?? null,
-      except: excludeSelf ? outside.host.identity : null,
+      except: excludeSelf ? outside.port.identity : null,
       claims: session.claims?.text ?? null,
       after,
     })
@@ -177,12 +177,12 @@ export const gatewayBroadcast =
 type Slice = (after: string) => ArgsOf<"directory", "broadcast">[0]
 
 /** All slices of a shard, one after the other. One that fails ends there: what was not sent is not counted. */
-const broadcastIn = ({ host }: Outside, shard: string, slice: Slice): Pending<BroadcastResult> => {
+const broadcastIn = ({ port }: Outside, shard: string, slice: Slice): Pending<BroadcastResult> => {
   const total = new Pending<BroadcastResult>()
   const go = (after: string, delivered: number, failed: number, looked: number): void =>
-    host.call("directory", shard, "broadcast", [slice(after)], false, (result) => {
+    port.call("directory", shard, "broadcast", [slice(after)], false, (result) => {
       if (result instanceof CallFailed) {
-        host.log("warn", "broadcast_incomplete", { shard, reason: result.message })
+        port.log("warn", "broadcast_incomplete", { shard, reason: result.message })
         return total.settle({ delivered, failed, next: null, looked })
       }
       const sums = [

@@ -5,20 +5,20 @@ import type { GatewayPort } from "./PeersPort.ts"
 import { Outside } from "./Outside.ts"
 
 export class GatewayCore extends ActorsCore {
-  readonly #host: GatewayPort
+  readonly #port: GatewayPort
 
-  constructor(host: GatewayPort) {
-    super(host, (hub) => new Outside(hub, host))
-    this.#host = host
+  constructor(port: GatewayPort) {
+    super(port, (hub) => new Outside(hub, port))
+    this.#port = port
   }
 
   hasSession(): boolean {
-    return this.hub.state.sessions.byIdentity(this.#host.identity) !== undefined
+    return this.hub.state.sessions.byIdentity(this.#port.identity) !== undefined
   }
 
   leases(addresses: ReadonlyArray<Address.Address>): ReadonlyArray<number | null> {
     const { registry, sessions } = this.hub.state
-    const now = this.#host.now()
+    const now = this.#port.now()
     return addresses.map((address) => {
       const registration = registry.get(address)
       const session = registration === undefined ? undefined : sessions.byId(registration.sessionId)

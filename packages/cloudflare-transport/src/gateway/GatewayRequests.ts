@@ -62,7 +62,7 @@ const gatewayDisconnect =
       whenAll(caused, () => {
         // Of a session that is over: known from the connection alone.
         const payload = { acknowledged: true }
-        connection.send(hubEnvelope("hub:disconnect", from, payload, hub.host.now(), envelope.id))
+        connection.send(hubEnvelope("hub:disconnect", from, payload, hub.port.now(), envelope.id))
         closeConnection(hub, connection, CloseCode.Normal, "hub:disconnect")
       })
     })
@@ -89,8 +89,8 @@ const claim = (
 ): void => {
   const { hub, connection, session, now } = request
   const { address, capabilities, metadata, ttlSeconds } = wanted
-  const { host } = outside
-  const { identity, limits } = host
+  const { port } = outside
+  const { identity, limits } = port
   const expiresAt = leaseUntil(now, ttlSeconds, limits)
   const entry = {
     address,
@@ -101,7 +101,7 @@ const claim = (
     expiresAt,
     version: 1,
   }
-  host.call("directory", shardOf(address), "claim", [entry, identity], true, (claimed) => {
+  port.call("directory", shardOf(address), "claim", [entry, identity], true, (claimed) => {
     const refused = (refusal: Refusal): void =>
       settle(() => {
         throw refusal

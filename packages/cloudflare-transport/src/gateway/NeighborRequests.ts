@@ -83,7 +83,7 @@ const watchAnywhere =
       }
       // The gateway of that name first, then the directory, as for all that is sent there.
       neighbors.control(actorAddress, "watch", [actorAddress, watcher]).whenDone((registered) => {
-        if (registered !== false || !neighbors.host.isIdentity(actorAddress)) watching(registered)
+        if (registered !== false || !neighbors.port.isIdentity(actorAddress)) watching(registered)
         else neighbors.watches("watch", actorAddress, watcher).whenDone(watching)
       })
     })

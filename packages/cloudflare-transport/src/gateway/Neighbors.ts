@@ -30,10 +30,10 @@ interface Control {
   readonly args: ArgsOf<"address", MethodOf<"address">>
 }
 
-export class Neighbors<Host extends PeersPort = PeersPort> implements Elsewhere {
+export class Neighbors<Port extends PeersPort = PeersPort> implements Elsewhere {
   readonly identity: Elsewhere["identity"]
   readonly handlers: Elsewhere["handlers"]
-  readonly host: Host
+  readonly port: Port
   readonly place: Place
   readonly outbound: Outbound
   readonly watermarks: Watermarks
@@ -43,7 +43,7 @@ export class Neighbors<Host extends PeersPort = PeersPort> implements Elsewhere 
   protected readonly notices: Notices
   /** What lines of calls have in common. */
   protected readonly bounds: {
-    readonly defer: Host["defer"]
+    readonly defer: Port["defer"]
     readonly maxItems: number
     readonly maxWaitingBytes: number
     readonly maxWaiting: number
@@ -52,33 +52,33 @@ export class Neighbors<Host extends PeersPort = PeersPort> implements Elsewhere 
   readonly #control: Lanes<Control, unknown>
   #caused: Array<Coming<unknown>> | undefined
 
-  constructor(hub: HubState, host: Host, place: Place) {
+  constructor(hub: HubState, port: Port, place: Place) {
     this.hub = hub
-    this.host = host
-    this.identity = host.identity
+    this.port = port
+    this.identity = port.identity
     this.place = place
     this.handlers = neighborHandlers(this)
-    this.outbound = new Outbound(hub, host, place)
-    this.watermarks = new Watermarks(host.sql, host.now)
-    const noticesHost = {
-      ...host,
+    this.outbound = new Outbound(hub, port, place)
+    this.watermarks = new Watermarks(port.sql, port.now)
+    const noticesPort = {
+      ...port,
       announce: (task: () => void) => hub.announce(task),
       atLatest: (at: number) => hub.alarm.atLatest(at),
       idle: () => hub.on.rearm(),
     }
-    this.notices = new Notices(noticesHost, (notice, done) => this.tell(notice, done))
+    this.notices = new Notices(noticesPort, (notice, done) => this.tell(notice, done))
     this.bounds = {
-      defer: host.defer,
+      defer: port.defer,
       maxItems: 256,
-      maxWaiting: host.limits.maxSubscriptionsPerSession + host.limits.maxLane,
-      maxWaitingBytes: host.limits.maxOutboxBytes,
+      maxWaiting: port.limits.maxSubscriptionsPerSession + port.limits.maxLane,
+      maxWaitingBytes: port.limits.maxOutboxBytes,
       maxCalls: Number.POSITIVE_INFINITY,
     }
     this.#control = new Lanes({
       ...this.bounds,
       maxItems: 1,
       call: (address, [one], done) =>
-        host.call("address", address, one!.method, one!.args, true, (result) =>
+        port.call("address", address, one!.method, one!.args, true, (result) =>
           done(result instanceof CallFailed ? result : [result]),
         ),
     })
@@ -134,7 +134,7 @@ export class Neighbors<Host extends PeersPort = PeersPort> implements Elsewhere 
   }
 
   recover(): void {
-    this.outbound.sure.retry(this.host.now())
+    this.outbound.sure.retry(this.port.now())
   }
 
   forget(): void {
@@ -150,11 +150,11 @@ export class Neighbors<Host extends PeersPort = PeersPort> implements Elsewhere 
 
   terminated(watcher: Address.Address, address: Address.Address, reason: TerminatedReason): void {
     const payload = { actorAddress: address, reason }
-    this.notify(watcher, hubEnvelope("hub:terminated", watcher, payload, this.host.now()))
+    this.notify(watcher, hubEnvelope("hub:terminated", watcher, payload, this.port.now()))
   }
 
   resumed(home: Address.Address, actorAddress: Address.Address): void {
-    this.notify(home, hubEnvelope("hub:resume", home, { actorAddress }, this.host.now()))
+    this.notify(home, hubEnvelope("hub:resume", home, { actorAddress }, this.port.now()))
   }
 
   /** Tells whoever is at the object, surely. Part of a step. */
@@ -223,7 +223,7 @@ export class Neighbors<Host extends PeersPort = PeersPort> implements Elsewhere 
     watcher: Address.Address,
   ): Pending<boolean | void | CallFailed> {
     const pending = new Pending<boolean | void | CallFailed>()
-    this.host.call("directory", shardOf(target), method, [target, watcher], true, (result) =>
+    this.port.call("directory", shardOf(target), method, [target, watcher], true, (result) =>
       pending.settle(result),
     )
     return pending
@@ -265,7 +265,7 @@ export class Neighbors<Host extends PeersPort = PeersPort> implements Elsewhere 
   /** Tells whoever has the target, by its name or by the directory. */
   #unwatch(watcher: Address.Address, target: Address.Address): ReadonlyArray<Coming<unknown>> {
     const own = this.control(target, "unwatch", [target, watcher])
-    return this.host.isIdentity(target) ? [own, this.watches("unwatch", target, watcher)] : [own]
+    return this.port.isIdentity(target) ? [own, this.watches("unwatch", target, watcher)] : [own]
   }
 
   /** Carries a notice, and says whether it was heard. */

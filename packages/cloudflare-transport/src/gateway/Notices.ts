@@ -53,20 +53,20 @@ const DUE = `SELECT * FROM notice WHERE due_at <= ?1 OR due_at > ${LATEST} LIMIT
 const EARLIEST = `SELECT min(min(due_at, ${LATEST})) AS at FROM notice`
 
 export class Notices {
-  readonly #host: NoticesPort
+  readonly #port: NoticesPort
   readonly #tell: (notice: Notice, done: (heard: boolean) => void) => void
   /** Notices on their way. */
   readonly #telling = new Map<number, Pending<void>>()
 
   /** `tell` carries a notice, and says once, later, whether it was heard. */
-  constructor(host: NoticesPort, tell: (notice: Notice, done: (heard: boolean) => void) => void) {
-    this.#host = host
+  constructor(port: NoticesPort, tell: (notice: Notice, done: (heard: boolean) => void) => void) {
+    this.#port = port
     this.#tell = tell
   }
 
   /** Stores the notice, as part of a step, and tells it after. What is given back ends with the first attempt. */
   put(notice: Notice): Pending<void> {
-    const { announce, atLatest, now, sql } = this.#host
+    const { announce, atLatest, now, sql } = this.#port
     const dueAt = now() + FIRST_RETRY
     const { id } = sql.all<{ id: number }>(
       "INSERT INTO notice (body, attempts, due_at) VALUES (?, 0, ?) RETURNING id",
@@ -86,8 +86,8 @@ export class Notices {
    * written is due later than any wait, as if the clock had been set back.
    */
   retry(): void {
-    const { sql } = this.#host
-    const now = this.#host.now()
+    const { sql } = this.#port
+    const now = this.#port.now()
     const due = sql.all<NoticeRow>(DUE, now, FIRST_RETRY, LONGEST_RETRY)
     for (const { id, body, attempts } of due) {
       // Also of one that is still on its way: the alarm must not come for it again and again.
@@ -102,12 +102,12 @@ export class Notices {
 
   /** When something is due. */
   dueAt(): number | undefined {
-    const { now, sql } = this.#host
+    const { now, sql } = this.#port
     return sql.all<{ at: number | null }>(EARLIEST, now(), FIRST_RETRY, LONGEST_RETRY)[0]?.at ?? undefined
   }
 
   #attempt(id: number, notice: Notice, attempts: number, pending: Pending<void>): void {
-    const { idle, log, sql } = this.#host
+    const { idle, log, sql } = this.#port
     this.#telling.set(id, pending)
     this.#tell(notice, (heard) => {
       this.#telling.delete(id)

@@ -26,7 +26,7 @@ interface Item {
 
 export class Outbound {
   readonly #hub: HubState
-  readonly #host: PeersPort
+  readonly #port: PeersPort
   readonly #place: Place
   /** Told what became of what left. */
   readonly outcomes: Outcomes
@@ -39,23 +39,23 @@ export class Outbound {
   /** Whoever asks without an address, by the one that it was given: a Worker that waits for its call's end. */
   readonly #callers = new Map<Address.Address, (answer: Envelope.Envelope) => void>()
 
-  constructor(hub: HubState, host: PeersPort, place: Place) {
+  constructor(hub: HubState, port: PeersPort, place: Place) {
     this.#hub = hub
-    this.#host = host
+    this.#port = port
     this.#place = place
-    this.#whereabouts = new Whereabouts(host)
-    this.outcomes = new Outcomes({ hub, place, now: host.now, send: (...sent) => this.send(...sent) })
-    const { maxLane, maxOutboxBytes } = host.limits
+    this.#whereabouts = new Whereabouts(port)
+    this.outcomes = new Outcomes({ hub, place, now: port.now, send: (...sent) => this.send(...sent) })
+    const { maxLane, maxOutboxBytes } = port.limits
     this.#lanes = new Lanes({
       call: (lane, items, done) => this.#call(lane, items, done),
-      defer: host.defer,
+      defer: port.defer,
       maxItems: 256,
       maxWaiting: maxLane,
       maxWaitingBytes: maxOutboxBytes,
       maxCalls: Number.POSITIVE_INFINITY,
     })
     this.sure = new SureLanes({
-      ...host,
+      ...port,
       atLatest: (at) => hub.alarm.atLatest(at),
       push: (lane, sending, done) => {
         const { at, delivery, isRepeat, sender, takenAt } = sending
@@ -116,7 +116,7 @@ export class Outbound {
     const lane = this.#laneOf(sender, envelope.to)
     if (this.sure.isBehind(lane)) {
       const message = `${envelope.to} can't be reached now`
-      return this.#host.defer(() => done({ code: "actor_terminated", message }))
+      return this.#port.defer(() => done({ code: "actor_terminated", message }))
     }
     const until = envelope.ttl === null ? Number.POSITIVE_INFINITY : now + envelope.ttl
     this.#lanes.push(lane, { what: delivery, sender, until }, (outcome) => {
@@ -160,7 +160,7 @@ export class Outbound {
     const isBounded = correlationId === null && session !== undefined
     if (this.sure.put(this.#laneOf(sender, to), sending, isBounded)) return
     const message = `too much waits for ${to}`
-    this.#host.defer(() => this.#settled(sending, { status: "refused", code: "queue_full", message }))
+    this.#port.defer(() => this.#settled(sending, { status: "refused", code: "queue_full", message }))
   }
 
   /** What became of a reliable delivery. */
@@ -188,7 +188,7 @@ export class Outbound {
     items: ReadonlyArray<Item>,
     done: (outcomes: ReadonlyArray<Outcome | CallFailed> | CallFailed) => void,
   ): void {
-    const now = this.#host.now()
+    const now = this.#port.now()
     this.#resumed.delete(lane)
     // Nothing leaves before it is stored.
     this.sure.write()
@@ -206,7 +206,7 @@ export class Outbound {
   /** The session here that the address is of. A gateway has but one, whatever addresses that has. */
   #sessionOf(sender: Address.Address): Session | undefined {
     const home = this.#place.homeOf(sender)
-    return this.#hub.sessions.byIdentity(home) ?? this.#hub.resolve(sender, this.#host.now())
+    return this.#hub.sessions.byIdentity(home) ?? this.#hub.resolve(sender, this.#port.now())
   }
 
   /** One session's messages to one address leave in their order, whichever of its addresses they are from. */
@@ -214,7 +214,7 @@ export class Outbound {
     const home = this.#place.homeOf(sender)
     // The same for all that leave a gateway.
     if (home !== sender || this.#hub.sessions.byIdentity(sender) !== undefined) return `${home} ${to}`
-    const session = this.#hub.resolve(sender, this.#host.now())
+    const session = this.#hub.resolve(sender, this.#port.now())
     return `${session === undefined ? home : addressOf(session)} ${to}`
   }
 
@@ -237,7 +237,7 @@ export class Outbound {
   #pause(sender: Address.Address, to: Address.Address, lane: string): void {
     const session = this.#sessionOf(sender)
     if (session === undefined || this.#resumed.has(lane)) return
-    tellPause(this.#hub, session, sender, to, this.#host.now())
+    tellPause(this.#hub, session, sender, to, this.#port.now())
   }
 }
 

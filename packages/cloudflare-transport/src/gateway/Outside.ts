@@ -34,19 +34,19 @@ export class Outside extends Neighbors<GatewayPort> {
   /** The address that was claimed just now. */
   #claiming: Address.Address | undefined
 
-  constructor(hub: HubState, host: GatewayPort) {
-    super(hub, host, gatewayPlace(host.identity))
+  constructor(hub: HubState, port: GatewayPort) {
+    super(hub, port, gatewayPlace(port.identity))
     this.#topics = new Lanes({
       ...this.bounds,
       call: (topic, ops, done) => {
         const isSafe = ops.every((op) => op.do !== "publish")
-        host.call("topic", topic, "apply", [ops], isSafe, done)
+        port.call("topic", topic, "apply", [ops], isSafe, done)
       },
     })
     this.#directory = new Lanes({
       ...this.bounds,
       call: (shard, ops, done) =>
-        host.call("directory", shard, "apply", [ops], true, (result) =>
+        port.call("directory", shard, "apply", [ops], true, (result) =>
           done(result instanceof CallFailed ? result : ops.map(() => undefined)),
         ),
     })
@@ -72,7 +72,7 @@ export class Outside extends Neighbors<GatewayPort> {
     // Who claims it from the directory has told it all.
     if (registration.address === this.#claiming) return
     const entry = this.hub.registry.entryOf(registration, session, now)
-    const put: DirectoryOp = { do: "put", entry, holder: this.host.identity }
+    const put: DirectoryOp = { do: "put", entry, holder: this.port.identity }
     this.hub.announce(() => this.cause(this.push(this.#directory, shardOf(entry.address), put)))
   }
 
@@ -89,7 +89,7 @@ export class Outside extends Neighbors<GatewayPort> {
   }
 
   override joined(topic: string, session: Session): void {
-    const owner = this.host.identity
+    const owner = this.port.identity
     const subscription = this.hub.topics.get(topic).get(owner)
     if (subscription === undefined) return
     const { isConnected, metadata } = memberOf(this.hub, session, owner)
@@ -113,7 +113,7 @@ export class Outside extends Neighbors<GatewayPort> {
       return
     }
     this.#losses.add(topic)
-    this.host.later(LOSS_TOLD_AFTER, () => {
+    this.port.later(LOSS_TOLD_AFTER, () => {
       if (this.#losses.delete(topic)) this.#tellConnection(topic, op, MAX_ATTEMPTS)
     })
   }
@@ -122,7 +122,7 @@ export class Outside extends Neighbors<GatewayPort> {
   #tellConnection(topic: string, op: Extract<TopicOp, { do: "connection" }>, attempts: number): void {
     this.topic(topic, op).whenDone((result) => {
       if (!isFailed(result) || attempts === 1) return
-      this.host.later(AGAIN_MS, () => {
+      this.port.later(AGAIN_MS, () => {
         const subscribed = this.hub.topics.get(topic).get(op.owner)
         const session = subscribed && this.hub.owner(op.owner)
         if (session === undefined || (session.connectionId !== null) !== op.isConnected) return
@@ -147,7 +147,7 @@ export class Outside extends Neighbors<GatewayPort> {
 
   protected override tell(notice: Notice, done: (heard: boolean) => void): void {
     if (notice.do !== "ended") return super.tell(notice, done)
-    const { now, identity } = this.host
+    const { now, identity } = this.port
     const { address, reason } = notice
     // Registered again meanwhile: there is nothing to take away.
     if (this.hub.registry.holder(address, now()) !== undefined) return done(true)

@@ -54,7 +54,7 @@ interface Below {
 }
 
 export class TopicCore {
-  readonly #host: ServicePort
+  readonly #port: ServicePort
   readonly #topic: string
   /** How many objects are above this one. */
   readonly #depth: number
@@ -64,34 +64,34 @@ export class TopicCore {
   /** Joins and leaves that the topmost object tells. */
   readonly #presence: Presence
 
-  constructor(host: ServicePort) {
-    this.#host = host
-    const [topic, ...branches] = host.name.split("#")
+  constructor(port: ServicePort) {
+    this.#port = port
+    const [topic, ...branches] = port.name.split("#")
     this.#topic = topic!
     this.#depth = branches.length
     this.#presence = new Presence(() => {
-      host.later(host.limits.presenceWindow, () => {
+      port.later(port.limits.presenceWindow, () => {
         for (const diff of this.#presence.drain()) this.#tellDiff(diff)
       })
     })
     this.#out = new Lanes({
-      defer: host.defer,
+      defer: port.defer,
       maxItems: 256,
-      maxWaiting: host.limits.maxLane,
-      maxWaitingBytes: host.limits.maxOutboxBytes,
+      maxWaiting: port.limits.maxLane,
+      maxWaitingBytes: port.limits.maxOutboxBytes,
       maxCalls: MAX_CONCURRENT_CALLS,
       call: (target, items, done) => {
         if (!target.startsWith("@(")) {
           const ops = items as ReadonlyArray<TopicOp>
           const isSafe = ops.every((op) => op.do !== "publish" && op.do !== "diff")
-          return host.call("topic", target, "apply", [ops], isSafe, done)
+          return port.call("topic", target, "apply", [ops], isSafe, done)
         }
         const caller = { home: HUB_ADDRESS, claims: null }
         const deliveries = items as ReadonlyArray<Delivery>
-        host.call("address", target, "deliver", [{ caller, deliveries }], false, done)
+        port.call("address", target, "deliver", [{ caller, deliveries }], false, done)
       },
     })
-    for (const row of host.sql.all<MemberRow>("SELECT * FROM member ORDER BY owner")) {
+    for (const row of port.sql.all<MemberRow>("SELECT * FROM member ORDER BY owner")) {
       const { connected, owner, presence, metadata } = row
       this.#members.set(owner, {
         owner,
@@ -101,7 +101,7 @@ export class TopicCore {
         joins: 0,
       })
     }
-    const below = host.sql.all<{ branch: number; listens: number }>("SELECT * FROM below")
+    const below = port.sql.all<{ branch: number; listens: number }>("SELECT * FROM below")
     for (const { branch, listens } of below) this.#below.set(branch, { listens: listens === 1, ops: 0 })
   }
 
@@ -116,7 +116,7 @@ export class TopicCore {
 
   /** The alarm came: nobody was on the topic for long, unless somebody came since. */
   alarm(): void {
-    if (this.#isEmpty) this.#host.forget()
+    if (this.#isEmpty) this.#port.forget()
   }
 
   /** Members after a cursor, those of this object first, then those below. A page may be short. */
@@ -126,7 +126,7 @@ export class TopicCore {
     const rows = [...this.#members.values()]
       .filter(({ owner }) => owner > after)
       .toSorted((a, b) => (a.owner < b.owner ? -1 : 1))
-    const page = fitting(rows.slice(0, limit).map(asSeen), this.#host.limits)
+    const page = fitting(rows.slice(0, limit).map(asSeen), this.#port.limits)
     const next = rows.length > page.length ? `|${page.at(-1)!.actorAddress}` : this.#branchAfter(-1)
     done({ members: page, next })
   }
@@ -148,9 +148,9 @@ export class TopicCore {
   #join(member: TopicMember, result: Pending<TopicResult>): void {
     const { owner, presence, metadata, isConnected = true } = member
     const known = this.#members.get(owner)
-    const isFull = this.#members.size >= this.#host.limits.topicNodeSize || this.#below.size > 0
+    const isFull = this.#members.size >= this.#port.limits.topicNodeSize || this.#below.size > 0
     if (known === undefined && isFull) return this.#pass({ do: "join", member }, owner, presence, result)
-    this.#host.sql.run(STORE_MEMBER, owner, Number(presence), toReadableRow(metadata), Number(isConnected))
+    this.#port.sql.run(STORE_MEMBER, owner, Number(presence), toReadableRow(metadata), Number(isConnected))
     this.#members.set(owner, { ...member, isConnected, joins: (known?.joins ?? 0) + 1 })
     if (known === undefined) this.#changed("joined", member, result)
     else if (known.isConnected !== isConnected) this.#changed("updated", member, result)
@@ -161,7 +161,7 @@ export class TopicCore {
     const { isConnected, owner } = op
     const known = this.#members.get(owner)
     if (known !== undefined && known.isConnected !== isConnected) {
-      this.#host.sql.run("UPDATE member SET connected = ? WHERE owner = ?", Number(isConnected), owner)
+      this.#port.sql.run("UPDATE member SET connected = ? WHERE owner = ?", Number(isConnected), owner)
       known.isConnected = isConnected
       return this.#changed("updated", known, result)
     }
@@ -189,7 +189,7 @@ export class TopicCore {
     const below = this.#below.get(branch) ?? { listens: false, ops: 0 }
     if (!this.#below.has(branch) || (listens && !below.listens)) {
       // Before it is there: an object too many is looked at, never one too few.
-      this.#host.sql.run(STORE_BELOW, branch, Number(below.listens || listens))
+      this.#port.sql.run(STORE_BELOW, branch, Number(below.listens || listens))
       below.listens ||= listens
       this.#below.set(branch, below)
     }
@@ -238,7 +238,7 @@ export class TopicCore {
       })
     }
     if (open === 0) return result.settle({ count: 0 })
-    const cancel = this.#host.later(PATIENCE, () => result.settle({ count: count + open }))
+    const cancel = this.#port.later(PATIENCE, () => result.settle({ count: count + open }))
     result.whenDone(cancel)
   }
 
@@ -264,7 +264,7 @@ export class TopicCore {
     for (const member of this.#members.values()) {
       const seen = member.presence ? diffFor(diff, member.owner) : undefined
       if (seen === undefined) continue
-      const envelope = hubEnvelope("hub:presence_diff", member.owner, seen, this.#host.now())
+      const envelope = hubEnvelope("hub:presence_diff", member.owner, seen, this.#port.now())
       this.#send(member, envelope, () => {})
     }
     for (const [branch, { listens }] of this.#below) {
@@ -281,7 +281,7 @@ export class TopicCore {
     const [head, rest] = splitOnce(path, ".")
     const branch = Number(head)
     const cursor = `${rest}|${after}`
-    this.#host.call("topic", this.#nameOf(branch), "members", [cursor, limit], true, (page) => {
+    this.#port.call("topic", this.#nameOf(branch), "members", [cursor, limit], true, (page) => {
       if (page instanceof CallFailed) return done(page)
       if (page.next === null) return done({ members: page.members, next: this.#branchAfter(branch) })
       const [below, last] = splitOnce(page.next, "|")
@@ -295,7 +295,7 @@ export class TopicCore {
   }
 
   #forget(owner: Address.Address): void {
-    this.#host.sql.run("DELETE FROM member WHERE owner = ?", owner)
+    this.#port.sql.run("DELETE FROM member WHERE owner = ?", owner)
     this.#members.delete(owner)
     this.#tidy()
   }
@@ -303,22 +303,22 @@ export class TopicCore {
   /** Nobody is left below: looked at when nothing is on its way there that may bring somebody. */
   #prune(branch: number, { isEmpty }: TopicResult): void {
     if (isEmpty !== true || this.#below.get(branch)?.ops !== 0) return
-    this.#host.sql.run("DELETE FROM below WHERE branch = ?", branch)
+    this.#port.sql.run("DELETE FROM below WHERE branch = ?", branch)
     this.#below.delete(branch)
     this.#tidy()
   }
 
   /** There are as many topics as there ever were names: one that nobody comes back to keeps nothing. */
   #tidy(): void {
-    if (this.#isEmpty) this.#host.setAlarm(this.#host.now() + this.#host.limits.identityKeptFor)
+    if (this.#isEmpty) this.#port.setAlarm(this.#port.now() + this.#port.limits.identityKeptFor)
   }
 
   #branchOf(owner: Address.Address): number {
-    return hashOf(`${this.#depth}:${owner}`) % this.#host.limits.topicNodeSize
+    return hashOf(`${this.#depth}:${owner}`) % this.#port.limits.topicNodeSize
   }
 
   #nameOf(branch: number): string {
-    return `${this.#host.name}#${branch}`
+    return `${this.#port.name}#${branch}`
   }
 
   get #isEmpty(): boolean {

@@ -54,9 +54,9 @@ export const gatewayPresence =
   (outside: Outside): Handler =>
   (request) => {
     const { topic, cursor } = readPresence(request)
-    const { host } = outside
+    const { port } = outside
     return new Later((settle) =>
-      host.call("topic", topic, "members", [cursor, host.limits.maxPageSize], true, (page) =>
+      port.call("topic", topic, "members", [cursor, port.limits.maxPageSize], true, (page) =>
         settle(() => {
           if (page instanceof CallFailed) throw refusalOf(page)
           const { members, next } = page

@@ -17,12 +17,12 @@ const MOST_HINTS = 1_000
 type Done = (outcomes: ReadonlyArray<Outcome | CallFailed> | CallFailed) => void
 
 export class Whereabouts {
-  readonly #host: Pick<PeersPort, "call" | "isIdentity">
+  readonly #port: Pick<PeersPort, "call" | "isIdentity">
   /** The objects that serve addresses which are not their own names. */
   readonly #hints = new Map<string, Address.Address>()
 
-  constructor(host: Pick<PeersPort, "call" | "isIdentity">) {
-    this.#host = host
+  constructor(port: Pick<PeersPort, "call" | "isIdentity">) {
+    this.#port = port
   }
 
   /** Carries a batch of which all is for one address. */
@@ -41,7 +41,7 @@ export class Whereabouts {
 
   /** Carries the batch to the object at the address `at`; what that does not have, to another that may. */
   #carryTo(batch: Batch, at: Address.Address, hop: number, done: Done): void {
-    this.#host.call("address", at, "deliver", [batch], false, (outcomes) => {
+    this.#port.call("address", at, "deliver", [batch], false, (outcomes) => {
       if (outcomes instanceof CallFailed || !outcomes.some(isOnward)) return done(outcomes)
       const { to } = batch.deliveries[0]!.envelope
       const settle = (onward: (index: number) => Outcome | CallFailed): void => {
@@ -59,8 +59,8 @@ export class Whereabouts {
         this.#hints.delete(to)
         return goOn(to)
       }
-      if (!this.#host.isIdentity(to)) return settle(() => UNKNOWN)
-      this.#host.call("directory", shardOf(to), "holder", [to], true, (holder) => {
+      if (!this.#port.isIdentity(to)) return settle(() => UNKNOWN)
+      this.#port.call("directory", shardOf(to), "holder", [to], true, (holder) => {
         if (typeof holder !== "string") return settle(() => holder ?? UNKNOWN)
         this.note(to, holder)
         goOn(holder)

@@ -17,7 +17,7 @@ const LAST_RELEASED = "SELECT max(released_at) AS at FROM identity WHERE release
 const FIRST_UNUSED = "SELECT min(unused_since) AS at FROM subscription WHERE unused_since IS NOT NULL"
 
 export class Alarm {
-  readonly #host: HubPort
+  readonly #port: HubPort
   readonly #elsewhere: () => number | undefined
   /** `undefined`: nobody had to know in this memory. */
   #armedAt: number | null | undefined
@@ -25,8 +25,8 @@ export class Alarm {
   #wanted: number | undefined
 
   /** `elsewhere`: when it must come for what is not in these rows. */
-  constructor(host: HubPort, elsewhere: () => number | undefined) {
-    this.#host = host
+  constructor(port: HubPort, elsewhere: () => number | undefined) {
+    this.#port = port
     this.#elsewhere = elsewhere
   }
 
@@ -35,14 +35,14 @@ export class Alarm {
     if (this.#armedAt === undefined) return this.#lookUp(at)
     if (this.#armedAt !== null && this.#armedAt <= at) return
     this.#armedAt = at
-    this.#host.setAlarm(at)
+    this.#port.setAlarm(at)
   }
 
   #lookUp(at: number): void {
     const isLookedUp = this.#wanted !== undefined
     this.#wanted = Math.min(this.#wanted ?? at, at)
     if (isLookedUp) return
-    this.#host.armedAt((armedAt) => {
+    this.#port.armedAt((armedAt) => {
       const wanted = this.#wanted!
       this.#wanted = undefined
       // Armed anew meanwhile.
@@ -55,7 +55,7 @@ export class Alarm {
   /** There is no deadline. */
   disarm(): void {
     this.#armedAt = null
-    this.#host.setAlarm(null)
+    this.#port.setAlarm(null)
   }
 
   /**
@@ -63,7 +63,7 @@ export class Alarm {
    * then it comes for the epochs that are stored still, as nothing else has them forgotten.
    */
   rearm(nextSweep: number | undefined): void {
-    const { limits, sql } = this.#host
+    const { limits, sql } = this.#port
     const never = Number.POSITIVE_INFINITY
     let at = Math.min(nextSweep ?? never, this.#elsewhere() ?? never)
     for (const query of EARLIEST) at = Math.min(at, earliestOf(sql, query) ?? never)
@@ -71,6 +71,6 @@ export class Alarm {
     if (nextSweep === undefined)
       at = Math.min(at, (earliestOf(sql, LAST_RELEASED) ?? never) + limits.identityKeptFor)
     this.#armedAt = at === Number.POSITIVE_INFINITY ? null : at
-    this.#host.setAlarm(this.#armedAt)
+    this.#port.setAlarm(this.#armedAt)
   }
 }

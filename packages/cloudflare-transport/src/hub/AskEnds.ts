@@ -69,10 +69,10 @@ export class AskTimer {
   #atLatest(at: number): void {
     if (this.#timer !== undefined && this.#timer.at <= at) return
     this.#timer?.cancel()
-    const { alarm, asks, host } = this.#hub
-    const cancel = host.later(Math.max(0, at - host.now()), () => {
+    const { alarm, asks, port } = this.#hub
+    const cancel = port.later(Math.max(0, at - port.now()), () => {
       this.#timer = undefined
-      const now = host.now()
+      const now = port.now()
       endOverdue(this.#hub, asks.overdueVolatile(now), now)
       const earliest = asks.storeOld(now)
       if (earliest !== undefined) alarm.atLatest(earliest)

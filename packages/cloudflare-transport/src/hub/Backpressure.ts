@@ -55,7 +55,7 @@ export const notePause = (
   if (hub.sessions.connectionOf(reader)?.flow.slow !== true) return false
   const { pauses } = hub
   // A sender that is not remembered could not be told to resume.
-  if (pauses.countOf(reader) >= hub.host.limits.maxPausesPerSession) return false
+  if (pauses.countOf(reader) >= hub.port.limits.maxPausesPerSession) return false
   if (pauses.has(reader, sender, address)) return false
   pauses.add(reader, sender, address)
   return true

@@ -59,7 +59,7 @@ export const connect = (
       const close = connection.claims === null ? undefined : CloseCode.Unauthorized
       throw new Refusal("token_expired", "the token has expired", {}, close)
     }
-    const claim = readClaim(envelope.metadata, claims, hub.host)
+    const claim = readClaim(envelope.metadata, claims, hub.port)
     if (claim.major !== 0 && envelope.pattern === "ask" && envelope.correlationId !== null) {
       throw malformed('an ask has no "correlationId"')
     }
@@ -70,8 +70,8 @@ export const connect = (
   }
 }
 
-const readClaim = (metadata: Fields.Fields, claims: Claims | null, host: HubPort): Claim => {
-  const { limits } = host
+const readClaim = (metadata: Fields.Fields, claims: Claims | null, port: HubPort): Claim => {
+  const { limits } = port
   const major = negotiate(metadata.protocolVersion)
   if (major === "malformed") throw malformed('"metadata.protocolVersion" must be a version, as "1.0.0"')
   if (major === "unsupported" || major < limits.minProtocolMajor) {
@@ -88,7 +88,7 @@ const readClaim = (metadata: Fields.Fields, claims: Claims | null, host: HubPort
   Fields.tags(metadata.capabilities, "metadata.capabilities", limits)
   return {
     major,
-    identity: readIdentity(metadata.actorIdentity, host.identity ?? claims?.identity),
+    identity: readIdentity(metadata.actorIdentity, port.identity ?? claims?.identity),
     claims,
     metadata: Fields.metadata(metadata.clientMetadata, "metadata.clientMetadata", limits),
     expirySeconds: sessionExpiry(metadata.sessionExpirySeconds, major, limits),
@@ -134,7 +134,7 @@ const accept = (
   claim: Claim,
   now: number,
 ): void => {
-  const { limits } = hub.host
+  const { limits } = hub.port
   const verdict = claim.resume === undefined || claim.cleanStart ? undefined : judge(hub, claim.resume, claim)
   if (verdict?.outcome === "forbidden") {
     throw new Refusal("forbidden", '"metadata.resume" is not of a session of this client: connect without it')
@@ -211,7 +211,7 @@ const greet = (
   connection.session = session
   connection.major = session.major
   connection.claims = null
-  connection.isAnonymous = hub.host.authenticate === null && session.identity === null
+  connection.isAnonymous = hub.port.authenticate === null && session.identity === null
   if (!connection.isAnonymous) connection.rate.claim(session.claims?.rates ?? null)
   if (expiresAt !== null) hub.alarm.atLatest(expiresAt)
   hub.transition(connection, "connected", "hub:connect")
@@ -230,7 +230,7 @@ const connectedEnvelope = (
   reason: NotResumedReason | undefined,
   now: number,
 ): Envelope.Envelope => {
-  const { identity, limits } = hub.host
+  const { identity, limits } = hub.port
   const payload: Connected = {
     sessionId: session.id,
     serverVersion: SERVER_VERSION,
@@ -314,7 +314,7 @@ const refuse = (
   connection.send(errorEnvelope(null, to, code, message, now, envelope.id, details))
   connection.failures++
   if (refusal.close !== undefined) return closeConnection(hub, connection, refusal.close, code)
-  if (connection.failures < hub.host.limits.maxConnectFailures) return connection.save()
+  if (connection.failures < hub.port.limits.maxConnectFailures) return connection.save()
   const isMalformed = code === "invalid_message" || code === "invalid_address"
   closeConnection(hub, connection, isMalformed ? CloseCode.ProtocolViolation : CloseCode.Unauthorized, code)
 }

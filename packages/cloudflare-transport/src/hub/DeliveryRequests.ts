@@ -93,7 +93,7 @@ export const broadcast = (request: Request): Answer | undefined => {
   let failedCount = 0
   let after = ""
   return inSlices(request, (now) => {
-    const { broadcastSlice } = hub.host.limits
+    const { broadcastSlice } = hub.port.limits
     const { found, next, looked } = hub.registry.page({
       prefix,
       after,

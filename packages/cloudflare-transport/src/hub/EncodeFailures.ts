@@ -35,7 +35,7 @@ export class EncodeFailures {
   /** Tells of those that there are. Gives whether there were any: what they are told is to be stored too. */
   tell(): boolean {
     if (this.#failures.length === 0) return false
-    const now = this.#hub.host.now()
+    const now = this.#hub.port.now()
     const { metrics } = this.#hub
     for (const failure of this.#failures.splice(0)) {
       const before = metrics.errors

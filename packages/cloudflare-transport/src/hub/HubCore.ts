@@ -1,6 +1,6 @@
 /**
  * The hub, sans I/O: envelopes, closes and alarms go in with the clock's reading; what is to be sent,
- * closed, stored and armed goes out through its host. The same code runs in a Durable Object, in Node
+ * closed, stored and armed goes out through its port. The same code runs in a Durable Object, in Node
  * and in a simulation.
  */
 import { type Address, Envelope, Forwarding } from "@signal-hub/actor-core/vocabulary"
@@ -39,7 +39,7 @@ const SET_BACK_MS = 1_000
 
 export class HubCore {
   readonly state: HubState
-  readonly #host: HubPort
+  readonly #port: HubPort
   readonly #intake: Intake
   readonly #unconnected: Unconnected
   #sweptAt = 0
@@ -47,16 +47,16 @@ export class HubCore {
   #toldAt = 0
 
   /** `elsewhere`: what there is beside this object. */
-  constructor(host: HubPort, elsewhere?: (hub: HubState) => Elsewhere) {
-    this.#host = host
+  constructor(port: HubPort, elsewhere?: (hub: HubState) => Elsewhere) {
+    this.#port = port
     const on: HubEvents = {
       unpark: (connection) => this.#intake.unpark(connection),
       socketGone: (session, now) => loseConnection(this.state, session, now, "socket_gone", now),
-      unread: (session) => host.soon(() => this.#putOutReader(session)),
+      unread: (session) => port.soon(() => this.#putOutReader(session)),
       rearm: () => this.#rearm(),
       tokenExpired: (session, now) => expireToken(this.state, session, now),
     }
-    this.state = new HubState(host, on, elsewhere)
+    this.state = new HubState(port, on, elsewhere)
     this.#unconnected = new Unconnected(this.state)
     this.#intake = new Intake(this.state, (connection, envelope, receivedAt, now) =>
       this.#handle(connection, envelope, receivedAt, now),
@@ -72,8 +72,8 @@ export class HubCore {
   opened(connection: Connection): void {
     this.state.metrics.connectionsOpened++
     const { id: connectionId, codec } = connection
-    this.#host.log("info", "connection_accepted", { connectionId, subprotocol: codec.subprotocol })
-    this.#unconnected.opened(connection, this.#host.now())
+    this.#port.log("info", "connection_accepted", { connectionId, subprotocol: codec.subprotocol })
+    this.#unconnected.opened(connection, this.#port.now())
   }
 
   /** An envelope of this number came, well-formed or not. `undefined`: numbers mean nothing here. */
@@ -119,7 +119,7 @@ export class HubCore {
   closed(connection: Connection, cause: string): void {
     this.#unconnected.settled(connection)
     this.state.metrics.connectionsClosed++
-    const now = this.#host.now()
+    const now = this.#port.now()
     const hasSession = this.state.sessions.of(connection) !== undefined
     if (!hasSession || !this.#intake.leavesInCrowd()) return this.#lost(connection, cause, now)
     this.#intake.gatherLoss((at) => this.#lost(connection, cause, at))
@@ -129,7 +129,7 @@ export class HubCore {
     connectionLost(this.state, connection, cause, now)
     if (!this.#unconnected.isEmpty || !this.state.sessions.isEmpty) return
     // Nobody is left to look after: a sweep would only wake the object.
-    this.state.sessions.forgetIdentities(now - this.#host.limits.identityKeptFor)
+    this.state.sessions.forgetIdentities(now - this.#port.limits.identityKeptFor)
     this.state.alarm.rearm(undefined)
   }
 
@@ -141,7 +141,7 @@ export class HubCore {
 
   /** The connection sent what it may not again and again, or left too much unread. */
   violated(connection: Connection, code: CloseCode, cause: string): void {
-    const now = this.#host.now()
+    const now = this.#port.now()
     if (code === CloseCode.SlowConsumer) {
       const message =
         connection.major === 1
@@ -167,7 +167,7 @@ export class HubCore {
   /** The alarm came: does what is due and arms it for what comes next. */
   alarm(): void {
     const { state } = this
-    const { limits, now: clock } = this.#host
+    const { limits, now: clock } = this.#port
     const now = clock()
     this.#toldAt = now
     for (const session of state.sessions.tokensOver(now)) expireToken(state, session, now)
@@ -193,21 +193,21 @@ export class HubCore {
   }
 
   #rearm(): void {
-    const nextSweep = this.#sweptAt + this.#host.limits.sweepInterval
+    const nextSweep = this.#sweptAt + this.#port.limits.sweepInterval
     this.state.alarm.rearm(this.#hasSockets() ? nextSweep : undefined)
   }
 
   #hasSockets(): boolean {
-    for (const _ of this.#host.connections()) return true
+    for (const _ of this.#port.connections()) return true
     return false
   }
 
   /** Looks for who is silent, and for sessions whose socket is gone. */
   #sweep(now: number): void {
     const { state } = this
-    const { limits } = this.#host
+    const { limits } = this.#port
     this.#sweptAt = now
-    for (const connection of this.#host.connections()) {
+    for (const connection of this.#port.connections()) {
       if (connection.sessionId === null) {
         this.#unconnected.endOverdue(connection, now)
       } else if (isSilent(connection, limits, now)) {

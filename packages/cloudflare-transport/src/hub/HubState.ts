@@ -46,7 +46,7 @@ export interface HubEvents {
 }
 
 export class HubState {
-  readonly host: HubPort
+  readonly port: HubPort
   readonly sessions: Sessions
   readonly registry: Registry
   readonly topics: Topics
@@ -67,27 +67,27 @@ export class HubState {
   readonly elsewhere: Elsewhere | undefined
   #announcements: Array<() => void> | undefined
 
-  constructor(host: HubPort, on: HubEvents, elsewhere?: (hub: HubState) => Elsewhere) {
-    this.host = host
+  constructor(port: HubPort, on: HubEvents, elsewhere?: (hub: HubState) => Elsewhere) {
+    this.port = port
     this.on = on
-    this.sessions = new Sessions(host)
-    this.registry = new Registry(host.sql, host.limits, this.sessions)
-    this.topics = new Topics(host.sql)
+    this.sessions = new Sessions(port)
+    this.registry = new Registry(port.sql, port.limits, this.sessions)
+    this.topics = new Topics(port.sql)
     this.presence = new Presence(
-      () => void host.later(host.limits.presenceWindow, () => this.#tellPresence()),
+      () => void port.later(port.limits.presenceWindow, () => this.#tellPresence()),
     )
-    this.watches = new Watches(host.sql)
+    this.watches = new Watches(port.sql)
     this.asks = new Asks(
-      host.sql,
-      host.limits.askVolatileFor,
+      port.sql,
+      port.limits.askVolatileFor,
       (id) => this.sessions.byId(id),
       () => this.askTimer.cancel(),
     )
-    this.pauses = new Pauses(host.sql)
-    this.alarm = new Alarm(host, () => this.elsewhere?.dueAt())
-    this.metrics = new Metrics(host.now())
-    this.deadLetters = new DeadLetters(host.limits.maxDeadLetters)
-    this.sequences = new Sequences(host, this.sessions)
+    this.pauses = new Pauses(port.sql)
+    this.alarm = new Alarm(port, () => this.elsewhere?.dueAt())
+    this.metrics = new Metrics(port.now())
+    this.deadLetters = new DeadLetters(port.limits.maxDeadLetters)
+    this.sequences = new Sequences(port, this.sessions)
     this.encodeFailures = new EncodeFailures(this)
     this.outboxes = new Outboxes(this)
     this.elsewhere = elsewhere?.(this)
@@ -103,7 +103,7 @@ export class HubState {
     this.#announcements = announcements
     let result: A
     try {
-      result = this.host.sql.transaction(writes)
+      result = this.port.sql.transaction(writes)
     } finally {
       this.#announcements = undefined
     }
@@ -142,7 +142,7 @@ export class HubState {
    */
   deliver(session: Session, envelope: Envelope.Envelope, now: number, copyOf?: Multicast): boolean {
     const isOnItsWay = this.#send(session, envelope, now, copyOf)
-    if (this.host.logsDebug && isOnItsWay && !envelope.type.startsWith("hub:")) {
+    if (this.port.logsDebug && isOnItsWay && !envelope.type.startsWith("hub:")) {
       const { id: messageId, from, to, type } = envelope
       this.log("debug", "message_delivered", { messageId, from, to, type, sessionId: session.id })
     }
@@ -222,7 +222,7 @@ export class HubState {
 
   /** Tells the session of something, after the answers that it waits for. What is reliable is stored until then. */
   tell(session: Session, envelope: Envelope.Envelope): void {
-    const now = this.host.now()
+    const now = this.port.now()
     const connection = this.sessions.connectionOf(session)
     if (connection === undefined || connection.replies === null) {
       return void this.deliver(session, envelope, now)
@@ -231,7 +231,7 @@ export class HubState {
     const takeOut = isReliable ? this.outboxes.of(session).keepBack(envelope, now) : () => true
     if (takeOut === undefined) return
     inOrder(connection, () => {
-      if (takeOut()) this.deliver(session, envelope, this.host.now())
+      if (takeOut()) this.deliver(session, envelope, this.port.now())
     })
   }
 
@@ -248,12 +248,12 @@ export class HubState {
   }
 
   log(level: LogLevel, event: string, fields: LogFields): void {
-    this.host.log(level, event, fields)
+    this.port.log(level, event, fields)
   }
 
   /** A log line about a session and, where there is one, its connection. */
   logSession(event: string, session: Session, fields: LogFields = {}): void {
-    this.host.log("info", event, {
+    this.port.log("info", event, {
       sessionId: session.id,
       actorIdentity: session.identity,
       epoch: session.epoch,
@@ -266,7 +266,7 @@ export class HubState {
     const from = connection.state
     if (!canGo(from, to)) return
     connection.state = to
-    this.host.log("info", "session_state_changed", {
+    this.port.log("info", "session_state_changed", {
       sessionId: connection.sessionId,
       actorIdentity: connection.session?.identity ?? null,
       connectionId: connection.id,
@@ -277,7 +277,7 @@ export class HubState {
   }
 
   #tellPresence(): void {
-    const now = this.host.now()
+    const now = this.port.now()
     for (const diff of this.presence.drain()) {
       for (const { owner, presence } of this.topics.get(diff.topic).values()) {
         const session = presence ? this.owner(owner) : undefined

@@ -35,7 +35,7 @@ export const claimIdentity = (
     const plan = planTakeover(session, holder, epoch)
     const { superseded } = plan
     const wasAway = superseded?.connectionId === null && !cleanStart
-    const counted = superseded === undefined ? takeovers : countTakeover(takeovers, hub.host.limits, now)
+    const counted = superseded === undefined ? takeovers : countTakeover(takeovers, hub.port.limits, now)
     if ("retryAfterMs" in counted) throw tooManyTakeovers(hub, counted.retryAfterMs)
     if (superseded === undefined) takeRegistration(hub, session, identity, now)
     else if (cleanStart) putOut(hub, superseded, session, now)
@@ -74,7 +74,7 @@ export const refuseForeign = ({ elsewhere }: HubState, address: Address.Address)
 
 /** Two programs that fight for an identity wear the hub out, and one another: both are slowed down. */
 const tooManyTakeovers = (hub: HubState, retryAfterMs: number): Refusal => {
-  const { maxTakeovers, abuseWindow } = hub.host.limits
+  const { maxTakeovers, abuseWindow } = hub.port.limits
   const message = `the identity was taken over ${maxTakeovers} times within ${abuseWindow / 1_000} s`
   const details = { retryAfter: retryAfterMs, retryAfterMs, limit: maxTakeovers }
   return new Refusal("rate_limited", message, details, CloseCode.RateLimited)

@@ -76,7 +76,7 @@ export class Intake {
 
   /** Whether who leaves now leaves together with others: many at once would hold up all others, a commit each. */
   leavesInCrowd(): boolean {
-    const now = this.#hub.host.now()
+    const now = this.#hub.port.now()
     const isCrowd = this.#writes.length > 0 || now - this.#leftAt < CROWD_MS
     this.#leftAt = now
     return isCrowd
@@ -95,14 +95,14 @@ export class Intake {
 
   #push(write: Write): void {
     this.#writes.push(write)
-    if (this.#writes.length === 1) this.#hub.host.soon(() => this.#writeSome())
+    if (this.#writes.length === 1) this.#hub.port.soon(() => this.#writeSome())
   }
 
   /** What the connection waited for is there: handles what came meanwhile. */
   unpark(connection: Connection): void {
     const parked = connection.parked ?? []
     connection.parked = null
-    const now = this.#hub.host.now()
+    const now = this.#hub.port.now()
     for (let i = 0; i < parked.length; i++) {
       const next = parked[i]!
       if ("refusal" in next) this.#refuseNow(connection, next.refusal, next.seq, now)
@@ -123,7 +123,7 @@ export class Intake {
     const { arrived, done } = session.incoming
     if (connection.parked !== null && arrived > done)
       connection.parked.push({ refusal, seq: arrived, received: connection.received })
-    else this.#hub.deliver(session, refusal, this.#hub.host.now())
+    else this.#hub.deliver(session, refusal, this.#hub.port.now())
   }
 
   #refuseNow(connection: Connection, refusal: Envelope.Envelope, seq: number, now: number): void {
@@ -136,10 +136,10 @@ export class Intake {
 
   /** What came in together is written together: a commit costs more than all else that a request does. */
   #writeSome(): void {
-    const { host } = this.#hub
-    const now = host.now()
+    const { port } = this.#hub
+    const now = port.now()
     const writes = this.#writes.splice(0, MAX_WRITES_PER_TURN)
-    if (this.#writes.length > 0) host.soon(() => this.#writeSome())
+    if (this.#writes.length > 0) port.soon(() => this.#writeSome())
     this.#together = true
     for (const one of writes) {
       if (one.connection === null) {
@@ -172,11 +172,11 @@ export class Intake {
   /** Whether there is room: of envelopes, and of the bytes that have come since the first of them. */
   #mayPark(connection: Connection, parked: ReadonlyArray<Parked>): boolean {
     const bytes = connection.received - (parked[0]?.received ?? connection.received)
-    return parked.length < this.#mostParked(connection) && bytes < this.#hub.host.limits.maxParkedBytes
+    return parked.length < this.#mostParked(connection) && bytes < this.#hub.port.limits.maxParkedBytes
   }
 
   #mostParked({ sessionId }: Connection): number {
-    const { maxParked, maxParkedUnconnected } = this.#hub.host.limits
+    const { maxParked, maxParkedUnconnected } = this.#hub.port.limits
     return sessionId === null ? maxParkedUnconnected : maxParked
   }
 

@@ -80,7 +80,7 @@ export const loseConnection = (
   cause: string,
   now: number,
 ): void => {
-  const { limits } = hub.host
+  const { limits } = hub.port
   if (isOver(hub, session)) return
   if (session.expirySeconds === 0) return endSession(hub, session, now)
   const graceUntil = now + session.expirySeconds * 1_000
@@ -119,7 +119,7 @@ export const endSession = (hub: HubState, session: Session, now: number): void =
       for (const topic of topics) noteLeft(hub, topic, session, address)
       endAsks(hub, session, now)
       if (subscriptions.some(({ durable }) => durable)) {
-        hub.alarm.atLatest(now + hub.host.limits.durableSubscriptionFor)
+        hub.alarm.atLatest(now + hub.port.limits.durableSubscriptionFor)
       }
       logEnd(hub, session, "ended", registrations.length, now, subscriptions.length)
     })

@@ -53,11 +53,11 @@ export class Outboxes {
   }
 
   of(session: Session): Outbox {
-    const { encodeFailures, host } = this.#hub
-    return (session.outbox ??= new Outbox(host.sql, session, host.limits, {
+    const { encodeFailures, port } = this.#hub
+    return (session.outbox ??= new Outbox(port.sql, session, port.limits, {
       notEncoded: (envelope, error) => encodeFailures.add(envelope, session, error),
       unreadable: (error) =>
-        host.log("error", "row_unreadable", { table: "outbox", sessionId: session.id, error: String(error) }),
+        port.log("error", "row_unreadable", { table: "outbox", sessionId: session.id, error: String(error) }),
     }))
   }
 

@@ -25,7 +25,7 @@ export interface RegistrationWanted {
 
 export const readRegistration = ({ hub, session, envelope }: Request): RegistrationWanted => {
   const fields = Fields.fieldsOf(envelope.payload)
-  const { limits } = hub.host
+  const { limits } = hub.port
   const address = Fields.claimable(fields.actorAddress, "actorAddress")
   const capabilities = Fields.tags(fields.capabilities, "capabilities", limits)
   const metadata = Fields.metadata(fields.metadata, "metadata", limits)
@@ -81,11 +81,11 @@ const refuseForeignIdentity = (
 }
 
 const refuseBeyondLimits = (
-  { host, registry }: Request["hub"],
+  { port, registry }: Request["hub"],
   session: Request["session"],
   before: Registration | undefined,
 ): void => {
-  const { maxAddressesPerSession, maxRegistrations } = host.limits
+  const { maxAddressesPerSession, maxRegistrations } = port.limits
   if (before?.sessionId !== session.id && registry.countOf(session) >= maxAddressesPerSession) {
     throw new Refusal("registry_full", `the session holds ${maxAddressesPerSession} addresses, its most`)
   }
@@ -105,7 +105,7 @@ export const renew = ({ hub, session, envelope, now }: Request): Answer => {
   const given = fields.renewalToken ?? (session.major === 0 ? envelope.metadata.renewalToken : undefined)
   const token = Fields.optionalText(given, "renewalToken", 1_024)
   if (token === undefined) throw malformed('"renewalToken" must be the token of a registration')
-  const ttlSeconds = Fields.ttlSeconds(fields.ttlSeconds, hub.host.limits)
+  const ttlSeconds = Fields.ttlSeconds(fields.ttlSeconds, hub.port.limits)
   const registration = hub.registry.heldUnder(token)
   if (registration === undefined || registration.sessionId !== session.id) {
     throw new Refusal(
@@ -159,7 +159,7 @@ export const discovered = (
   looked: number,
 ): Answer => {
   chargeRows(connection, looked)
-  const actors = fitting(entries, hub.host.limits)
+  const actors = fitting(entries, hub.port.limits)
   const after = actors.length < entries.length ? actors.at(-1)!.address : next
   const payload: Discovered =
     after === undefined
@@ -180,7 +180,7 @@ interface Discovery {
 /** What is looked for. */
 export const readDiscovery = ({ connection, hub, session, envelope }: Request): Discovery => {
   const fields = Fields.fieldsOf(envelope.payload)
-  const { limits } = hub.host
+  const { limits } = hub.port
   const pattern = Fields.pattern(fields.pattern, "pattern")
   if (!mayDiscoverBy(session.claims, pattern)) {
     throw new Refusal("forbidden", 'to discover all needs the right "list": name what is looked for')
@@ -232,7 +232,7 @@ export const listAnswer = (
   isCut: boolean,
   total: number,
 ): Answer => {
-  const actors = fitting(entries, hub.host.limits)
+  const actors = fitting(entries, hub.port.limits)
   const hasMore = isCut || actors.length < entries.length
   const last = actors.at(-1)
   session.listed = last && { offset: offset + actors.length, after: last.address }
@@ -253,7 +253,7 @@ export interface Listing {
 export const readListing = ({ hub, session, envelope }: Request): Listing => {
   if (!mayList(session.claims)) throw new Refusal("forbidden", 'listing needs the right "list"')
   const fields = Fields.fieldsOf(envelope.payload)
-  const { maxPageSize } = hub.host.limits
+  const { maxPageSize } = hub.port.limits
   const limit = Fields.optionalCount(fields.limit, "limit", 1, maxPageSize) ?? maxPageSize
   const offset = Fields.optionalCount(fields.offset, "offset", 0, Number.MAX_SAFE_INTEGER) ?? 0
   // Nearly always it is the next page of the last.

@@ -105,7 +105,7 @@ export const respond = (request: Request, handler: Handler): void => {
   const fill = holdPlace(connection)
   if (outcome.parks) connection.parked = []
   outcome.begin((answer) => {
-    const later = { ...request, now: hub.host.now() }
+    const later = { ...request, now: hub.port.now() }
     const settled = tried(answer, later)
     if (settled instanceof Later) throw new Error("an answer may be put off once")
     // Superseded or closed meanwhile: nobody is there to answer.

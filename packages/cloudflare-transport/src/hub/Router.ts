@@ -97,7 +97,7 @@ const ask = (
     const message = `"id" is that of an ask that is still open`
     return hub.refuse(sender, from, "invalid_message", message, envelope, now)
   }
-  const { maxAsksPerSession, defaultAskTimeout, maxAskTimeout } = hub.host.limits
+  const { maxAsksPerSession, defaultAskTimeout, maxAskTimeout } = hub.port.limits
   if (hub.asks.countOf(sender) >= maxAsksPerSession) {
     return hub.refuse(sender, from, "too_many_asks", `${maxAsksPerSession} asks are open`, envelope, now)
   }

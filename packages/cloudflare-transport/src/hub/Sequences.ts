@@ -12,7 +12,7 @@ import type { Sessions } from "../session/Sessions.ts"
 import type { HubPort } from "./HubPort.ts"
 
 export class Sequences {
-  readonly #host: HubPort
+  readonly #port: HubPort
   readonly #sessions: Sessions
   /** Sessions whose numbers have changed in this turn. */
   readonly #moved = new Set<Session>()
@@ -24,8 +24,8 @@ export class Sequences {
   /** Sessions whose client is yet to be told what was taken. */
   readonly #owed = new Set<Session>()
 
-  constructor(host: HubPort, sessions: Sessions) {
-    this.#host = host
+  constructor(port: HubPort, sessions: Sessions) {
+    this.#port = port
     this.#sessions = sessions
   }
 
@@ -54,7 +54,7 @@ export class Sequences {
     this.#acknowledged.add(session)
     if (this.#willForget) return
     this.#willForget = true
-    this.#host.later(this.#host.limits.ackInterval, () => {
+    this.#port.later(this.#port.limits.ackInterval, () => {
       this.#willForget = false
       for (const session of this.#acknowledged) this.#moved.add(session)
     })
@@ -69,7 +69,7 @@ export class Sequences {
     if (this.#moved.size === 0) return
     for (const session of this.#acknowledged) this.#moved.add(session)
     this.#acknowledged.clear()
-    const now = this.#host.now()
+    const now = this.#port.now()
     for (const session of this.#moved) {
       // Over meanwhile: its row is gone.
       if (this.#sessions.byId(session.id) === session) this.#settle(session, now)
@@ -85,18 +85,18 @@ export class Sequences {
     session.outbox?.forget()
     this.#sessions.saveSequences(session)
     if (connection === undefined || !isToBeTold(session)) return
-    const { ackEvery, ackInterval } = this.#host.limits
+    const { ackEvery, ackInterval } = this.#port.limits
     const isMuch = incoming.taken - incoming.told >= ackEvery
     if (isMuch || connection.outgoing.length > 0 || now - incoming.toldAt >= ackInterval) {
       return this.#tell(session, connection, now)
     }
     this.#owed.add(session)
-    if (this.#owed.size === 1) this.#host.later(ackInterval, () => this.tellOwed())
+    if (this.#owed.size === 1) this.#port.later(ackInterval, () => this.tellOwed())
   }
 
   /** Those who wait for a receipt get it now. */
   tellOwed(): void {
-    const now = this.#host.now()
+    const now = this.#port.now()
     const owed = [...this.#owed]
     this.#owed.clear()
     for (const session of owed) {

@@ -67,7 +67,7 @@ const acknowledge = (hub: HubState, session: Session, through: number, now: numb
 }
 
 export const queueStats = ({ hub, connection, session, now }: Request): Answer => {
-  const { pauseThreshold, resumeThreshold } = hub.host.limits
+  const { pauseThreshold, resumeThreshold } = hub.port.limits
   const seconds = Math.max(now - session.receivedSince, 1_000) / 1_000
   const payload: QueueStats = {
     queueDepth: connection.outgoing.length + (session.outbox?.count ?? 0),
@@ -84,7 +84,7 @@ export const metrics = ({ hub, session }: Request): Answer => {
   return {
     payload: {
       // By the clock, as the frame that woke the object came in before its window began.
-      ...hub.metrics.snapshot(hub.host.now()),
+      ...hub.metrics.snapshot(hub.port.now()),
       sessions: hub.sessions.count(),
       registrations: hub.registry.count(),
     },

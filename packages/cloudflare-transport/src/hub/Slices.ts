@@ -14,12 +14,12 @@ export const inSlices = (
   if (answer !== undefined) return answer
   connection.parked = []
   const rest = (): void => {
-    const now = hub.host.now()
+    const now = hub.port.now()
     const last = slice(now)
-    if (last === undefined) return void hub.host.later(0, rest)
+    if (last === undefined) return void hub.port.later(0, rest)
     reply({ ...request, now }, last)
     hub.on.unpark(connection)
   }
-  hub.host.later(0, rest)
+  hub.port.later(0, rest)
   return undefined
 }

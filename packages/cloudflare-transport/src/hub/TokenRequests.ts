@@ -26,7 +26,7 @@ export const authenticateConnect = (
   { authToken }: Fields.Fields,
   done: (claims: Claims | Refusal | null) => void,
 ): void => {
-  const { authenticate } = hub.host
+  const { authenticate } = hub.port
   if (authenticate === null) return done(null)
   const judged = (claims: Claims | TokenRefused): void => done(judge(hub, claims, "hub:connect"))
   if (connection.claims !== null) return judged(keptClaims(connection.claims))
@@ -44,14 +44,14 @@ export const authenticateConnect = (
 /** A new token for the same identity takes the place of the one before. */
 export const refreshToken = (request: Request): undefined => {
   const { hub, connection, session, envelope } = request
-  const { authenticate } = hub.host
+  const { authenticate } = hub.port
   if (authenticate === null) throw malformed("this hub is open: it takes no tokens")
   const given = Fields.fieldsOf(envelope.payload).token ?? envelope.metadata.authToken
   const token = readToken(given, "token")
   if (token === undefined) throw malformed('"token" must be a new token')
   connection.parked = []
   authenticate(token, (found) => {
-    const now = hub.host.now()
+    const now = hub.port.now()
     // Superseded, closed or expired meanwhile: nobody is there to answer.
     if (hub.sessions.of(connection) === session && tokenUntil(session) > now) {
       respond({ ...request, now }, (again) => renewClaims(again, found))
@@ -88,7 +88,7 @@ const readToken = (value: unknown, field: string): string | undefined => {
 /** The claims, or why they are no good here. */
 const judge = (hub: HubState, found: Claims | TokenRefused, action: string): Claims | Refusal => {
   if (!(found instanceof TokenRefused)) {
-    return mayEnter(found, hub.host.hubName)
+    return mayEnter(found, hub.port.hubName)
       ? found
       : new Refusal("forbidden", "the token does not open this hub")
   }

@@ -26,7 +26,7 @@ export const subscribe = ({ hub, session, envelope }: Request): Answer => {
   if (!maySubscribe(session.claims, topic)) throw forbidden(`subscribe to "${topic}"`)
   const owner = addressOf(session)
   const before = hub.topics.get(topic).get(owner)
-  const { maxSubscriptionsPerSession } = hub.host.limits
+  const { maxSubscriptionsPerSession } = hub.port.limits
   if (before === undefined && hub.topics.countOf(session) >= maxSubscriptionsPerSession) {
     const message = `the session has ${maxSubscriptionsPerSession} subscriptions, its most`
     throw new Refusal("too_many_subscriptions", message)
@@ -103,14 +103,14 @@ export const readPublication = (request: Request) => {
 export const presence = (request: Request): Answer => {
   const { connection, hub } = request
   const { topic, cursor } = readPresence(request)
-  const { maxPageSize } = hub.host.limits
+  const { maxPageSize } = hub.port.limits
   const owners = hub.topics.page(topic, cursor, maxPageSize + 1)
   const page = owners.slice(0, maxPageSize)
   const present = page.flatMap((owner) => {
     const session = hub.owner(owner)
     return session === undefined ? [] : [memberOf(hub, session, owner)]
   })
-  const members = fitting(present, hub.host.limits)
+  const members = fitting(present, hub.port.limits)
   const end = owners.length > maxPageSize ? page.at(-1) : undefined
   const next = members.length < present.length ? members.at(-1)!.actorAddress : end
   return presenceState(connection, topic, members, next, owners.length)

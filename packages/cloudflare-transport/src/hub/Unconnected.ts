@@ -25,7 +25,7 @@ export class Unconnected {
 
   /** A socket was accepted: it waits, or is refused where too many do. */
   opened(connection: Connection, now: number): void {
-    const { limits } = this.#hub.host
+    const { limits } = this.#hub.port
     if (this.#waiting.size >= limits.maxUnconnectedSockets) {
       const message = `${limits.maxUnconnectedSockets} connections wait for hub:connect, the most there may be`
       return this.#refuse(connection, message, CloseCode.Unavailable, now)
@@ -45,7 +45,7 @@ export class Unconnected {
 
   /** Ends the connection where it has waited too long. */
   endOverdue(connection: Connection, now: number): boolean {
-    const { connectTimeout } = this.#hub.host.limits
+    const { connectTimeout } = this.#hub.port.limits
     // By a clock that was set back meanwhile it is long ago, too.
     if (Math.abs(now - connection.openedAt) < connectTimeout) return false
     this.settled(connection)
@@ -58,12 +58,12 @@ export class Unconnected {
   #watch(): void {
     const [oldest] = this.#waiting
     if (this.#cancelTimer !== undefined || oldest === undefined) return
-    const { host } = this.#hub
-    const { connectTimeout } = host.limits
-    const left = oldest.openedAt + connectTimeout - host.now()
-    this.#cancelTimer = host.later(Math.min(Math.max(0, left), connectTimeout), () => {
+    const { port } = this.#hub
+    const { connectTimeout } = port.limits
+    const left = oldest.openedAt + connectTimeout - port.now()
+    this.#cancelTimer = port.later(Math.min(Math.max(0, left), connectTimeout), () => {
       this.#cancelTimer = undefined
-      const now = host.now()
+      const now = port.now()
       for (const connection of this.#waiting) if (!this.endOverdue(connection, now)) break
       this.#watch()
     })

@@ -24,7 +24,7 @@ export const readWatch = ({ session, envelope }: Request): Address.Address => {
 }
 
 export const addWatch = ({ hub, session }: Request, actorAddress: Address.Address): void => {
-  const { maxWatchesPerSession } = hub.host.limits
+  const { maxWatchesPerSession } = hub.port.limits
   if (hub.watches.countOf(session) >= maxWatchesPerSession) {
     throw new Refusal("too_many_subscriptions", `the session has ${maxWatchesPerSession} watches, its most`)
   }
