@@ -95,14 +95,14 @@ export const AUTH_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 24,
     breaks: "the hub believes what the header of any request says",
-    file: worker("Upgrade"),
+    file: "cloudflare-transport/src/bridge/Upgrade.ts",
     edits: [["request.url === URL_OF_HUB ?", "true ?"]],
     test: WORKERD_TOKENS,
   },
   {
     fault: 24,
     breaks: "the Worker hands on the headers that a client sends",
-    file: worker("Upgrade"),
+    file: "cloudflare-transport/src/bridge/Upgrade.ts",
     edits: [['new Headers({ Upgrade: "websocket" })', "new Headers(request.headers)"]],
     test: WORKERD_TOKENS,
   },

@@ -14,7 +14,7 @@ import { CloseCode } from "../protocol/CloseCode.ts"
 import { SERVER_VERSION } from "../protocol/Version.ts"
 import { type HubEnv, limitsOf, oncePerEnv } from "./HubEnv.ts"
 import { type Refused, Refusals } from "./Refusals.ts"
-import { toHub } from "./Upgrade.ts"
+import { toHub } from "../bridge/Upgrade.ts"
 
 const HUB_PATH = /^\/ws\/([A-Za-z0-9_-]{1,64})$/
 

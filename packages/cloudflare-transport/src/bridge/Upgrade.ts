@@ -1,15 +1,15 @@
 /**
- * An upgrade as it goes from the Worker to a hub: a fresh request with what the handshake needs, and
- * what the Worker has verified. Nothing else of the client's request comes along.
+ * The request for a WebSocket that the Worker sends to a hub: a fresh one, with what the handshake needs and the
+ * claims that the Worker has verified. Nothing else of the client's request comes along.
  */
-import { chosenSubprotocol } from "../bridge/Subprotocol.ts"
+import { chosenSubprotocol } from "./Subprotocol.ts"
 import type { Claims } from "../auth/Claims.ts"
 
 /** No client's request has this address, as no zone can have this name: what a header says is believed only here. */
 const URL_OF_HUB = "https://hub/ws"
 const CLAIMS_HEADER = "Signal-Hub-Claims"
 
-/** The upgrade as the hub gets it. */
+/** Makes the request that the hub gets. */
 export const toHub = (request: Request, claims: Claims | null): Request => {
   const headers = new Headers({ Upgrade: "websocket" })
   const subprotocol = chosenSubprotocol(request)
@@ -18,6 +18,6 @@ export const toHub = (request: Request, claims: Claims | null): Request => {
   return new Request(URL_OF_HUB, { headers })
 }
 
-/** The claims that the Worker verified, as text, or `null`: there are none yet. */
+/** Returns the claims that the Worker verified, as text; `null` if there are none yet. */
 export const claimsIn = (request: Request): string | null =>
   request.url === URL_OF_HUB ? request.headers.get(CLAIMS_HEADER) : null
