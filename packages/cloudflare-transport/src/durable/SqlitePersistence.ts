@@ -8,6 +8,7 @@ import type { Sql } from "../object/Sql.ts"
 import { schemaOf, Tables } from "../object/Tables.ts"
 import { fromRow, isUnstorable, NotStorable, type StoredValue, toReadableRow } from "../object/StoredValue.ts"
 
+/** The statement that makes the table of snapshots. */
 export const SNAPSHOT = `CREATE TABLE actor_snapshot (
   address TEXT PRIMARY KEY,
   version INTEGER NOT NULL,

@@ -41,7 +41,7 @@ export class ActorRpcServer<Core extends ActorsCore> implements Served<ActorRpc>
   }
 
   /**
-   * Whether nothing is stored or under way, so that nobody is here. Throws `StorageRejected` if this code can't read
+   * True if nothing is stored or under way, so that nobody is here. Throws `StorageRejected` if this code can't read
    * what is stored.
    */
   get isFresh(): boolean {
@@ -49,7 +49,7 @@ export class ActorRpcServer<Core extends ActorsCore> implements Served<ActorRpc>
     return this.#runtime.storage.tables.isEmpty() && this.#isQuiet
   }
 
-  /** Whether nothing is under way and no socket is open: the object may sleep for ever. */
+  /** True if nothing is under way and no socket is open: the object may sleep for ever. */
   get #isQuiet(): boolean {
     return this.#runtime.isIdle && !this.#sockets.isOpen
   }

@@ -74,7 +74,7 @@ export class Calls<Env extends HubEnv> implements Remote {
   readonly #log = (event: string, fields: LogFields): void =>
     this.#options.runtime.port.log("warn", event, fields)
 
-  /** What comes of a call that failed. Who lacks the method is done without. */
+  /** Returns the result of a call that failed. An object that lacks the method counts as one without an actor. */
   #failed(error: unknown, name: string, method: string, args: ReadonlyArray<unknown>): unknown {
     if (!isUnsupported(error, method)) return failureOf(error, name)
     this.#log("call_unsupported", { to: name, method })
@@ -96,7 +96,7 @@ export class Calls<Env extends HubEnv> implements Remote {
     }
   }
 
-  /** What can't even be called fails as what is called. */
+  /** Calls once. An object that can't be found fails like one that was called. */
   async #once(
     kind: keyof Kinds,
     name: string,
@@ -137,10 +137,10 @@ const service = (env: object, binding: string): Service =>
 
 const ACTORS: ReadonlySet<string> = new Set<keyof ActorRpc>(["deliver", "request", "watch", "unwatch"])
 
-/** Whether hosts of actors answer to it; the rest is between gateways. */
+/** Returns true if all objects with actors have the method. The others are between gateways. */
 const isActors = (method: string): boolean => ACTORS.has(method)
 
-/** What an address without an object says: nobody is there. What a route has can't be claimed. */
+/** Answers for an address without an object: nobody is there. An address of a route can't be claimed. */
 const withoutActor = (method: string, args: ReadonlyArray<unknown>, name: string): unknown => {
   if (method === "watch") return false
   if (method === "hasSession") return true
@@ -166,11 +166,11 @@ const isRepeatable = (error: unknown): boolean => {
   return (retryable === true || durableObjectReset === true) && overloaded !== true
 }
 
-/** What went wrong, without what the other side says of its inside. */
+/** Returns the failure, without the details that the other side tells of its inside. */
 const failureOf = (error: unknown, name: string): CallFailed => {
   const { overloaded, remote } = error as PlatformError
   if (overloaded === true) return new CallFailed("queue_full", `${name} is overloaded`)
-  // What was lost with a crash may be taken another time, and so what newer code can read.
+  // An object that crashed, or that only newer code can serve, may take it another time.
   if (remote === true && !isRepeatable(error) && !isStorageRejected(error))
     return new CallFailed("actor_failed", `${name} failed on it`)
   return new CallFailed("actor_terminated", `${name} can't be reached, or went away meanwhile`)

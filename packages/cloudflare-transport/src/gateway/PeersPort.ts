@@ -4,7 +4,7 @@ import type { HubPort } from "../hub/HubPort.ts"
 import type { ObjectPort } from "../object/ObjectPort.ts"
 import type { Remote } from "./Rpc.ts"
 
-/** What a topic or a shard of the directory asks its platform for. */
+/** The port of a topic or of a shard of the directory. */
 export interface ServicePort extends ObjectPort, Remote {}
 
 /**
@@ -13,13 +13,13 @@ export interface ServicePort extends ObjectPort, Remote {}
  */
 export const MAX_CONCURRENT_CALLS = 6
 
-/** What a hub or gateway with other objects beside it asks its platform for. */
+/** The port of a hub or gateway with other objects beside it. */
 export interface PeersPort extends HubPort, Remote {
-  /** Whether the address may be an identity of a gateway, or one that such an identity holds. */
+  /** Returns true if the address may be an identity of a gateway, or one that such an identity holds. */
   readonly isIdentity: (address: Address.Address) => boolean
 }
 
-/** What a gateway asks its platform for. */
+/** The port of a gateway. */
 export interface GatewayPort extends PeersPort {
   /** The identity that this gateway serves. */
   readonly identity: Address.Address

@@ -13,7 +13,7 @@ import type { Batch, GatewayRpc, Outcome, Served } from "./Rpc.ts"
 
 /** Settings of a gateway's class. */
 export interface GatewayOptions<Env> {
-  /** Where addresses lead. Without it, all are identities. */
+  /** Leads from addresses to objects. Without it, all addresses are identities. */
   readonly table?: RoutingTable<Env>
   /** A scheme of your own for tokens, the same that the Worker has. */
   readonly verify?: VerifyToken

@@ -22,7 +22,7 @@ export interface HubObjectOptions<Core, Env> {
   readonly verify: VerifyToken | undefined
   /** The name of the hub that a token must be for. */
   readonly hubName: string
-  /** Where the addresses of other objects lead. */
+  /** Leads from the addresses of other objects to those objects. */
   readonly table: RoutingTable<Env>
   readonly place: Place
   /** Makes a core. Called again after a failure. */

@@ -59,7 +59,7 @@ export class HubSockets<Core extends { readonly hub: HubCore }> implements Objec
     return this.#runtime.core.hub
   }
 
-  /** Whether any socket is open. Of one that was closed here only its end is to come, which finds nothing to do. */
+  /** True if any socket is open. A socket that was closed here has only its end to come, which finds nothing to do. */
   get isOpen(): boolean {
     return this.#bridge.isOpen
   }
@@ -102,7 +102,7 @@ export class HubSockets<Core extends { readonly hub: HubCore }> implements Objec
   }
 
   /**
-   * Whether a core is there for the frame. A socket outlives an eviction, before which nothing was under way, but
+   * Returns true if a core is there for the frame. A socket outlives an eviction, before which nothing was under way, but
    * not a crash: there is nothing to recover.
    */
   #isWokenBy(socket: WebSocket): boolean {

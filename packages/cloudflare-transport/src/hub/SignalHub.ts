@@ -14,7 +14,7 @@ import { HubObject } from "./HubObject.ts"
 
 /** Settings of a hub's class. */
 export interface HubOptions<Env> {
-  /** Where the addresses of other objects lead. Without it, only the hub's own addresses lead anywhere. */
+  /** Leads from addresses to other objects. Without it there are only the hub's own addresses. */
   readonly table?: RoutingTable<Env>
   /** A scheme of your own for tokens, the same that the Worker has. */
   readonly verify?: VerifyToken

@@ -15,7 +15,7 @@ export interface ObjectPort {
   /** The time, epoch milliseconds. */
   readonly now: () => number
   readonly log: Log
-  /** Whether lines of the level `debug` are written. A line for each message is made only then. */
+  /** True if lines of the level `debug` are written. A line for each message is made only then. */
   readonly logsDebug: boolean
   /** Calls `done` once, at once or later in this turn, with the time of the alarm, or `null` if it is not armed. */
   readonly armedAt: (done: (at: number | null) => void) => void

@@ -85,7 +85,7 @@ export class ObjectRuntime<Core> {
     this.#parts.push(part)
   }
 
-  /** Whether a core is in memory. */
+  /** True if a core is in memory. */
   get isRunning(): boolean {
     return this.#core !== undefined
   }
@@ -116,7 +116,7 @@ export class ObjectRuntime<Core> {
     for (const part of this.#parts) part.upgraded?.()
   }
 
-  /** Whether this code can read what is stored. To be asked first in each event of the platform. */
+  /** True if this code can read what is stored. Must be asked first in each event of the platform. */
   get isReadable(): boolean {
     try {
       this.open()
@@ -127,7 +127,7 @@ export class ObjectRuntime<Core> {
     }
   }
 
-  /** Whether no timer runs and nothing is deferred. */
+  /** True if no timer runs and nothing is deferred. */
   get isIdle(): boolean {
     return this.#timers.isIdle && this.#deferred.length === 0
   }
@@ -192,7 +192,7 @@ export class ObjectRuntime<Core> {
     else this.storage.recheck()
   }
 
-  /** To be called at the end of an event that neither `run` nor `serve` has processed: runs what it deferred. */
+  /** Runs the deferred tasks. Must be called at the end of an event that neither `run` nor `serve` has processed. */
   endEvent(): void {
     if (this.#isDraining) return
     this.#isDraining = true
@@ -220,7 +220,7 @@ export class ObjectRuntime<Core> {
     }
     this.#logFailure(error, about)
     for (const part of this.#parts) this.#attempt(() => part.failing?.())
-    // What it gave to other objects before leaves, too.
+    // Its calls to other objects leave, too, as far as it made them before.
     for (const task of this.#deferred.splice(0)) this.#attempt(task)
     this.#drop(error)
     for (const part of this.#parts) part.dropped?.()

@@ -8,7 +8,7 @@ import { Tables } from "./Tables.ts"
 /** Bytes of a blank database. */
 const PAGE_BYTES = 4_096
 
-/** What is stored, and who is told that it can't be read. */
+/** The tables of an object, and its log. */
 export interface ObjectStorageOptions {
   readonly schema: Schema
   readonly log: Log
@@ -52,7 +52,7 @@ export class ObjectStorage {
     this.#rejected?.()
   }
 
-  /** Whether the database is blank: without even the table that the platform keeps its alarm in. */
+  /** True if the database is blank: without even the table that the platform keeps its alarm in. */
   get isBlank(): boolean {
     return this.tables.isEmpty() && this.#ctx.storage.sql.databaseSize <= PAGE_BYTES
   }

@@ -21,7 +21,7 @@ export class ObjectTimers {
   #seenAt = 0
   /** When the platform timer fires, epoch milliseconds. */
   #at = Number.POSITIVE_INFINITY
-  /** Whether the platform timer was set for longer than `SHORT_TIMER_MS`. */
+  /** True if the platform timer was set for longer than `SHORT_TIMER_MS`. */
   #isLong = false
 
   /** `run` runs a task that is due. It must not throw. */
@@ -42,7 +42,7 @@ export class ObjectTimers {
     }
   }
 
-  /** Whether no task waits. */
+  /** True if no task waits. */
   get isIdle(): boolean {
     return this.#waiting.size === 0
   }

@@ -77,7 +77,7 @@ export class Tables implements Sql {
     return this.#stored.version
   }
 
-  /** Whether newer code may have stored something that this code does not know, and so must not delete. */
+  /** True if newer code may have stored something that this code does not know, and so must not delete. */
   get isNewer(): boolean {
     return this.#stored.version > this.#version.version
   }
@@ -106,7 +106,7 @@ export class Tables implements Sql {
     return this.#sql.transaction(writes)
   }
 
-  /** Whether none of the tables is there. The platform may have tables of its own beside them. */
+  /** True if none of the tables is there. The platform may have tables of its own beside them. */
   isEmpty(): boolean {
     if (this.#made.size === 0) this.#lookUp()
     return this.#made.size === 0
@@ -124,7 +124,7 @@ export class Tables implements Sql {
     this.#stored = this.#version
   }
 
-  /** Whether the query's table is there. Makes the table if the query inserts a row into it. */
+  /** Returns true if the query's table is there. Makes the table if the query inserts a row into it. */
   #isThereFor(query: string): boolean {
     const table = tableOf(query)
     if (this.#made.has(table)) return true
@@ -143,7 +143,7 @@ export class Tables implements Sql {
   }
 
   /**
-   * Whether the query failed because its table is gone: undone with the transaction that made it, or deleted by
+   * Returns true if the query failed because its table is gone: undone with the transaction that made it, or deleted by
    * other code. Then it forgets which tables are there.
    */
   #isUndone(query: string, error: unknown): boolean {
