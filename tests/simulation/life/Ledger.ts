@@ -97,7 +97,9 @@ export class Ledger {
     this.#last.set(key, n)
     if (sent.at.size === 0 && way === "reliably") {
       const first = this.#first.get(line) ?? 0
-      if (n < first) this.broken("a prefix is delivered", `${line} ${first} came to somebody before ${n} did`)
+      // Once the hub has given a message up, a process that has lost its session may still hold it, untaken.
+      if (n < first && sent.deadLetter === undefined)
+        this.broken("a prefix is delivered", `${line} ${first} came to somebody before ${n} did`)
       this.#first.set(line, n)
     }
     sent.at.add(process)
