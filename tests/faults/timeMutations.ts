@@ -33,6 +33,13 @@ export const TIME_MUTATIONS: ReadonlyArray<Mutation> = [
   },
   {
     fault: 50,
+    breaks: "a ping that was on its way when the machine fell asleep is waited for after it",
+    file: client("Heartbeat"),
+    edits: [["!(this.#reprieved && sent !== undefined)", "sent === undefined"]],
+    test: CLIENT_JUMPS,
+  },
+  {
+    fault: 50,
     breaks: "a client trusts the monotonic clock alone, which stands still while the machine sleeps",
     file: client("Timers"),
     edits: [

@@ -84,12 +84,12 @@ export class Heartbeat {
   #beat(probe: boolean): void {
     const sent = this.#unansweredSince
     const late = this.#passed(this.#armedAt) - this.#wait
-    if (late > this.#interval && sent === undefined) {
-      // The machine slept: much may have happened to the connection.
+    if (late > this.#interval && !(this.#reprieved && sent !== undefined)) {
+      // The machine slept: much may have happened to the connection. A ping that was on its way says nothing of it.
       this.#reprieved = probe = true
+      this.#unansweredSince = undefined
       this.#pongTimeout = PONG_TIMEOUT_AWOKEN
-    }
-    if (sent !== undefined && this.#passed(sent) >= this.#pongTimeout) {
+    } else if (sent !== undefined && this.#passed(sent) >= this.#pongTimeout) {
       if (this.#reprieved || late < FROZEN) {
         this.stop()
         return this.#onDead()
