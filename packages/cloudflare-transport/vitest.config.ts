@@ -27,6 +27,8 @@ export default defineConfig({
         plugins: [cloudflareTest({ wrangler: { configPath: "./test/workerd/wrangler.jsonc" } })],
         test: {
           name: "workerd",
+          // A busy machine takes its time to start the platform.
+          testTimeout: 60_000,
           expect: { poll: { timeout: PATIENCE } },
           include: ["test/workerd/**/*.test.ts"],
         },

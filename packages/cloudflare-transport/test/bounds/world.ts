@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
-import { onTestFinished, vi } from "vitest"
+import { onTestFinished } from "vitest"
 import { DURABLE } from "../../src/durable/DurableSchema.ts"
 import { DurableHost } from "../../src/durable/DurableHost.ts"
 import { ObjectStorage } from "../../src/object/ObjectStorage.ts"
@@ -16,6 +16,7 @@ import { durableState } from "../support/durableState.ts"
 import { NodeSql } from "../support/NodeSql.ts"
 import { TestHub } from "../support/TestHub.ts"
 import { TestSystem } from "../support/TestSystem.ts"
+import { eventually } from "../support/eventually.ts"
 
 const [ADA, BOB] = ["@(user/ada)", "@(user/bob)"] as const
 
@@ -101,8 +102,8 @@ export const usedClient = async (): Promise<Core> => {
   onTestFinished(() => Effect.runPromise(Scope.close(scope, Exit.void)))
   const options = { url: "https://hub.test/ws", webSocket: network.open, persistence: new MemoryStore() }
   const core = await Effect.runPromise(Scope.provide(makeCore(options), scope))
-  await vi.waitFor(() => network.last.open())
-  await vi.waitFor(() => {
+  await eventually(() => network.last.open())
+  await eventually(() => {
     if (core.connection.state().status !== "connected") throw new Error("not yet")
   })
   return core

@@ -10,6 +10,7 @@ import { PING, PONG } from "../../src/protocol/Frame.ts"
 import { DEFAULT_LIMITS } from "../../src/protocol/Limits.ts"
 import { SocketClient, socketsOf } from "./SocketClient.ts"
 import { countRows } from "./stored.ts"
+import { eventually } from "../support/eventually.ts"
 
 /** A hub of its own for each test. */
 const newHub = () => env.SIGNAL_HUB.get(env.SIGNAL_HUB.newUniqueId())
@@ -262,7 +263,7 @@ describe("the alarm", () => {
     expect((await client.request("hub:heartbeat", { timestamp: 1 })).type).toBe("hub:heartbeat_ack")
     client.close(1000)
     await client.closed
-    await vi.waitFor(async () => expect(await rows(hub, "session")).toBe(0))
+    await eventually(async () => expect(await rows(hub, "session")).toBe(0))
     const alarm = await runInDurableObject(hub, (_, { storage }) => storage.getAlarm())
     expect(alarm).toBeGreaterThan(Date.now() + DEFAULT_LIMITS.identityKeptFor - 60_000)
   })
@@ -277,7 +278,7 @@ describe("the alarm", () => {
       payload: { reason: "heartbeat_timeout" },
     })
     expect((await client.closed).code).toBe(4408)
-    await vi.waitFor(async () => expect(await rows(hub, "session")).toBe(0))
+    await eventually(async () => expect(await rows(hub, "session")).toBe(0))
   })
 })
 

@@ -6,11 +6,12 @@ import {
 } from "cloudflare:test"
 import type { Address, Envelope } from "@signal-hub/actor-core"
 import { env } from "cloudflare:workers"
-import { describe, expect, it, vi } from "vitest"
+import { describe, expect, it } from "vitest"
 import type { HubEnv } from "../../src/worker/HubEnv.ts"
 import worker, { actors } from "./worker.ts"
 import { envelope } from "./durable/actors.ts"
 import { SocketClient } from "./SocketClient.ts"
+import { eventually } from "../support/eventually.ts"
 
 let count = 0
 /** An identity that no other test has. */
@@ -347,7 +348,7 @@ describe("a failure inside", () => {
     const identity = newIdentity()
     const ada = await connected(identity, V1)
     ada.send({ type: "hub:send", pattern: "ask", payload: { to: "@(room/hanging)", type: "hang", data: 1 } })
-    await vi.waitFor(() =>
+    await eventually(() =>
       runInDurableObject(env.ROOM.getByName("hanging"), (room) => expect(room.came).toHaveLength(1)),
     )
     await runInDurableObject(gatewayOf(identity), (gateway, { storage: { sql } }) => {
@@ -385,7 +386,7 @@ describe("what is left of an identity that is gone", () => {
       expect((await stored(gatewayOf(identity))).tables).toContain("session")
       await client.request("hub:disconnect", {})
       await client.closed
-      await vi.waitFor(async () => expect(await stored(gatewayOf(identity))).toEqual(NOTHING))
+      await eventually(async () => expect(await stored(gatewayOf(identity))).toEqual(NOTHING))
       if (evicts) await evictDurableObject(gatewayOf(identity))
     }
     const left = env.TOPIC_HUB.getByName(topic)
@@ -398,7 +399,7 @@ describe("what is left of an identity that is gone", () => {
     const client = await connected(identity, { sessionExpirySeconds: 60 })
     client.close(1000)
     const stub = gatewayOf(identity)
-    await vi.waitFor(() =>
+    await eventually(() =>
       runInDurableObject(stub, (_, { storage }) => {
         storage.sql.exec("UPDATE session SET grace_until = 1 WHERE connection IS NULL")
         expect(storage.sql.exec("SELECT 1 FROM session WHERE grace_until = 1").toArray()).toHaveLength(1)
@@ -406,7 +407,7 @@ describe("what is left of an identity that is gone", () => {
     )
     await evictDurableObject(stub)
     expect(await runDurableObjectAlarm(stub)).toBe(true)
-    await vi.waitFor(async () => expect(await stored(stub)).toEqual(NOTHING))
+    await eventually(async () => expect(await stored(stub)).toEqual(NOTHING))
   })
 
   it("of a socket that never connected nothing", async () => {
@@ -414,7 +415,7 @@ describe("what is left of an identity that is gone", () => {
     const client = await upgrade(`?identity=${encodeURIComponent(identity)}`)
     expect(await stored(gatewayOf(identity))).toEqual({ tables: [], size: 8_192, alarm: expect.any(Number) })
     client.close(1000)
-    await vi.waitFor(async () => expect(await stored(gatewayOf(identity))).toEqual(NOTHING))
+    await eventually(async () => expect(await stored(gatewayOf(identity))).toEqual(NOTHING))
   })
 
   it("of what comes late to who is awake and nobody, nothing, at no statement", async () => {
@@ -434,7 +435,7 @@ describe("what is left of an identity that is gone", () => {
     const caller = { home: "@(room/1)" as Address.Address, claims: null, line: "line" }
     let seq = 0
     // Once the ask is over, and what it began with it.
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       await runInDurableObject(stub, statements)
       const late = envelope(identity, "note", null, { seq: ++seq, ttl: 0 })
       const outcomes = await stub.deliver({ caller, deliveries: [{ envelope: late }] })
@@ -459,13 +460,13 @@ describe("what is left of an identity that is gone", () => {
     await client.request("hub:subscribe", { topic: "crowd", durable: true })
     client.close(1000)
     for (const identity of identities) {
-      await vi.waitFor(async () => expect(await stored(gatewayOf(identity))).toEqual(NOTHING))
+      await eventually(async () => expect(await stored(gatewayOf(identity))).toEqual(NOTHING))
     }
     const crowd = env.TOPIC_HUB.getByName("crowd")
-    await vi.waitFor(async () => expect((await stored(crowd)).alarm).not.toBe(null))
+    await eventually(async () => expect((await stored(crowd)).alarm).not.toBe(null))
     expect(await runDurableObjectAlarm(crowd)).toBe(true)
     expect(await stored(crowd)).toEqual(NOTHING)
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const { alarm, tables } = await stored(gatewayOf(faithful))
       expect(tables).toContain("subscription")
       expect(alarm).toBeGreaterThan(Date.now() + 6 * 24 * 3_600_000)

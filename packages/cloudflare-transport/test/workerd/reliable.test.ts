@@ -6,13 +6,14 @@ import {
   runInDurableObject,
 } from "cloudflare:test"
 import { env } from "cloudflare:workers"
-import { expect, it, vi } from "vitest"
+import { expect, it } from "vitest"
 import { HUB_ADDRESS } from "../../src/protocol/HubMessage.ts"
 import type { HubEnv } from "../../src/worker/HubEnv.ts"
 import { batch, envelope, network, users } from "./durable/actors.ts"
 import { type Came, SocketClient } from "./SocketClient.ts"
 import worker from "./worker.ts"
 import { countRows } from "./stored.ts"
+import { eventually } from "../support/eventually.ts"
 
 const gatewayOf = (identity: string) => env.SESSION_GATEWAY.getByName(identity)
 
@@ -121,21 +122,21 @@ it("faults 5, 14, 34, 42: tells and asks arrive once and in order while objects 
       { to: bob.identity, type: "question", pattern: "ask", payload: n, ttl: 120_000 },
     )
     if (n % 7 === 0) bob.send({ to: ada.identity, type: "note", payload: n })
-    if (n % 5 === 0) await vi.waitFor(() => expect(bob.of("note").length).toBeGreaterThan(n / 2))
+    if (n % 5 === 0) await eventually(() => expect(bob.of("note").length).toBeGreaterThan(n / 2))
     if (n % 30 === 10) await evictAllDurableObjects()
     if (n % 30 === 20) {
       await abortAllDurableObjects()
       await Promise.all([ada.connect(), bob.connect()])
     }
   }
-  await vi.waitFor(() => expect(ada.of("answer")).toHaveLength(numbers.length), { timeout: 40_000 })
+  await eventually(() => expect(ada.of("answer")).toHaveLength(numbers.length), 40_000)
   expect(payloads(bob.of("note"))).toEqual(numbers)
   expect(payloads(bob.of("question"))).toEqual(numbers)
   expect(payloads(ada.of("answer")).toSorted((a, b) => Number(a) - Number(b))).toEqual(numbers)
   expect(payloads(ada.of("note"))).toEqual(numbers.filter((n) => n % 7 === 0))
   for (const { identity } of [ada, bob]) {
     for (const table of ["sending", "ask", "outbox"]) {
-      await vi.waitFor(async () => expect(await rows(identity, table), `${table} of ${identity}`).toBe(0))
+      await eventually(async () => expect(await rows(identity, table), `${table} of ${identity}`).toBe(0))
     }
   }
 }, 90_000)
@@ -153,7 +154,7 @@ it("fault 42: a durable actor does once what a client tells it reliably, while a
     }
   }
   ada.send({ to: account, type: "balance", pattern: "ask", payload: null, ttl: 60_000 })
-  await vi.waitFor(() => expect(ada.of("actor:reply")).toHaveLength(1), { timeout: 20_000 })
+  await eventually(() => expect(ada.of("actor:reply")).toHaveLength(1), 20_000)
   expect(payloads(ada.of("actor:reply"))).toEqual([numbers.length])
 }, 60_000)
 
@@ -174,7 +175,7 @@ it("fault 42: a client gets once what a durable actor tells it again, as it did 
   await buyer.deliver(
     batch(envelope("@(buyer/client)", "pay", { amount: 7, times: 3, fails: false }, { seq: 1 })),
   )
-  await vi.waitFor(() =>
+  await eventually(() =>
     runInDurableObject(buyer, async (_, { storage }) => {
       expect(
         storage.sql.exec("UPDATE actor_outbox SET due_at = 0 WHERE attempts = 1").rowsWritten,
@@ -183,7 +184,7 @@ it("fault 42: a client gets once what a durable actor tells it again, as it did 
     }),
   )
   await runDurableObjectAlarm(buyer)
-  await vi.waitFor(() => expect(network.calls).toBe(2))
+  await eventually(() => expect(network.calls).toBe(2))
   network.losesResult = -1
   await buyer.deliver(
     batch(envelope("@(buyer/client)", "pay", { amount: 8, times: 1, fails: false }, { seq: 2 })),
@@ -227,7 +228,7 @@ it("a reliable tell writes 3 rows where it is sent and 2 where it comes, however
     for (;;) for (const one of await frame(client)) if (one.type === type) return one
   }
   const settled = async (): Promise<void> =>
-    vi.waitFor(async () => expect(await rows(ada, "sending")).toBe(0))
+    eventually(async () => expect(await rows(ada, "sending")).toBe(0))
   const acknowledge = (client: SocketClient, through: number): string =>
     client.send({ to: HUB_ADDRESS, type: "hub:ack", payload: { through, bytes: 0 } })
 
@@ -241,7 +242,7 @@ it("a reliable tell writes 3 rows where it is sent and 2 where it comes, however
     await settled()
     const eight = [await here(), await there()]
     acknowledge(b, seq)
-    await vi.waitFor(async () => expect(await rows(bob, "outbox")).toBe(0))
+    await eventually(async () => expect(await rows(bob, "outbox")).toBe(0))
     await there()
 
     const id = a.send({ ...note(), type: "question", pattern: "ask" })
@@ -249,7 +250,7 @@ it("a reliable tell writes 3 rows where it is sent and 2 where it comes, however
     b.send({ to: question.from, seq: ++answers, type: "answer", correlationId: id })
     await came(a, "answer")
     await settled()
-    await vi.waitFor(async () => expect(await rows(bob, "sending")).toBe(0))
+    await eventually(async () => expect(await rows(bob, "sending")).toBe(0))
     return { one, eight, ask: [await here(), await there()] }
   }
   // The first of each makes tables, and reserves numbers.
@@ -264,9 +265,9 @@ it("fault 14: what was under way in a crash is sent again when the gateway next 
   await client.connect(undefined, { protocolVersion: "1.0.0" })
   const came = () => runInDurableObject(env.ROOM.getByName(room), (object) => object.came.length)
   client.send({ to: `@(room/${room})`, seq: 1, type: "hang" })
-  await vi.waitFor(async () => expect(await came()).toBe(1))
+  await eventually(async () => expect(await came()).toBe(1))
   await abortAllDurableObjects()
   expect(await came()).toBe(0)
   await gatewayOf(ada).hasSession()
-  await vi.waitFor(async () => expect(await came()).toBe(1))
+  await eventually(async () => expect(await came()).toBe(1))
 })

@@ -7,11 +7,12 @@ import { env } from "cloudflare:workers"
 import { shardOf } from "../../src/gateway/Shards.ts"
 import { HUB_ADDRESS } from "../../src/protocol/HubMessage.ts"
 import { SignJWT } from "jose"
-import { expect, it, vi } from "vitest"
+import { expect, it } from "vitest"
 import { JWT_SECRET } from "./secret.ts"
 import { answered, ask, tell } from "./durable/talk.ts"
 import { SocketClient } from "./SocketClient.ts"
 import { countRows } from "./stored.ts"
+import { eventually } from "../support/eventually.ts"
 
 const newHub = () => env.TOKEN_HUB.getByName("default")
 type HubStub = ReturnType<typeof newHub>
@@ -68,9 +69,9 @@ const connected = async (hub: HubStub): Promise<SocketClient> => {
 /** The socket closes, and the alarm ends the session. Gives the rows of both. */
 const ended = async (hub: HubStub, client: SocketClient, written: () => Promise<number>) => {
   client.close(1000)
-  await vi.waitFor(async () => expect(await sessionsOf(hub, "connection IS NOT NULL")).toBe(0))
+  await eventually(async () => expect(await sessionsOf(hub, "connection IS NOT NULL")).toBe(0))
   const lost = await written()
-  await vi.waitFor(async () => {
+  await eventually(async () => {
     await runInDurableObject(hub, (instance) => instance.alarm())
     expect(await sessionsOf(hub)).toBe(0)
   })
@@ -126,7 +127,7 @@ it("reliable messages of a frame write 2 rows together, and 2 more once they are
   await client.came()
   expect(await written()).toBe(2)
   client.send({ to: HUB_ADDRESS, type: "hub:ack", payload: { through: 9, bytes: 0 } })
-  await vi.waitFor(async () => expect(await written()).toBe(1 + 2))
+  await eventually(async () => expect(await written()).toBe(1 + 2))
 })
 
 it("a gateway's session writes 5 rows, a subscription 6 with its topic's, a registration 7 with the directory's", async () => {
@@ -148,7 +149,7 @@ it("a gateway's session writes 5 rows, a subscription 6 with its topic's, a regi
     await use(client)
     const used = await written()
     client.close(1000)
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       await runInDurableObject(gateway, (object, { storage }) => {
         object.alarm()
         expect(countRows(storage, "session") + countRows(storage, "notice")).toBe(0)

@@ -4,7 +4,7 @@
  */
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test"
 import { env } from "cloudflare:workers"
-import { describe, expect, it, vi } from "vitest"
+import { describe, expect, it } from "vitest"
 import { readClaims } from "../../src/auth/Claims.ts"
 import { WebSocketBridge } from "../../src/bridge/WebSocketBridge.ts"
 import { PING, PONG } from "../../src/protocol/Frame.ts"
@@ -15,6 +15,7 @@ import { toHub } from "../../src/bridge/Upgrade.ts"
 import { JWT_SECRET } from "./secret.ts"
 import { SocketClient } from "./SocketClient.ts"
 import { countRows } from "./stored.ts"
+import { eventually } from "../support/eventually.ts"
 
 /** Bytes of a database to which nothing was ever written. */
 const BLANK = 4_096
@@ -72,7 +73,7 @@ describe.each(places)("storage of %s", (_, serve) => {
     socket.send({ type: "hub:heartbeat", payload: { timestamp: 1 } })
     expect(await socket.came()).toMatchObject({ payload: { code: "not_connected" } })
     socket.close(1000)
-    await vi.waitFor(async () => expect(await storedIn(hub)).toEqual(NOTHING))
+    await eventually(async () => expect(await storedIn(hub)).toEqual(NOTHING))
   })
 
   it("fault 72: nor does one that is closed as it never connects, and whose client does not answer that", async () => {
@@ -84,7 +85,7 @@ describe.each(places)("storage of %s", (_, serve) => {
       return instance.alarm?.({ isRetry: false, retryCount: 0, scheduledTime: 0 })
     })
     expect((await socket.closed).code).toBe(4408)
-    await vi.waitFor(async () => expect(await storedIn(hub)).toEqual(NOTHING))
+    await eventually(async () => expect(await storedIn(hub)).toEqual(NOTHING))
   })
 
   it("fault 72: nor do failed connects, the third of which closes", async () => {
@@ -94,7 +95,7 @@ describe.each(places)("storage of %s", (_, serve) => {
       await socket.request("hub:connect", null, { metadata: { protocolVersion: "no version" } })
     }
     expect((await socket.closed).code).toBe(4400)
-    await vi.waitFor(async () => expect(await storedIn(hub)).toEqual(NOTHING))
+    await eventually(async () => expect(await storedIn(hub)).toEqual(NOTHING))
   })
 
   it("fault 72: nor does one that sleeps through an eviction", async () => {
@@ -103,7 +104,7 @@ describe.each(places)("storage of %s", (_, serve) => {
     // An eviction waits for the timer of the socket, which closes it.
     await evictDurableObject(hub)
     expect((await socket.closed).code).toBe(4408)
-    await vi.waitFor(async () => expect(await storedIn(hub)).toEqual(NOTHING))
+    await eventually(async () => expect(await storedIn(hub)).toEqual(NOTHING))
   }, 20_000)
 
   it("fault 72: a socket that never connects takes nothing from who is connected", async () => {
@@ -112,7 +113,7 @@ describe.each(places)("storage of %s", (_, serve) => {
     await ada.connect(identity)
     const idle = await SocketClient.open(hub)
     idle.close(1000)
-    await vi.waitFor(async () => expect(await openSockets(hub)).toBe(1))
+    await eventually(async () => expect(await openSockets(hub)).toBe(1))
     await evictDurableObject(hub)
     await tell(ada, ada, identity, "still here")
     expect(await rowsOf(hub, "session")).toBe(1)
@@ -129,7 +130,7 @@ describe.each(places)("storage of %s", (_, serve) => {
     const before = Date.now()
     ada.close(1000)
     const { identityKeptFor } = DEFAULT_LIMITS
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const { alarm } = await storedIn(hub)
       expect(alarm).toBeGreaterThanOrEqual(before + identityKeptFor)
     })
@@ -146,7 +147,7 @@ describe.each(places)("storage of %s", (_, serve) => {
       storage.sql.exec("UPDATE identity SET released_at = released_at - ?", identityKeptFor)
     })
     expect(await runDurableObjectAlarm(hub)).toBe(true)
-    await vi.waitFor(async () => expect(await storedIn(hub)).toEqual(NOTHING))
+    await eventually(async () => expect(await storedIn(hub)).toEqual(NOTHING))
     // And it is there for who comes back.
     const again = await SocketClient.open(hub)
     expect((await again.connect(identity)).type).toBe("hub:connected")
@@ -159,7 +160,7 @@ describe.each(places)("storage of %s", (_, serve) => {
     await ada.connect(identity)
     await ada.request("hub:subscribe", { topic: "news", durable: true })
     ada.close(1000)
-    await vi.waitFor(async () => expect(await rowsOf(hub, "session")).toBe(0))
+    await eventually(async () => expect(await rowsOf(hub, "session")).toBe(0))
     await runInDurableObject(hub, (_, { storage }) => void storage.sql.exec("DELETE FROM identity"))
     await runDurableObjectAlarm(hub)
     expect(await rowsOf(hub, "subscription")).toBe(1)
@@ -215,7 +216,7 @@ describe("farewells", () => {
     const { hub, ada, bob, bobs, crowd, turns } = await crowded()
     for (const one of crowd) one.close(1001)
     await tell(ada, bob, bobs, "in between")
-    await vi.waitFor(async () => expect(await rowsOf(hub, "session")).toBe(2))
+    await eventually(async () => expect(await rowsOf(hub, "session")).toBe(2))
     await tell(ada, bob, bobs, "after them")
     expect(await turns()).toBeLessThan(CROWD / 4)
   })
@@ -252,7 +253,7 @@ const openDeaf = async (hub: DurableObjectStub, count: number): Promise<Readonly
 
 /** Until the object has closed all sockets that never connected. */
 const untilClosed = (hub: DurableObjectStub, count: number) =>
-  vi.waitFor(async () => {
+  eventually(async () => {
     const states = await runInDurableObject(hub, (_, ctx) => ctx.getWebSockets().map((one) => one.readyState))
     expect(states.filter((state) => state !== WebSocket.READY_STATE_OPEN)).toHaveLength(count)
   }, 5_000)
@@ -286,9 +287,9 @@ describe.each(guarded)("closed sockets of %s", (_, serve) => {
     expect(await socket.came()).toMatchObject({ payload: { code: "timeout" } })
     const closedAt = Date.now()
     expect((await socket.closed).code).toBe(4408)
-    await vi.waitFor(async () => expect(await openSockets(hub)).toBe(0))
+    await eventually(async () => expect(await openSockets(hub)).toBe(0))
     expect(Date.now() - closedAt).toBeLessThan(1_000)
-    await vi.waitFor(async () => expect(await storedIn(hub)).toEqual(NOTHING))
+    await eventually(async () => expect(await storedIn(hub)).toEqual(NOTHING))
   })
 
   it("fault 73: those whose clients do not answer have a bound; at it an upgrade is answered 503, until one is gone", async () => {
@@ -301,12 +302,12 @@ describe.each(guarded)("closed sockets of %s", (_, serve) => {
     expect(await countedAnew(hub)).toBe(3)
     // Its client answers at last.
     deaf[0]!.close(1000)
-    await vi.waitFor(async () => expect(await openSockets(hub)).toBe(2))
+    await eventually(async () => expect(await openSockets(hub)).toBe(2))
     const next = new SocketClient(await upgrade(hub))
     expect(await next.connect("@(user/next)")).toMatchObject({ correlationId: "m1" })
     for (const one of deaf.slice(1)) one.close(1000)
     next.close(1000)
-    await vi.waitFor(async () => expect(await openSockets(hub)).toBe(0))
+    await eventually(async () => expect(await openSockets(hub)).toBe(0))
   }, 20_000)
 })
 
@@ -345,7 +346,7 @@ describe("closed sockets", () => {
     expect([first.status, second.status]).toEqual([101, 101])
     expect((await forged()).status).toBe(503)
     expect((await new SocketClient(first).closed).code).toBe(4401)
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const next = await forged()
       expect(next.status).toBe(101)
       next.webSocket!.accept()

@@ -1,12 +1,13 @@
 /** Streams that durable actors give to clients of gateways and of hubs. */
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test"
 import { env } from "cloudflare:workers"
-import { describe, expect, it, vi } from "vitest"
+import { describe, expect, it } from "vitest"
 import { asks, atGateway, inHub, KINDS, newSteward } from "./parties.ts"
 import { given } from "./Steward.ts"
 import { actors } from "./worker.ts"
 import type { Came, SocketClient } from "./SocketClient.ts"
 import { countRows } from "./stored.ts"
+import { eventually } from "../support/eventually.ts"
 
 /** The next elements of the stream. */
 const elements = async (client: SocketClient, id: string, from: number, to: number): Promise<void> => {
@@ -27,7 +28,7 @@ const rows = (stub: DurableObjectStub, table: string): Promise<number> =>
 
 /** Until nothing is left of the stream. */
 const isOver = (stub: DurableObjectStub) =>
-  vi.waitFor(async () => expect(await rows(stub, "actor_stream")).toBe(0), { timeout: 4_000 })
+  eventually(async () => expect(await rows(stub, "actor_stream")).toBe(0))
 
 const nothingElse = async (client: SocketClient): Promise<void> => {
   expect((await client.request("hub:heartbeat", { timestamp: 1 })).type).toBe("hub:heartbeat_ack")
@@ -75,7 +76,7 @@ describe.each(KINDS)("a stream of a durable actor, read by %s", (_, enter) => {
     const id = asks(client, to, "count", 1_000)
     await elements(client, id, 1, 16)
     about(client, to, id, "actor:cancel")
-    await vi.waitFor(() => expect(given.ended).toBe(ended + 1))
+    await eventually(() => expect(given.ended).toBe(ended + 1))
     await nothingElse(client)
     await isOver(stub)
   })
@@ -138,7 +139,7 @@ describe("a stream", () => {
     const { address: to, stub } = newSteward()
     const { ended } = given
     await expect(actors(env).ask(to, "count", 3)).rejects.toMatchObject({ code: "unknown_message" })
-    await vi.waitFor(() => expect(given.ended).toBe(ended + 1))
+    await eventually(() => expect(given.ended).toBe(ended + 1))
     await isOver(stub)
   })
 

@@ -8,6 +8,7 @@ import type { TopicHub } from "../../src/gateway/TopicHub.ts"
 import { ask, tell } from "./durable/talk.ts"
 import { SocketClient } from "./SocketClient.ts"
 import { deployed } from "./upgrading.ts"
+import { eventually } from "../support/eventually.ts"
 
 const HOUR = 3_600_000
 const USER: Address.Address = "@(user/ada)"
@@ -253,7 +254,7 @@ it("fault 76: a gateway in which older code finds nobody keeps what newer code s
   await deploy(stub, 1)
   expect((await client.request("hub:disconnect")).type).toBe("hub:disconnect")
   client.close(1000)
-  await vi.waitFor(async () => {
+  await eventually(async () => {
     const tables = await dump(stub)
     expect(tables.find(({ name }) => name === "identity")?.rows).toEqual([])
     expect(tables.find(({ name }) => name === "scroll")?.rows).toEqual([{ a: 7 }])

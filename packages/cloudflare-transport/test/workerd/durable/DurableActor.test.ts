@@ -6,11 +6,12 @@ import {
   runInDurableObject,
 } from "cloudflare:test"
 import { env } from "cloudflare:workers"
-import { describe, expect, it, vi } from "vitest"
+import { describe, expect, it } from "vitest"
 import type { Outcome } from "../../../src/durable/ActorRpc.ts"
 import { batch, envelope, network } from "./actors.ts"
 import { answered, ask, newUser, tell } from "./talk.ts"
 import { countRows, stored } from "../stored.ts"
+import { eventually } from "../../support/eventually.ts"
 
 let names = 0
 
@@ -201,7 +202,7 @@ describe("a durable actor", () => {
     await abortAllDurableObjects()
     const stub = env.ACCOUNT.getByName(account.name)
     await runDurableObjectAlarm(stub)
-    await vi.waitFor(() => expect(came).toHaveLength(1))
+    await eventually(() => expect(came).toHaveLength(1))
     expect(came[0]!.envelope).toMatchObject({
       from: account.address,
       to: from,
@@ -220,7 +221,7 @@ describe("a durable actor", () => {
     expect(await account.stub.watch("@(account/none)", from)).toBe(false)
     await evictDurableObject(account.stub)
     await tell(account, "close", null)
-    await vi.waitFor(() => expect(came).toHaveLength(1))
+    await eventually(() => expect(came).toHaveLength(1))
     expect(came[0]!.envelope).toMatchObject({
       from: "@(cloudflare/signal-hub)",
       to: from,
@@ -256,7 +257,7 @@ describe("an ask that a durable actor forwards", () => {
     const [first, second] = [newAccount(), newAccount()]
     const { came, from } = newUser()
     expect(await ask(first, "relay", second.name, { id: "r", from })).toEqual({ status: "taken" })
-    await vi.waitFor(() => expect(came).toHaveLength(2))
+    await eventually(() => expect(came).toHaveLength(2))
     expect(came.map(({ envelope }) => envelope)).toMatchObject([
       { from: "@(cloudflare/signal-hub)", type: "hub:forwarded", correlationId: "r" },
       { from: second.address, type: "actor:reply", correlationId: "r", payload: second.address },
@@ -294,7 +295,7 @@ describe("an ask of a durable actor to another", () => {
     const { came, from } = newUser()
     await tell(buyer.account, "deposit", 10)
     expect(await ask(buyer, "buy", 7, { id: `buy-${buyer.name}`, from })).toEqual({ status: "taken" })
-    await vi.waitFor(() => expect(came).toHaveLength(1))
+    await eventually(() => expect(came).toHaveLength(1))
     expect(came[0]!.envelope).toMatchObject({ correlationId: `buy-${buyer.name}`, payload: "left: 3" })
     expect(await ask(buyer, "bought")).toMatchObject(answered([7]))
     // Delivered again, it is not bought again.
@@ -312,7 +313,7 @@ describe("an ask of a durable actor to another", () => {
       for (let i = 0; i < pause; i++) await Promise.resolve()
       await evictAllDurableObjects()
       await runDurableObjectAlarm(env.BUYER.getByName(buyer.name))
-      await vi.waitFor(() => expect(came).toHaveLength(1))
+      await eventually(() => expect(came).toHaveLength(1))
       expect(came[0]!.envelope.payload).toBe("left: 3")
       expect(await ask(buyer.account, "balance")).toMatchObject(answered(3))
     }
@@ -340,13 +341,10 @@ describe("an ask of a durable actor to another", () => {
       await abortAllDurableObjects()
       const stub = env.BUYER.getByName(buyer.name)
       const account = { ...buyer.account, stub: env.ACCOUNT.getByName(buyer.name) }
-      await vi.waitFor(
-        async () => {
-          await runDurableObjectAlarm(stub)
-          expect(came.length).toBeGreaterThan(0)
-        },
-        { timeout: 10_000 },
-      )
+      await eventually(async () => {
+        await runDurableObjectAlarm(stub)
+        expect(came.length).toBeGreaterThan(0)
+      }, 10_000)
       expect(came[0]!.envelope.payload).toBe("left: 3")
       expect(await ask(account, "balance")).toMatchObject(answered(3))
       expect(await ask({ ...buyer, stub }, "bought")).toMatchObject(answered([7]))
@@ -366,17 +364,14 @@ describe("an ask of a durable actor to another", () => {
           await tell(buyer, "pay", { amount: 1, times: 2, fails: false })
           if (crash) await abortAllDurableObjects()
           const account = { ...buyer.account, stub: env.ACCOUNT.getByName(buyer.name) }
-          await vi.waitFor(
-            async () => {
-              for (const stub of [env.BUYER.getByName(buyer.name), account.stub]) {
-                await overdue(stub)
-                await runDurableObjectAlarm(stub)
-              }
-              expect(await ask(account, "balance")).toMatchObject(answered(5))
-              expect(came.length).toBeGreaterThan(0)
-            },
-            { timeout: 10_000 },
-          )
+          await eventually(async () => {
+            for (const stub of [env.BUYER.getByName(buyer.name), account.stub]) {
+              await overdue(stub)
+              await runDurableObjectAlarm(stub)
+            }
+            expect(await ask(account, "balance")).toMatchObject(answered(5))
+            expect(came.length).toBeGreaterThan(0)
+          }, 10_000)
           expect(came.map(({ envelope }) => envelope.payload)).toContain("left: 3")
           expect(await ask({ ...buyer, stub: env.BUYER.getByName(buyer.name) }, "bought")).toMatchObject(
             answered([7]),
@@ -408,7 +403,7 @@ describe("an ask of a durable actor to another", () => {
     })
     await evictDurableObject(buyer.stub)
     await runDurableObjectAlarm(buyer.stub)
-    await vi.waitFor(() => expect(came).toHaveLength(1))
+    await eventually(() => expect(came).toHaveLength(1))
     expect(came[0]!.envelope).toMatchObject({ correlationId: "asked", payload: "refused: timeout" })
   })
 
@@ -425,13 +420,10 @@ describe("what a durable actor tells", () => {
     await tell(buyer, "pay", { amount: 1, times: 20, fails: false })
     await abortAllDurableObjects()
     const account = { ...buyer.account, stub: env.ACCOUNT.getByName(buyer.name) }
-    await vi.waitFor(
-      async () => {
-        await runDurableObjectAlarm(env.BUYER.getByName(buyer.name))
-        expect(await ask(account, "balance")).toMatchObject(answered(20))
-      },
-      { timeout: 10_000 },
-    )
+    await eventually(async () => {
+      await runDurableObjectAlarm(env.BUYER.getByName(buyer.name))
+      expect(await ask(account, "balance")).toMatchObject(answered(20))
+    }, 10_000)
     await runInDurableObject(env.BUYER.getByName(buyer.name), (_, { storage }) => {
       expect(countRows(storage, "actor_outbox")).toBe(0)
     })
@@ -543,7 +535,7 @@ describe("timers of a durable actor", () => {
     await later(clock, 30_000)
     expect(await log(clock)).toEqual([])
     await later(clock, 60_000)
-    await vi.waitFor(async () => expect(await log(clock)).toEqual(["idle"]))
+    await eventually(async () => expect(await log(clock)).toEqual(["idle"]))
   })
 })
 
@@ -553,7 +545,7 @@ describe("a watch of a durable actor", () => {
     const account = newAccount()
     await tell(account, "deposit", 1)
     await tell(clock, "watch", account.name)
-    await vi.waitFor(() =>
+    await eventually(() =>
       runInDurableObject(account.stub, (_, { storage }) => {
         expect(storage.sql.exec("SELECT address FROM actor_watcher").toArray()).toEqual([
           { address: clock.address },
@@ -562,7 +554,7 @@ describe("a watch of a durable actor", () => {
     )
     await evictAllDurableObjects()
     await tell(account, "close", null)
-    await vi.waitFor(async () =>
+    await eventually(async () =>
       expect(await ask(clock, "log")).toMatchObject(answered([`${account.address} unregistered`])),
     )
     await tell(account, "close", null)
@@ -576,12 +568,12 @@ describe("a watch of a durable actor", () => {
     await tell(clock, "watch", account.name)
     const inClock = <A>(look: (storage: DurableObjectStorage) => A | Promise<A>) =>
       runInDurableObject(clock.stub, (_, { storage }) => look(storage))
-    await vi.waitFor(() =>
+    await eventually(() =>
       inClock(({ sql }) => expect(sql.exec("SELECT begun FROM actor_watching").one()).toEqual({ begun: 1 })),
     )
     await runDurableObjectAlarm(clock.stub)
     expect(await inClock((storage) => storage.getAlarm())).toBe(null)
     await tell(account, "close", null)
-    await vi.waitFor(() => inClock(async (storage) => expect(await storage.getAlarm()).not.toBe(null)))
+    await eventually(() => inClock(async (storage) => expect(await storage.getAlarm()).not.toBe(null)))
   })
 })

@@ -1,10 +1,11 @@
 /** Asks that are handed on to, by and between durable actors: who may answer them, and whose word they are. */
 import { Address } from "@signal-hub/actor-core"
 import { env } from "cloudflare:workers"
-import { describe, expect, it, vi } from "vitest"
+import { describe, expect, it } from "vitest"
 import type { Delivery, Outcome } from "../../../src/durable/ActorRpc.ts"
 import { batch, envelope, users } from "./actors.ts"
 import { answered, ask, newUser } from "./talk.ts"
+import { eventually } from "../../support/eventually.ts"
 
 const HUB = "@(cloudflare/signal-hub)"
 const EVE = "@(user/eve)"
@@ -52,7 +53,7 @@ describe("an ask that a durable actor forwards", () => {
     const [first, second] = [accountOf(), accountOf()]
     const { came, from } = newUser()
     expect(await ask(first, "relay", second.name, { id: "r", from })).toEqual({ status: "taken" })
-    await vi.waitFor(() => expect(came).toHaveLength(2), PATIENCE)
+    await eventually(() => expect(came).toHaveLength(2), PATIENCE)
     expect(came[1]!.envelope).toMatchObject({
       from: second.address,
       metadata: { answeredFor: first.address },
@@ -67,7 +68,7 @@ describe("an ask that a durable actor forwards", () => {
     const { from } = newUser()
     const metadata = { own: 1, answeredFor: EVE, forwardedByServer: true, forwardedBy: EVE }
     expect(await ask(first, "relay", name, { id: "r", from, metadata })).toEqual({ status: "taken" })
-    await vi.waitFor(() => expect(came).toHaveLength(1), PATIENCE)
+    await eventually(() => expect(came).toHaveLength(1), PATIENCE)
     expect(came[0]).toMatchObject({ ask: { asked: first.address }, envelope: { from, type: "relay" } })
     expect(came[0]!.envelope.metadata).toEqual({
       own: 1,
@@ -83,7 +84,7 @@ describe("an ask that a durable actor forwards", () => {
     const deputy = playAccount(name)
     const asked = envelope(first.address, "relay", name, { pattern: "ask" })
     const answer = first.stub.request(asked, 5_000)
-    await vi.waitFor(() => expect(deputy.came).toHaveLength(1), PATIENCE)
+    await eventually(() => expect(deputy.came).toHaveLength(1), PATIENCE)
     const caller = deputy.came[0]!.envelope.from as Address.Address
     const tell = (fields: object): Promise<unknown> =>
       first.stub.deliver(
@@ -105,7 +106,7 @@ describe("an ask of a durable actor", () => {
     const buyer = { address, stub: env.BUYER.getByName(name) }
     const { came, from } = newUser()
     expect(await ask(buyer, "buy", 7, { id: "b", from })).toEqual({ status: "taken" })
-    await vi.waitFor(() => expect(seller.came).toHaveLength(1), PATIENCE)
+    await eventually(() => expect(seller.came).toHaveLength(1), PATIENCE)
     const { id } = seller.came[0]!.envelope
     const say = (type: string, payload: unknown, fields: object): Promise<unknown> =>
       buyer.stub.deliver(batch(envelope(address, type, payload, { correlationId: id, ...fields })))
@@ -120,7 +121,7 @@ describe("an ask of a durable actor", () => {
     await forge({ from: seller.address, pattern: "ask" })
     expect(came).toEqual([])
     await say("actor:reply", 3, { from: seller.address })
-    await vi.waitFor(() => expect(came).toHaveLength(1), PATIENCE)
+    await eventually(() => expect(came).toHaveLength(1), PATIENCE)
     expect(came[0]!.envelope.payload).toBe("left: 3")
   })
 
@@ -136,7 +137,7 @@ describe("an ask of a durable actor", () => {
         expect(came).toEqual([])
       }
       await say("actor:reply", 3, { from: deputy, metadata: { answeredFor: seller.address } })
-      await vi.waitFor(() => expect(came).toHaveLength(1), PATIENCE)
+      await eventually(() => expect(came).toHaveLength(1), PATIENCE)
       expect(came[0]!.envelope.payload).toBe("left: 3")
       if (when === "after") await forwarded()
       await forge({ from: deputy })

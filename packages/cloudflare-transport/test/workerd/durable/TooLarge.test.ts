@@ -2,10 +2,11 @@
 import { abortAllDurableObjects, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test"
 import { env } from "cloudflare:workers"
 import type { Envelope } from "@signal-hub/actor-core"
-import { describe, expect, it, vi } from "vitest"
+import { describe, expect, it } from "vitest"
 import { batch, envelope, users } from "./actors.ts"
 import { answered, ask, newUser, tell } from "./talk.ts"
 import { countRows } from "../stored.ts"
+import { eventually } from "../../support/eventually.ts"
 
 /** What a frame may hold, six times as large in JSON: more than a row. */
 const LEGAL = 1_000_000
@@ -29,8 +30,6 @@ type Shelf = ReturnType<typeof newShelf>
 
 const notStored = (message: string) =>
   answered({ code: "not_stored", message: expect.stringContaining(message), retryable: false }, "actor:error")
-
-const eventually = (expected: () => unknown) => vi.waitFor(expected, { timeout: 4_000 })
 
 const expectNotes = (shelf: Shelf, notes: ReadonlyArray<string>) =>
   eventually(async () => expect(await ask(shelf, "notes")).toMatchObject(answered(notes)))
