@@ -4,6 +4,7 @@ import type { Mutation } from "./Mutation.ts"
 const TRANSPORT = "cloudflare-transport"
 
 const GATEWAY = `${TRANSPORT}/test/gateway/gateway.test.ts`
+const PAGE_END = `${TRANSPORT}/test/client/pageEnd.test.ts`
 const TOPICS = `${TRANSPORT}/test/hub/topics.test.ts`
 
 export const PRESENCE_MUTATIONS: ReadonlyArray<Mutation> = [
@@ -41,5 +42,26 @@ export const PRESENCE_MUTATIONS: ReadonlyArray<Mutation> = [
     file: `${TRANSPORT}/src/gateway/Outside.ts`,
     edits: [["if (this.#losses.delete(topic)) this.#tell", "if (!this.#losses.delete(topic)) this.#tell"]],
     test: GATEWAY,
+  },
+  {
+    fault: 79,
+    breaks: "a client whose page is closed says nothing",
+    file: `${TRANSPORT}/src/client/Connection.ts`,
+    edits: [["listenForPageEnd(() => channel.sayGoodbye())", "listenForPageEnd(() => void channel)"]],
+    test: PAGE_END,
+  },
+  {
+    fault: 79,
+    breaks: "a page that may be shown again gives up its session",
+    file: `${TRANSPORT}/src/client/Wakeups.ts`,
+    edits: [["if (!persisted) ended()", "ended()"]],
+    test: PAGE_END,
+  },
+  {
+    fault: 79,
+    breaks: "a stored session ends with its page",
+    file: `${TRANSPORT}/src/client/Connection.ts`,
+    edits: [["journal === undefined ? listenForPageEnd", "journal !== null ? listenForPageEnd"]],
+    test: PAGE_END,
   },
 ]
