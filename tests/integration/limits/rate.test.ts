@@ -56,6 +56,8 @@ describe("as a hub has it by default", () => {
 describe("fault 69: bytes", () => {
   const note = (bytes: number) =>
     envelope({ to: address("nobody"), type: "note", payload: "x".repeat(bytes) })
+  /** More than an eighth of the burst: less may be forgotten where the object is evicted. 7 pass, and no more. */
+  const PART = 13_000
 
   test("are advertised beside envelopes", async () => {
     const client = await hub.open({ hub: unique("bytes") })
@@ -73,10 +75,10 @@ describe("fault 69: bytes", () => {
       const name = unique("bytes")
       const client = await slow.connect({ hub: name, version })
       const [ada, bob] = await Promise.all([slow.connect({ hub: name }), slow.connect({ hub: name })])
-      for (let n = 0; n < 9; n++) await client.send(note(10_000))
+      for (let n = 0; n < 7; n++) await client.send(note(PART))
       const asked = heartbeat()
       expect((await client.request(asked)).type).toBe("hub:heartbeat_ack")
-      await client.raw(`{"x":"${"y".repeat(10_000)}`)
+      await client.raw(`{"x":"${"y".repeat(PART)}`)
       const refused = await client.expect(version === "1.0.0" ? "hub:rate_limited" : "hub:error")
       expect(refused.correlationId).toBe(null)
       if (version === "0.1.0")
@@ -109,20 +111,20 @@ describe("fault 69: bytes", () => {
     const client = await slow.connect({ hub: unique("bytes"), version: "1.0.0" })
     await client.send(envelope({ type: "hub:heartbeat", payload: { timestamp: 1 }, pattern: "ask", seq: 1 }))
     await client.expect("hub:heartbeat_ack")
-    for (let n = 0; n < 11; n++) await client.send(note(10_000))
+    for (let n = 0; n < 8; n++) await client.send(note(PART))
     expect((await client.closed()).code).toBe(4429)
   })
 
   test("are not given anew to a client that connects anew", async () => {
     const name = unique("bytes")
     const client = await slow.connect({ hub: name })
-    for (let n = 0; n < 11; n++) await client.send(note(9_500))
+    for (let n = 0; n < 8; n++) await client.send(note(PART))
     await client.expect("hub:rate_limited")
     client.terminate()
     // Where the object is evicted in between, what was left of a session that is over is forgotten.
     if (inject("evicting")) return
     const again = await slow.connect({ hub: name, identity: client.identity })
-    await again.send(note(9_500))
+    await again.send(note(PART))
     expect(fieldsOf((await again.expect("hub:rate_limited")).payload).unit).toBe("bytes")
   })
 })
