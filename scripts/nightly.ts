@@ -1,7 +1,7 @@
 /**
- * `npm run nightly`: what takes too long for each change: an hour of simulation, all of its mutants, 100,000
- * messages of chaos, its mutants, and a million hostile frames. The hour is beside the rest. Leaves all figures in
- * one JSON; fails where any part does.
+ * `npm run nightly`: an hour of simulation, all of its mutants, 100,000 messages of chaos, its mutants, the
+ * conformance of gateways that are evicted before each frame, and a million hostile frames: they take too long for
+ * each change. The hour is beside the rest. Leaves all figures in one JSON; fails where any part does.
  *
  * Shorter: `--minutes T` of simulation, `--sample N` every Nth mutant, `--messages N` of chaos, `--frames N`;
  * `--only PART`, more than once; `--seed N`; `--json FILE`, `nightly.json` by default.
@@ -55,6 +55,12 @@ const PARTS: { readonly [part: string]: ReadonlyArray<Step> } = {
   mutants: [{ args: ["tests/simulation/mutants.ts", "--sample", sample, "--json", FILE] }],
   chaos: [{ args: ["tests/chaos/main.ts", "--seed", seed, "--messages", messages, "--json", FILE] }],
   chaosMutants: [{ args: ["tests/chaos/main.ts", "--mutants", "--seed", seed] }],
+  evictions: [
+    {
+      args: [vitest, "run", "--root", "tests/integration", "--project", "gateway-evicting"],
+      env: { NIGHTLY: "1" },
+    },
+  ],
   fuzz: Array.from({ length: Math.ceil(frames / FRAMES) }, (_, run) => fuzzing(run)),
 }
 

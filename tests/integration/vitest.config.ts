@@ -1,6 +1,12 @@
 import { defineConfig } from "vitest/config"
 
+/** Files that take minutes where each frame of theirs begins with an eviction: of gateways, only each night. */
+const LONG = ["3-envelope", "4-delivery", "4-registry", "7-bounds"].map(
+  (name) => `conformance/${name}.test.ts`,
+)
+
 interface More {
+  readonly exclude?: ReadonlyArray<string>
   readonly evicting?: boolean
   readonly timeout?: number
   readonly topology?: "hub" | "gateway"
@@ -10,6 +16,7 @@ const project = (name: string, include: string | Array<string>, more: More = {})
   test: {
     name,
     include: [include].flat(),
+    exclude: [...(more.exclude ?? [])],
     provide: { evicting: more.evicting ?? false, topology: more.topology ?? "hub" },
     testTimeout: more.timeout ?? 30_000,
     // Only a test that fails waits so long.
@@ -27,7 +34,8 @@ const topology = process.env.HUB_URL?.endsWith("/gateway") === true ? "gateway" 
  * - `limits`: what a hub refuses, at the limit and one past it, and storms of all kinds beside an innocent
  *   pair; always started here, as most need limits of their own.
  * - `evicting`: all of these but the storms, and rights, with the object evicted before each frame.
- * - `gateway`, `gateway-evicting`: conformance once more against gateways, but for what needs two phases.
+ * - `gateway`, `gateway-evicting`: conformance once more against gateways, but for what needs two phases. Evicting,
+ *   some files run only with `NIGHTLY=1`, as `npm run nightly` does.
  * - `auth`: tokens and rights: each attack that the security page names.
  * - `timing`: what needs short times or a look into the server, always started here.
  * - `fuzz`: seeded hostile frames; `FUZZ_CASES`, `FUZZ_SEED`.
@@ -56,6 +64,7 @@ export default defineConfig({
       project("gateway-evicting", "conformance/**/*.test.ts", {
         topology: "gateway",
         evicting: true,
+        exclude: process.env.NIGHTLY === "1" ? [] : LONG,
         timeout: 300_000,
       }),
       project("auth", "auth/**/*.test.ts"),

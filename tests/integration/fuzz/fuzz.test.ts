@@ -12,7 +12,7 @@ import { troubles, useHub, UNHURRIED } from "../support/hub.ts"
 import { address, unique } from "../support/names.ts"
 import { asMsgPack, type Case, casesOf, LARGE, randomBySeed } from "./cases.ts"
 
-const CASES = Number(process.env.FUZZ_CASES ?? 20_000)
+const CASES = Number(process.env.FUZZ_CASES ?? 10_000)
 const SEED = Number(process.env.FUZZ_SEED ?? 20_261_121)
 /** Cases that are on their way at once on a socket. */
 const WINDOW = 50

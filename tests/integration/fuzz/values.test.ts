@@ -10,7 +10,7 @@ import { address } from "../support/names.ts"
 import { hostileValues, randomBySeed } from "./cases.ts"
 import { type Came, Speaker } from "./Speaker.ts"
 
-const CASES = Math.ceil(Number(process.env.FUZZ_CASES ?? 20_000) / 10)
+const CASES = Math.ceil(Number(process.env.FUZZ_CASES ?? 10_000) / 10)
 const SEED = Number(process.env.FUZZ_SEED ?? 20_261_121)
 const LANES = 4
 /** Frames that are on their way at once in a lane. */
