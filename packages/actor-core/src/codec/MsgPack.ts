@@ -570,7 +570,7 @@ const reader = /* @__PURE__ */ new Reader()
 
 /** For each length of a short string, the array that its characters are read into: a new one each time is garbage. */
 const UNITS: ReadonlyArray<Array<number>> = /* @__PURE__ */ Array.from({ length: SHORT_TEXT }, (_, length) =>
-  new Array<number>(length).fill(0),
+  Array.from({ length }, () => 0),
 )
 
 /** Keys that were read lately, by their bytes. */
