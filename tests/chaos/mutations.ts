@@ -14,7 +14,7 @@ export const MUTANTS: ReadonlyArray<Mutant> = [
   },
   {
     breaks: "a resume does not rewind",
-    file: hub("Resumption"),
+    file: hub("session/Resumption"),
     edits: [["outbox.rewind()", ""]],
   },
   {

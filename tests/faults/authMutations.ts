@@ -46,7 +46,7 @@ export const AUTH_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 24,
     breaks: "the identity is the one that the client names, not the token's",
-    file: hub("ConnectRequest"),
+    file: hub("session/ConnectRequest"),
     edits: [["if (identity === undefined || identity === known) return known", "return identity ?? known"]],
     test: AUTHORIZATION,
   },
@@ -67,7 +67,7 @@ export const AUTH_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 24,
     breaks: "anybody renews what anybody registered",
-    file: hub("RegistryRequests"),
+    file: hub("features/RegistryRequests"),
     edits: [
       ["registration === undefined || registration.sessionId !== session.id", "registration === undefined"],
     ],
@@ -76,14 +76,14 @@ export const AUTH_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 24,
     breaks: "anybody unregisters what anybody registered",
-    file: hub("RegistryRequests"),
+    file: hub("features/RegistryRequests"),
     edits: [["registration?.sessionId !== session.id", "registration === undefined"]],
     test: AUTHORIZATION,
   },
   {
     fault: 24,
     breaks: "lists show renewal tokens",
-    file: hub("Registry"),
+    file: hub("features/Registry"),
     edits: [
       [
         "capabilities: registration.capabilities,",
@@ -109,14 +109,14 @@ export const AUTH_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 25,
     breaks: "hub:connect may be tried without limit",
-    file: hub("ConnectRequest"),
+    file: hub("session/ConnectRequest"),
     edits: [["connection.failures++", ""]],
     test: TOKENS,
   },
   {
     fault: 25,
     breaks: "a connect that failed leaves the connection authenticated",
-    file: hub("TokenRequests"),
+    file: hub("session/TokenRequests"),
     edits: [
       [
         'done(judge(hub, claims, "hub:connect"))',
@@ -160,14 +160,14 @@ export const AUTH_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 26,
     breaks: "a refresh takes another identity's token",
-    file: hub("TokenRequests"),
+    file: hub("session/TokenRequests"),
     edits: [["if (claims.identity !== session.identity)", "if (false)"]],
     test: TOKENS,
   },
   {
     fault: 26,
     breaks: "a refresh that comes too late makes the session live on",
-    file: hub("TokenRequests"),
+    file: hub("session/TokenRequests"),
     edits: [["hub.sessions.of(connection) === session && tokenUntil(session) > now", "true"]],
     test: TOKENS,
   },
@@ -202,14 +202,14 @@ export const AUTH_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 27,
     breaks: "what an older token allowed goes on under a newer one that does not",
-    file: hub("ClaimsChange"),
+    file: hub("session/ClaimsChange"),
     edits: [["if (claims === null) return", "return"]],
     test: TOKENS,
   },
   {
     fault: 27,
     breaks: "a cursor names what its asker may not see",
-    file: hub("Pages"),
+    file: hub("features/Pages"),
     edits: [["if (mayDiscover(claims, after as Address.Address)) return", "return"]],
     test: AUTHORIZATION,
   },

@@ -5,21 +5,21 @@ const TRANSPORT = "cloudflare-transport"
 
 const RELIABLE = `${TRANSPORT}/test/gateway/reliable.test.ts`
 
-const gateway = (file: string): string => `${TRANSPORT}/src/gateway/${file}.ts`
+const delivery = (file: string): string => `${TRANSPORT}/src/delivery/${file}.ts`
 const hub = (file: string): string => `${TRANSPORT}/src/hub/${file}.ts`
 
 export const BETWEEN_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 5,
     breaks: "a gateway that sleeps forgets to send again",
-    file: gateway("SureLanes"),
+    file: delivery("SureLanes"),
     edits: [["    atLatest(lane.dueAt)\n", ""]],
     test: RELIABLE,
   },
   {
     fault: 12,
     breaks: "that an ask has ended is told whoever has a connection just then",
-    file: hub("AskEnds"),
+    file: hub("features/AskEnds"),
     edits: [["ask.reliable ? Envelope.reliably(envelope) : envelope", "envelope"]],
     test: RELIABLE,
   },
@@ -33,21 +33,21 @@ export const BETWEEN_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 14,
     breaks: "what a gateway had stored and not sent when it crashed stays there",
-    file: gateway("Neighbors"),
+    file: hub("peers/Neighbors"),
     edits: [["this.outbound.sure.retry(this.port.now())", ""]],
     test: RELIABLE,
   },
   {
     fault: 42,
     breaks: "a call whose fate is unknown is not repeated",
-    file: gateway("SureLanes"),
+    file: delivery("SureLanes"),
     edits: [["    else this.#hold(lane, result)\n", "    else this.#settle(lane, sending, GONE)\n"]],
     test: RELIABLE,
   },
   {
     fault: 22,
     breaks: "what comes reliably to a gateway is delivered as if it were volatile",
-    file: gateway("Incoming"),
+    file: hub("peers/Incoming"),
     edits: [
       [
         "isLate ? LATE : takeOne(hub, neighbors, delivery, caller, now)",
@@ -59,42 +59,42 @@ export const BETWEEN_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 34,
     breaks: "what is volatile overtakes what waits for its target",
-    file: gateway("Outbound"),
+    file: hub("peers/Outbound"),
     edits: [["if (this.sure.isBehind(", "if (this.sure === undefined && this.sure.isBehind("]],
     test: RELIABLE,
   },
   {
     fault: 34,
     breaks: "what is sent while its target can't be reached overtakes what waits for it",
-    file: gateway("SureLanes"),
+    file: delivery("SureLanes"),
     edits: [["if (!lane.isBehind) this.#line(lane, sending)", "this.#line(lane, sending)"]],
     test: RELIABLE,
   },
   {
     fault: 34,
     breaks: "what is behind a call that failed goes on alone",
-    file: gateway("SureLanes"),
+    file: delivery("SureLanes"),
     edits: [["    drop(lane.name, why)\n", ""]],
     test: RELIABLE,
   },
   {
     fault: 42,
     breaks: "what another gateway repeats is delivered again",
-    file: gateway("Watermarks"),
+    file: delivery("Watermarks"),
     edits: [["if (mark === undefined || seq > mark.last) return undefined", "return undefined"]],
     test: RELIABLE,
   },
   {
     fault: 42,
     breaks: "how far a gateway has taken in is known to its memory alone",
-    file: gateway("Watermarks"),
+    file: delivery("Watermarks"),
     edits: [["    this.#moved.add(line)\n", ""]],
     test: RELIABLE,
   },
   {
     fault: 42,
     breaks: "what is sent again has new numbers",
-    file: gateway("SureLanes"),
+    file: delivery("SureLanes"),
     edits: [
       [
         "const { at, claims: of, deliveries, sender, session, takenAt } = row",

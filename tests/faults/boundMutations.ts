@@ -9,9 +9,9 @@ const PAGES = `${TRANSPORT}/test/hub/pages.test.ts`
 const MEASURE = `${CORE}/test/measure.test.ts`
 
 const RATE_BUCKET = `${TRANSPORT}/src/session/RateBucket.ts`
-const PAGES_OF_HUB = `${TRANSPORT}/src/hub/Pages.ts`
-const REGISTRY = `${TRANSPORT}/src/hub/Registry.ts`
-const TOPIC_REQUESTS = `${TRANSPORT}/src/hub/TopicRequests.ts`
+const PAGES_OF_HUB = `${TRANSPORT}/src/hub/features/Pages.ts`
+const REGISTRY = `${TRANSPORT}/src/hub/features/Registry.ts`
+const TOPIC_REQUESTS = `${TRANSPORT}/src/hub/features/TopicRequests.ts`
 
 export const BOUND_MUTATIONS: ReadonlyArray<Mutation> = [
   {

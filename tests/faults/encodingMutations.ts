@@ -74,7 +74,7 @@ export const ENCODING_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 66,
     breaks: "what leaves a gateway reliably and can't be encoded fails the turn that takes it",
-    file: `${SRC}/gateway/SureLanes.ts`,
+    file: `${SRC}/delivery/SureLanes.ts`,
     edits: [["        sending.isOver = true\n", "        throw error\n"]],
     test: ENCODING,
   },

@@ -28,7 +28,7 @@ export const FORGERY_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 67,
     breaks: "parts of a stream pass in any order, and again",
-    file: hub("Asks"),
+    file: hub("features/Asks"),
     edits: [
       ["return n === null || (parts === null ? n >= 1 : n === parts + 1)", "return n !== parts || n !== 0"],
     ],
@@ -37,14 +37,14 @@ export const FORGERY_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 67,
     breaks: "how many parts have passed is known to memory alone",
-    file: hub("Asks"),
+    file: hub("features/Asks"),
     edits: [["  parts: row.parts,\n", "  parts: null,\n"]],
     test: HUB,
   },
   {
     fault: 67,
     breaks: "who was asked first is forgotten with the memory",
-    file: hub("Asks"),
+    file: hub("features/Asks"),
     edits: [["asked: row.asked ?? row.target", "asked: row.target"]],
     test: HUB,
   },

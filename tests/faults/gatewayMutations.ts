@@ -11,7 +11,9 @@ const STREAMS = `${TRANSPORT}/test/workerd/streams.test.ts`
 const WATCHES = `${TRANSPORT}/test/gateway/watches.test.ts`
 const WORKERD_GATEWAY = `${TRANSPORT}/test/workerd/gateway.test.ts`
 
+const delivery = (file: string): string => `${TRANSPORT}/src/delivery/${file}.ts`
 const gateway = (file: string): string => `${TRANSPORT}/src/gateway/${file}.ts`
+const topics = (file: string): string => `${TRANSPORT}/src/topics/${file}.ts`
 const hub = (file: string): string => `${TRANSPORT}/src/hub/${file}.ts`
 
 /** The session of a connection that was superseded: found by identity, it is the winner's. */
@@ -28,7 +30,7 @@ export const GATEWAY_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 8,
     breaks: "at a gateway, the close of an old epoch's connection ends the new one's session",
-    file: hub("Lifecycle"),
+    file: hub("session/Lifecycle"),
     edits: [
       [
         "const session = hub.sessions.of(connection)\n",
@@ -53,21 +55,21 @@ export const GATEWAY_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 12,
     breaks: "at a gateway, an ask of the old session stays open for the winner",
-    file: hub("Lifecycle"),
+    file: hub("session/Lifecycle"),
     edits: [["for (const ask of asked) hub.asks.close(ask)", ""]],
     test: GATEWAY,
   },
   {
     fault: 12,
     breaks: "who asked another gateway is not told that its session there is over",
-    file: hub("AskEnds"),
+    file: hub("features/AskEnds"),
     edits: [["else hub.elsewhere!.send(failure, now, askerSession as Address.Address)", ""]],
     test: GATEWAY,
   },
   {
     fault: 19,
     breaks: "a topic that missed the end of a subscription counts on it for ever",
-    file: gateway("TopicCore"),
+    file: topics("TopicCore"),
     edits: [['const isOver = code === "not_subscribed" &&', "const isOver = code === undefined &&"]],
     test: GATEWAY,
   },
@@ -81,7 +83,7 @@ export const GATEWAY_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 19,
     breaks: "what could not be told that a session is over counts on it for ever",
-    file: gateway("Neighbors"),
+    file: hub("peers/Neighbors"),
     edits: [["done(!results.some(isFailed))", "done(true)"]],
     test: GATEWAY,
   },
@@ -95,14 +97,14 @@ export const GATEWAY_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 19,
     breaks: "a topic that nobody comes back to keeps its tables",
-    file: gateway("TopicCore"),
+    file: topics("TopicCore"),
     edits: [["if (this.#isEmpty) this.#port.forget()", ""]],
     test: GATEWAY,
   },
   {
     fault: 19,
     breaks: "a gateway that nobody needs keeps its tables",
-    file: gateway("ActorRpcServer"),
+    file: hub("peers/ActorRpcServer"),
     edits: [["if (core.isEmpty) storage.forget(() => core.hub.forget())", ""]],
     test: WORKERD_GATEWAY,
   },
@@ -116,7 +118,7 @@ export const GATEWAY_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 20,
     breaks: "at a gateway, the takeover deletes the subscriptions of the one that stays",
-    file: hub("IdentityClaim"),
+    file: hub("session/IdentityClaim"),
     edits: [
       ["  hub.sessions.remove(loser)\n", "  hub.sessions.remove(loser)\n  hub.topics.release(loser, now)\n"],
     ],
@@ -125,7 +127,7 @@ export const GATEWAY_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 21,
     breaks: "at a gateway, of ten claims all stay",
-    file: hub("IdentityClaim"),
+    file: hub("session/IdentityClaim"),
     edits: [
       [
         'disconnect(hub, connection, "duplicate_connection", CloseCode.Superseded, message, now)',
@@ -137,7 +139,7 @@ export const GATEWAY_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 32,
     breaks: "a route is looked up among the names of JavaScript's own",
-    file: gateway("RoutingTable"),
+    file: delivery("RoutingTable"),
     edits: [
       [
         "const route = this.#routes.get(type)",
@@ -149,14 +151,14 @@ export const GATEWAY_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 32,
     breaks: "what is no address leads somewhere",
-    file: gateway("RoutingTable"),
+    file: delivery("RoutingTable"),
     edits: [["if (!Address.isAddress(address) || isReserved(address)) return NOWHERE", ""]],
     test: ROUTES,
   },
   {
     fault: 32,
     breaks: "the first segment of an address names a binding",
-    file: gateway("RoutingTable"),
+    file: delivery("RoutingTable"),
     edits: [
       [
         "return this.#identities === undefined || this.#identities.has(type) ? GATEWAY : NOWHERE",
@@ -168,21 +170,21 @@ export const GATEWAY_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 33,
     breaks: "an ask to another gateway goes as a tell: nobody there may answer",
-    file: gateway("Outbound"),
+    file: hub("peers/Outbound"),
     edits: [["const delivery: Delivery = { envelope, ask }", "const delivery: Delivery = { envelope }"]],
     test: GATEWAY,
   },
   {
     fault: 32,
     breaks: "a hub takes every address that nobody in it has for one that leads elsewhere",
-    file: gateway("RoutingTable"),
+    file: delivery("RoutingTable"),
     edits: [["return !isNamed || this.leadsToHub(hub, address)", "return this.leadsToHub(hub, address)"]],
     test: ROUTES,
   },
   {
     fault: 5,
     breaks: "an ask that a durable actor repeats after an eviction is given to the client again",
-    file: gateway("Incoming"),
+    file: hub("peers/Incoming"),
     edits: [["if (before !== undefined) return before", ""]],
     test: REACH,
   },
@@ -196,14 +198,14 @@ export const GATEWAY_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 33,
     breaks: "who handed an ask on does not say to whom",
-    file: gateway("Neighbors"),
+    file: hub("peers/Neighbors"),
     edits: [["    this.outbound.send(likeThat(moved, envelope), now, askerSession)\n", ""]],
     test: GATEWAY,
   },
   {
     fault: 34,
     breaks: "what waits longest for another object leaves last",
-    file: gateway("Lanes"),
+    file: delivery("Lanes"),
     edits: [
       ["lane.items.push(item)", "lane.items.unshift(item)"],
       ["lane.dones.push(done)", "lane.dones.unshift(done)"],
@@ -222,21 +224,21 @@ export const GATEWAY_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 39,
     breaks: "in a hub, who was told to pause by another object is not found when it may go on",
-    file: gateway("Outbound"),
+    file: hub("peers/Outbound"),
     edits: [["if (session !== undefined) tellResume(this.#hub, session, address, now)", ""]],
     test: REACH,
   },
   {
     fault: 39,
     breaks: "who goes on sending from another gateway is served",
-    file: gateway("Incoming"),
+    file: hub("peers/Incoming"),
     edits: [["  if (!isReliable && isHopeless(hub, target)) return full(to, pause)\n", ""]],
     test: BACKPRESSURE,
   },
   {
     fault: 39,
     breaks: "a pause of before is told after hub:resume: its sender waits for ever",
-    file: gateway("Outbound"),
+    file: hub("peers/Outbound"),
     edits: [
       ["if (session === undefined || this.#resumed.has(lane)) return", "if (session === undefined) return"],
     ],

@@ -23,7 +23,7 @@ export const MEMORY_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 70,
     breaks: "a from that the session does not hold is remembered as the name of nobody",
-    file: hub("Registry"),
+    file: hub("features/Registry"),
     edits: [
       [
         "if (known === undefined && !this.#hasRow(address)) return false",
@@ -98,7 +98,7 @@ export const MEMORY_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 77,
     breaks: "a probe that was answered is forgotten over an eviction",
-    file: hub("SessionRequests"),
+    file: hub("session/SessionRequests"),
     edits: [["if (isProof || hasCaughtUp) connection.save()", "if (hasCaughtUp) void 0"]],
     test: BACKPRESSURE,
   },
@@ -145,14 +145,14 @@ export const MEMORY_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 70,
     breaks: "a line to another object takes any number of bytes",
-    file: `${TRANSPORT}/src/gateway/Lanes.ts`,
+    file: `${TRANSPORT}/src/delivery/Lanes.ts`,
     edits: [[" || lane.bytes >= maxWaitingBytes", ""]],
     test: LANES,
   },
   {
     fault: 70,
     breaks: "a call to another object carries more than the platform takes",
-    file: `${TRANSPORT}/src/gateway/Lanes.ts`,
+    file: `${TRANSPORT}/src/delivery/Lanes.ts`,
     edits: [["if (bytes <= MAX_CALL_BYTES) return most", "if (bytes >= 0) return most"]],
     test: LANES,
   },
@@ -166,7 +166,7 @@ export const MEMORY_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 70,
     breaks: "registrations are remembered by their number alone",
-    file: hub("Registry"),
+    file: hub("features/Registry"),
     edits: [["if (this.#cacheBytes > MAX_CACHE_BYTES)", "if (false)"]],
     test: MEMORY,
   },
@@ -180,7 +180,7 @@ export const MEMORY_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 70,
     breaks: "an object that is never idle remembers each who sends to it",
-    file: `${TRANSPORT}/src/gateway/Watermarks.ts`,
+    file: `${TRANSPORT}/src/delivery/Watermarks.ts`,
     edits: [
       ["if (this.#known.size > MOST_KNOWN)", "if (this.#moved.size > 0 && this.#known.size > MOST_KNOWN)"],
     ],

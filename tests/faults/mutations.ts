@@ -65,21 +65,21 @@ const ROWS: ReadonlyArray<Mutation> = [
   {
     fault: 1,
     breaks: "registrations are gone with the memory that held them",
-    file: hub("Registry"),
+    file: hub("features/Registry"),
     edits: [["this.#sql = sql", 'this.#sql = sql; sql.run("DELETE FROM registration")']],
     test: LIVENESS,
   },
   {
     fault: 1,
     breaks: "subscriptions are gone with the memory that held them",
-    file: hub("Topics"),
+    file: hub("features/Topics"),
     edits: [["this.#sql = sql", 'this.#sql = sql; sql.run("DELETE FROM subscription")']],
     test: LIVENESS,
   },
   {
     fault: 1,
     breaks: "watches are gone with the memory that held them",
-    file: hub("Watches"),
+    file: hub("features/Watches"),
     edits: [["this.#sql = sql", 'this.#sql = sql; sql.run("DELETE FROM watch")']],
     test: LIVENESS,
   },
@@ -132,7 +132,7 @@ const ROWS: ReadonlyArray<Mutation> = [
   {
     fault: 3,
     breaks: "a session whose end is noticed twice ends twice, and the alarm goes before the last one has",
-    file: hub("Lifecycle"),
+    file: hub("session/Lifecycle"),
     edits: [["sessions.byId(session.id) !== session", "sessions.byId(session.id) === null"]],
     test: LIVENESS,
   },
@@ -148,14 +148,14 @@ const ROWS: ReadonlyArray<Mutation> = [
   {
     fault: 5,
     breaks: "pending asks are gone with the memory that held them",
-    file: hub("Asks"),
+    file: hub("features/Asks"),
     edits: [["this.#sql = sql", 'this.#sql = sql; sql.run("DELETE FROM ask")']],
     test: ASKS,
   },
   {
     fault: 5,
     breaks: "only a timer knows when a pending ask times out",
-    file: hub("AskEnds"),
+    file: hub("features/AskEnds"),
     edits: [["if (earliest !== undefined) alarm.atLatest(earliest)", ""]],
     test: ASKS,
   },
@@ -214,14 +214,14 @@ const ROWS: ReadonlyArray<Mutation> = [
   {
     fault: 7,
     breaks: "a renewal shortens the TTL to the default",
-    file: hub("RegistryRequests"),
+    file: hub("features/RegistryRequests"),
     edits: [["ttlSeconds ?? registration.ttlSeconds", "ttlSeconds ?? hub.port.limits.defaultTtlSeconds"]],
     test: REGISTRY,
   },
   {
     fault: 8,
     breaks: "the close of an old epoch's connection starts grace beside the live one",
-    file: hub("Lifecycle"),
+    file: hub("session/Lifecycle"),
     edits: [
       [
         "const session = hub.sessions.of(connection)\n",
@@ -233,7 +233,7 @@ const ROWS: ReadonlyArray<Mutation> = [
   {
     fault: 8,
     breaks: "the close of an old epoch's connection removes the new one's registrations",
-    file: hub("Lifecycle"),
+    file: hub("session/Lifecycle"),
     edits: [
       [
         "const session = hub.sessions.of(connection)\n",
@@ -291,7 +291,7 @@ const ROWS: ReadonlyArray<Mutation> = [
   {
     fault: 13,
     breaks: "the answer to hub:disconnect is sent after the close",
-    file: hub("SessionRequests"),
+    file: hub("session/SessionRequests"),
     edits: [
       ["reply(request, { payload: { acknowledged: true } })\n", ""],
       [
@@ -451,7 +451,7 @@ const ROWS: ReadonlyArray<Mutation> = [
   {
     fault: 20,
     breaks: "the close of an identity's old socket deletes the subscriptions of the one that stays",
-    file: hub("Lifecycle"),
+    file: hub("session/Lifecycle"),
     edits: [
       [
         "const session = hub.sessions.of(connection)\n",
@@ -464,7 +464,7 @@ const ROWS: ReadonlyArray<Mutation> = [
   {
     fault: 21,
     breaks: "of two claims of an identity both stay",
-    file: hub("IdentityClaim"),
+    file: hub("session/IdentityClaim"),
     edits: [
       [
         'disconnect(hub, connection, "duplicate_connection", CloseCode.Superseded, message, now)',
@@ -476,7 +476,7 @@ const ROWS: ReadonlyArray<Mutation> = [
   {
     fault: 21,
     breaks: "of two claims of an identity neither stays",
-    file: hub("IdentityClaim"),
+    file: hub("session/IdentityClaim"),
     edits: [
       [
         "hub.outboxes.replay(winner, now)",
@@ -618,49 +618,49 @@ const ROWS: ReadonlyArray<Mutation> = [
   {
     fault: 35,
     breaks: "a copy of a broadcast carries the request's id as its correlationId",
-    file: hub("DeliveryRequests"),
+    file: hub("features/DeliveryRequests"),
     edits: [["correlationId: null", "correlationId: envelope.id"]],
     test: DELIVERY,
   },
   {
     fault: 35,
     breaks: "a copy of a broadcast drops the sender's metadata",
-    file: hub("DeliveryRequests"),
+    file: hub("features/DeliveryRequests"),
     edits: [["marked(envelope.metadata, { broadcast", "marked({}, { broadcast"]],
     test: DELIVERY,
   },
   {
     fault: 35,
     breaks: "a copy of a publication carries the request's id as its correlationId",
-    file: hub("TopicRequests"),
+    file: hub("features/TopicRequests"),
     edits: [["correlationId: null", "correlationId: envelope.id"]],
     test: TOPICS,
   },
   {
     fault: 35,
     breaks: "a copy of a publication drops the sender's metadata",
-    file: hub("TopicRequests"),
+    file: hub("features/TopicRequests"),
     edits: [["marked(envelope.metadata, { topic", "marked({}, { topic"]],
     test: TOPICS,
   },
   {
     fault: 36,
     breaks: "unsubscribing by id is refused",
-    file: hub("TopicRequests"),
+    file: hub("features/TopicRequests"),
     edits: [["hub.topics.topicOf(id, owner)", "undefined"]],
     test: TOPICS,
   },
   {
     fault: 36,
     breaks: "unsubscribing is never acknowledged",
-    file: hub("TopicRequests"),
+    file: hub("features/TopicRequests"),
     edits: [["return { payload: { topic } }", "return undefined!"]],
     test: TOPICS,
   },
   {
     fault: 37,
     breaks: "what was subscribed to before registering is lost",
-    file: hub("IdentityClaim"),
+    file: hub("session/IdentityClaim"),
     edits: [["hub.topics.move(provisional, identity)", "[]"]],
     test: TOPICS,
   },
@@ -782,7 +782,7 @@ const ROWS: ReadonlyArray<Mutation> = [
   {
     fault: 40,
     breaks: "the end of a session looks at every other session",
-    file: hub("Lifecycle"),
+    file: hub("session/Lifecycle"),
     edits: [
       [
         "const subscriptions = hub.topics.release(session, now)",

@@ -13,14 +13,14 @@ export const RELIABLE_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 5,
     breaks: "a reliable ask is in memory only, as a quick one is",
-    file: hub("Asks"),
+    file: hub("features/Asks"),
     edits: [["    if (reliable) {\n", "    if (reliable && target === from) {\n"]],
     test: RELIABLE,
   },
   {
     fault: 12,
     breaks: "what the loser of a takeover did not acknowledge is lost with it",
-    file: hub("IdentityClaim"),
+    file: hub("session/IdentityClaim"),
     edits: [["  hub.outboxes.pass(", "  void [].at("]],
     test: RELIABLE,
   },

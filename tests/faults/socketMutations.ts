@@ -8,7 +8,7 @@ export const SOCKET_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 52,
     breaks: "who never connects stays until a sweep comes by",
-    file: `${SRC}/hub/Unconnected.ts`,
+    file: `${SRC}/hub/session/Unconnected.ts`,
     edits: [
       ["if (this.#cancelTimer !== undefined || oldest === undefined) return", "if (oldest !== null) return"],
     ],
@@ -17,7 +17,7 @@ export const SOCKET_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 72,
     breaks: "a hub or gateway that nobody needs keeps its database",
-    file: `${SRC}/gateway/ActorRpcServer.ts`,
+    file: `${SRC}/hub/peers/ActorRpcServer.ts`,
     edits: [["if (core.isEmpty) storage.forget(() => core.hub.forget())", ""]],
     test: SOCKETS,
   },
@@ -34,14 +34,14 @@ export const SOCKET_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 72,
     breaks: "what is stored goes before an epoch is a week old",
-    file: `${SRC}/gateway/ActorsCore.ts`,
+    file: `${SRC}/hub/peers/ActorsCore.ts`,
     edits: [['"identity",', ""]],
     test: SOCKETS,
   },
   {
     fault: 72,
     breaks: "a durable subscription goes with all else that a hub has stored",
-    file: `${SRC}/gateway/ActorsCore.ts`,
+    file: `${SRC}/hub/peers/ActorsCore.ts`,
     edits: [['"subscription",', ""]],
     test: SOCKETS,
   },

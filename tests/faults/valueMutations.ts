@@ -86,7 +86,7 @@ export const VALUE_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 47,
     breaks: "metadata of a registration lose their bytes when the hub forgets",
-    file: `${TRANSPORT}/src/hub/Registry.ts`,
+    file: `${TRANSPORT}/src/hub/features/Registry.ts`,
     edits: [["toReadableRow(registration.metadata)", "JSON.stringify(registration.metadata)"]],
     test: HUB,
   },

@@ -10,7 +10,7 @@ export const WALK_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 70,
     breaks: "a hub remembers something of each that nobody has bounded",
-    file: `${TRANSPORT}/src/hub/Watches.ts`,
+    file: `${TRANSPORT}/src/hub/features/Watches.ts`,
     edits: [["  readonly #sql: Sql\n", "  readonly #sql: Sql\n  readonly #seen = new Set<string>()\n"]],
     test: BOUNDS,
   },

@@ -8,9 +8,9 @@ export { type BridgeHandler, type BridgeLimits, WebSocketBridge } from "./bridge
 export { DurableActor, DurableActorHost } from "./durable/DurableActor.ts"
 export { namespaces, type Reach } from "./durable/Reach.ts"
 export type { DurableActorOptions } from "./durable/DurableActorOptions.ts"
-export { Directory } from "./gateway/Directory.ts"
-export type { GatewayEnv } from "./gateway/GatewayEnv.ts"
-export type { Addresses, RoutedMessage, Route, RouteFunction, Routes } from "./gateway/RoutingTable.ts"
+export { Directory } from "./directory/Directory.ts"
+export type { GatewayEnv } from "./object/GatewayEnv.ts"
+export type { Addresses, RoutedMessage, Route, RouteFunction, Routes } from "./delivery/RoutingTable.ts"
 export type {
   ActorRpc,
   Answer,
@@ -21,14 +21,14 @@ export type {
   Outcome,
   RefusalCode,
   Served,
-} from "./gateway/Rpc.ts"
+} from "./delivery/Rpc.ts"
 export { SessionGateway } from "./gateway/SessionGateway.ts"
-export { TopicHub } from "./gateway/TopicHub.ts"
+export { TopicHub } from "./topics/TopicHub.ts"
 export { SignalHub } from "./hub/SignalHub.ts"
 export { sqlitePersistence } from "./durable/SqlitePersistence.ts"
 export { durableObjectSql, type Sql } from "./object/Sql.ts"
 export type { Connection } from "./session/Connection.ts"
-export { type HubEnv } from "./worker/HubEnv.ts"
+export { type HubEnv } from "./object/HubEnv.ts"
 export { hubWorker } from "./worker/HubWorker.ts"
 export { ActorCallFailed, type ActorCalls } from "./worker/ActorCalls.ts"
 export { type Gateway, type GatewaySetup, makeGateway } from "./worker/makeGateway.ts"

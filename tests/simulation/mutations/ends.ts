@@ -4,12 +4,12 @@ import { hub, type Mutant } from "./Mutant.ts"
 export const ENDS: ReadonlyArray<Mutant> = [
   {
     breaks: "a session's end leaves its outbox",
-    file: hub("Lifecycle"),
+    file: hub("session/Lifecycle"),
     edits: [["    hub.outboxes.end(session, now)\n", ""]],
   },
   {
     breaks: "a session's end leaves its subscriptions",
-    file: hub("Lifecycle"),
+    file: hub("session/Lifecycle"),
     edits: [
       [
         "const subscriptions = hub.topics.release(session, now)",
@@ -19,27 +19,27 @@ export const ENDS: ReadonlyArray<Mutant> = [
   },
   {
     breaks: "a session's end leaves its watches",
-    file: hub("Lifecycle"),
+    file: hub("session/Lifecycle"),
     edits: [["    hub.watches.release(address)\n", ""]],
   },
   {
     breaks: "a session's end leaves its registrations",
-    file: hub("Lifecycle"),
+    file: hub("session/Lifecycle"),
     edits: [['      endAddress(hub, registration, expired ? "expired" : "disconnected", now)\n', ""]],
   },
   {
     breaks: "a session's end leaves the asks that it had open",
-    file: hub("Lifecycle"),
+    file: hub("session/Lifecycle"),
     edits: [["      endAsks(hub, session, now)\n", ""]],
   },
   {
     breaks: "watchers are not told",
-    file: hub("Lifecycle"),
+    file: hub("session/Lifecycle"),
     edits: [["    hub.terminated(address, reason, now)\n", ""]],
   },
   {
     breaks: "watchers are told again at each end",
-    file: hub("Watches"),
+    file: hub("features/Watches"),
     edits: [['if (watchers.length > 0) this.#sql.run("DELETE FROM watch WHERE target = ?", target)', ""]],
   },
   {

@@ -29,7 +29,7 @@ export const SEQUENCES: ReadonlyArray<Mutant> = [
   },
   {
     breaks: "a resumed session replays nothing",
-    file: hub("Resumption"),
+    file: hub("session/Resumption"),
     edits: [["outbox.rewind()", ""]],
   },
   {

@@ -14,7 +14,7 @@ export const TAKEOVER: ReadonlyArray<Mutant> = [
   },
   {
     breaks: "a grace period begins with the close of an old epoch",
-    file: hub("Lifecycle"),
+    file: hub("session/Lifecycle"),
     edits: [
       [
         "const session = hub.sessions.of(connection)\n  hub.transition",
@@ -24,7 +24,7 @@ export const TAKEOVER: ReadonlyArray<Mutant> = [
   },
   {
     breaks: "a resume begins no epoch",
-    file: hub("Resumption"),
+    file: hub("session/Resumption"),
     edits: [["session.epoch++", ""]],
   },
   {
@@ -34,12 +34,12 @@ export const TAKEOVER: ReadonlyArray<Mutant> = [
   },
   {
     breaks: "the token that was given before is void at once",
-    file: hub("Resumption"),
+    file: hub("session/Resumption"),
     edits: [["session.previousToken = resume!.resumeToken", "session.previousToken = null"]],
   },
   {
     breaks: "a resumed session's end stays due",
-    file: hub("Resumption"),
+    file: hub("session/Resumption"),
     edits: [["session.graceUntil = null", ""]],
   },
   {
@@ -59,7 +59,7 @@ export const TAKEOVER: ReadonlyArray<Mutant> = [
   },
   {
     breaks: "the loser's connection stays open",
-    file: hub("IdentityClaim"),
+    file: hub("session/IdentityClaim"),
     edits: [
       [
         "endAsks(hub, loser, now)\n    if (connection !== undefined) putOutConnection(hub, loser, connection, now)",
@@ -69,17 +69,17 @@ export const TAKEOVER: ReadonlyArray<Mutant> = [
   },
   {
     breaks: "the loser's session stays",
-    file: hub("IdentityClaim"),
+    file: hub("session/IdentityClaim"),
     edits: [["  hub.sessions.remove(loser)\n", ""]],
   },
   {
     breaks: "the loser's registrations stay its own",
-    file: hub("IdentityClaim"),
+    file: hub("session/IdentityClaim"),
     edits: [["hub.registry.pass(registration, winner)", ""]],
   },
   {
     breaks: "the identity is not told to be the winner's",
-    file: hub("IdentityClaim"),
+    file: hub("session/IdentityClaim"),
     edits: [
       [
         "sessions.setIdentity(session, identity, plan.epoch, counted)",
@@ -89,7 +89,7 @@ export const TAKEOVER: ReadonlyArray<Mutant> = [
   },
   {
     breaks: "a connection that is resumed over stays open",
-    file: hub("Resumption"),
+    file: hub("session/Resumption"),
     edits: [["if (before !== undefined) putOutConnection(hub, session, before, now)", ""]],
   },
 ]

@@ -10,7 +10,7 @@ import {
   type JWTVerifyOptions,
   jwtVerify,
 } from "jose"
-import { type HubEnv, oncePerEnv } from "../worker/HubEnv.ts"
+import { type HubEnv, oncePerEnv } from "../object/HubEnv.ts"
 import { type Claims, readClaims, type TokenPayload } from "./Claims.ts"
 import { identityTemplate, type IdentityTemplate } from "./TokenIdentity.ts"
 import { KeysUnavailable, RemoteKeys } from "./RemoteKeys.ts"

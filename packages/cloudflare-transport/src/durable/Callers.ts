@@ -1,7 +1,7 @@
 /** Who asks a durable actor without having an address: a Worker, a cron. They wait in memory. */
 import { type Address, type Envelope, Forwarding } from "@signal-hub/actor-core"
 import { provisionalAddress } from "../protocol/HubMessage.ts"
-import type { Delivery, Outcome } from "./ActorRpc.ts"
+import type { Delivery, Outcome } from "../delivery/ActorRpc.ts"
 import { Taken } from "./Inbox.ts"
 import type { Letters } from "./Letters.ts"
 

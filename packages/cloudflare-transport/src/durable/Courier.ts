@@ -6,7 +6,13 @@
 import type { Address } from "@signal-hub/actor-core"
 import type { Sql } from "../object/Sql.ts"
 import { fromRow, type StoredValue, toRow } from "../object/StoredValue.ts"
-import { type ActorRpc, type Batch, type Delivery, isUnsupported, type Outcome } from "./ActorRpc.ts"
+import {
+  type ActorRpc,
+  type Batch,
+  type Delivery,
+  isUnsupported,
+  type Outcome,
+} from "../delivery/ActorRpc.ts"
 import type { DurableAlarm } from "./DurableAlarm.ts"
 
 /** Most envelopes of one call. */

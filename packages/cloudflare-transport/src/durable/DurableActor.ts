@@ -7,7 +7,7 @@
  */
 import { DurableObject } from "cloudflare:workers"
 import type { Address, Envelope } from "@signal-hub/actor-core"
-import type { ActorRpc, Batch, Outcome, Served } from "./ActorRpc.ts"
+import type { ActorRpc, Batch, Outcome, Served } from "../delivery/ActorRpc.ts"
 import type { DurableActorOptions } from "./DurableActorOptions.ts"
 import { makeLog } from "../object/Log.ts"
 import { ObjectStorage } from "../object/ObjectStorage.ts"

@@ -24,7 +24,14 @@ import { snapshotsIn } from "./SqlitePersistence.ts"
 import type { ObjectStorage } from "../object/ObjectStorage.ts"
 import type { Sql } from "../object/Sql.ts"
 import { isUnstorable, NotStorable } from "../object/StoredValue.ts"
-import { type ActorRpc, type Batch, type Delivery, type Outcome, type Served, TAKEN } from "./ActorRpc.ts"
+import {
+  type ActorRpc,
+  type Batch,
+  type Delivery,
+  type Outcome,
+  type Served,
+  TAKEN,
+} from "../delivery/ActorRpc.ts"
 import { Callers } from "./Callers.ts"
 import { Courier } from "./Courier.ts"
 import type { DurableActorOptions } from "./DurableActorOptions.ts"

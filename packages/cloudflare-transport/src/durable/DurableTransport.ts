@@ -14,7 +14,7 @@ import {
 import { REPLY } from "@signal-hub/actor-core/hosting"
 import * as Effect from "effect/Effect"
 import { unmarked } from "../hub/Marks.ts"
-import type { Answer, Delivery } from "./ActorRpc.ts"
+import type { Answer, Delivery } from "../delivery/ActorRpc.ts"
 import type { Courier } from "./Courier.ts"
 import type { Inbox } from "./Inbox.ts"
 import type { Letters } from "./Letters.ts"

@@ -7,7 +7,7 @@
 import { type Envelope, PayloadValue } from "@signal-hub/actor-core"
 import type { Sql } from "../object/Sql.ts"
 import { fromRow, isUnstorable, type StoredValue, toRow } from "../object/StoredValue.ts"
-import { type Answer, DEDUPE_WINDOW, type Delivery, type Outcome, TAKEN } from "./ActorRpc.ts"
+import { type Answer, DEDUPE_WINDOW, type Delivery, type Outcome, TAKEN } from "../delivery/ActorRpc.ts"
 import type { DurableAlarm } from "./DurableAlarm.ts"
 
 /** After so many, what is too old to be remembered goes. */

@@ -1,7 +1,7 @@
 /** The envelopes that the object of a durable actor makes: in the actor's name, and of how asks end. */
 import { type Address, Envelope, Forwarding, messageId } from "@signal-hub/actor-core"
 import { errorEnvelope, hubEnvelope } from "../protocol/HubEnvelope.ts"
-import type { Answer, Outcome } from "./ActorRpc.ts"
+import type { Answer, Outcome } from "../delivery/ActorRpc.ts"
 
 export class Letters {
   readonly #home: Address.Address

@@ -5,7 +5,7 @@
 import { type Address, type Envelope, TimeLimit } from "@signal-hub/actor-core"
 import type { Sql } from "../object/Sql.ts"
 import { toRow } from "../object/StoredValue.ts"
-import type { Answer, AskHome, Delivery } from "./ActorRpc.ts"
+import type { Answer, AskHome, Delivery } from "../delivery/ActorRpc.ts"
 import type { DurableAlarm } from "./DurableAlarm.ts"
 import type { Inbox } from "./Inbox.ts"
 import type { Letters } from "./Letters.ts"

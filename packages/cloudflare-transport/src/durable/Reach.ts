@@ -1,6 +1,6 @@
 /** Which objects a durable actor can reach, by their addresses. */
 import { Address } from "@signal-hub/actor-core"
-import type { ActorRpc, Served } from "./ActorRpc.ts"
+import type { ActorRpc, Served } from "../delivery/ActorRpc.ts"
 
 /** The object that serves an address; `undefined`: there is none. */
 export type Reach = (address: Address.Address) => Pick<ActorRpc, "deliver" | "watch" | "unwatch"> | undefined

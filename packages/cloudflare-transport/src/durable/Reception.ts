@@ -5,7 +5,7 @@
 import { Address, AnswerStream, type DeadLetter, Envelope, Forwarding } from "@signal-hub/actor-core"
 import * as Cause from "effect/Cause"
 import { HUB_ADDRESS } from "../protocol/HubMessage.ts"
-import { type Delivery, type Outcome, TAKEN } from "./ActorRpc.ts"
+import { type Delivery, type Outcome, TAKEN } from "../delivery/ActorRpc.ts"
 import type { Callers } from "./Callers.ts"
 import type { DurableAlarm } from "./DurableAlarm.ts"
 import { isPassing } from "./DurableJournal.ts"

@@ -3,10 +3,10 @@
  * that one is open is a row, so that its asker hears of its end where the memory was lost.
  */
 import { type Address, AnswerStream, type Envelope, Forwarding } from "@signal-hub/actor-core"
-import { Lanes } from "../gateway/Lanes.ts"
-import { CallFailed } from "../gateway/Rpc.ts"
+import { Lanes } from "../delivery/Lanes.ts"
+import { CallFailed } from "../delivery/Rpc.ts"
 import type { Sql } from "../object/Sql.ts"
-import type { Answer, Delivery, Outcome } from "./ActorRpc.ts"
+import type { Answer, Delivery, Outcome } from "../delivery/ActorRpc.ts"
 import type { DurableAlarm } from "./DurableAlarm.ts"
 import type { Inbox, Taken } from "./Inbox.ts"
 import type { Letters } from "./Letters.ts"

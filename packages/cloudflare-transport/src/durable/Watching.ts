@@ -3,7 +3,7 @@ import { type Address, Signal } from "@signal-hub/actor-core"
 import { hubEnvelope } from "../protocol/HubEnvelope.ts"
 import type { TerminatedReason } from "../protocol/HubMessage.ts"
 import type { Sql } from "../object/Sql.ts"
-import { type ActorRpc, type Delivery, isUnsupported } from "./ActorRpc.ts"
+import { type ActorRpc, type Delivery, isUnsupported } from "../delivery/ActorRpc.ts"
 import type { DurableAlarm } from "./DurableAlarm.ts"
 
 /** Milliseconds until a watch that could not be begun, or an end that was not told, is tried again. */

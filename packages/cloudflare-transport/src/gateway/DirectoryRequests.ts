@@ -1,14 +1,14 @@
 /** Requests about who else is registered: all shards of the directory are asked at once. */
 import type { ActorEntry, BroadcastAck } from "../protocol/HubMessage.ts"
-import { copyFor, readBroadcast } from "../hub/DeliveryRequests.ts"
+import { copyFor, readBroadcast } from "../hub/features/DeliveryRequests.ts"
 import { HUB_ADDRESS } from "../protocol/HubMessage.ts"
-import { chargeRows } from "../hub/Pages.ts"
-import { discovered, listAnswer, readDiscovery, readListing } from "../hub/RegistryRequests.ts"
+import { chargeRows } from "../hub/features/Pages.ts"
+import { discovered, listAnswer, readDiscovery, readListing } from "../hub/features/RegistryRequests.ts"
 import type { Handler } from "../hub/Requests.ts"
 import { Later } from "../hub/Requests.ts"
-import { refusalOf } from "./NeighborRequests.ts"
+import { refusalOf } from "../hub/peers/NeighborRequests.ts"
 import type { Outside } from "./Outside.ts"
-import { Pending, whenAll } from "./Pending.ts"
+import { Pending, whenAll } from "../delivery/Pending.ts"
 import {
   type ArgsOf,
   type BroadcastResult,
@@ -16,8 +16,8 @@ import {
   type DirectoryPage,
   type MethodOf,
   type ResultOf,
-} from "./Rpc.ts"
-import { DIRECTORY_SHARDS, directoryShard, shardOf } from "./Shards.ts"
+} from "../delivery/Rpc.ts"
+import { DIRECTORY_SHARDS, directoryShard, shardOf } from "../delivery/Shards.ts"
 
 const ALL: ReadonlyArray<string> = Array.from({ length: DIRECTORY_SHARDS }, (_, index) =>
   directoryShard(index),

@@ -1,7 +1,7 @@
 /** The gateway of one identity, sans I/O: what other gateways and the directory ask it, beside all else. */
 import type { Address } from "@signal-hub/actor-core"
-import { ActorsCore } from "./ActorsCore.ts"
-import type { GatewayPort } from "./PeersPort.ts"
+import { ActorsCore } from "../hub/peers/ActorsCore.ts"
+import type { GatewayPort } from "../hub/peers/PeersPort.ts"
 import { Outside } from "./Outside.ts"
 
 export class GatewayCore extends ActorsCore {

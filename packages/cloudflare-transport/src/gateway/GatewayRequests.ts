@@ -2,8 +2,8 @@
  * Requests as a gateway serves them. What is its own is done at once, by the hub's handlers; what that
  * causes elsewhere is waited for, so that an answer says what is so everywhere.
  */
-import type { Elsewhere } from "../hub/Elsewhere.ts"
-import { closeConnection, endSession } from "../hub/Lifecycle.ts"
+import type { Elsewhere } from "../hub/peers/Elsewhere.ts"
+import { closeConnection, endSession } from "../hub/session/Lifecycle.ts"
 import { Refusal } from "../hub/Refusal.ts"
 import { inOrder } from "../hub/Replies.ts"
 import {
@@ -12,7 +12,7 @@ import {
   type RegistrationWanted,
   renew,
   unregister,
-} from "../hub/RegistryRequests.ts"
+} from "../hub/features/RegistryRequests.ts"
 import { type Answer, type Handler, Later, type Request } from "../hub/Requests.ts"
 import * as Fields from "../hub/Fields.ts"
 import { CloseCode } from "../protocol/CloseCode.ts"
@@ -20,10 +20,10 @@ import { hubEnvelope } from "../protocol/HubEnvelope.ts"
 import { leaseUntil } from "../session/Liveness.ts"
 import { gatewayBroadcast, gatewayDiscover, gatewayList } from "./DirectoryRequests.ts"
 import type { Outside } from "./Outside.ts"
-import { neighborHandlers, refusalOf } from "./NeighborRequests.ts"
-import { whenAll } from "./Pending.ts"
-import { CallFailed } from "./Rpc.ts"
-import { shardOf } from "./Shards.ts"
+import { neighborHandlers, refusalOf } from "../hub/peers/NeighborRequests.ts"
+import { whenAll } from "../delivery/Pending.ts"
+import { CallFailed } from "../delivery/Rpc.ts"
+import { shardOf } from "../delivery/Shards.ts"
 import { gatewayPresence, gatewayPublish, gatewaySubscribe, gatewayUnsubscribe } from "./TopicRequests.ts"
 
 export const gatewayHandlers = (outside: Outside): Elsewhere["handlers"] => ({

@@ -3,21 +3,21 @@
  * their own. Notes what a request causes elsewhere, so that its answer can wait for it.
  */
 import type { Address } from "@signal-hub/actor-core"
-import type { Elsewhere } from "../hub/Elsewhere.ts"
+import type { Elsewhere } from "../hub/peers/Elsewhere.ts"
 import type { HubState } from "../hub/HubState.ts"
-import type { Registration } from "../hub/Registry.ts"
-import { memberOf } from "../hub/TopicRequests.ts"
+import type { Registration } from "../hub/features/Registry.ts"
+import { memberOf } from "../hub/features/TopicRequests.ts"
 import type { TerminatedReason } from "../protocol/HubMessage.ts"
 import type { Session } from "../session/Session.ts"
-import type { GatewayPort } from "./PeersPort.ts"
+import type { GatewayPort } from "../hub/peers/PeersPort.ts"
 import { gatewayHandlers } from "./GatewayRequests.ts"
-import { Lanes } from "./Lanes.ts"
-import { Neighbors } from "./Neighbors.ts"
-import type { Notice, Released } from "./Notices.ts"
-import type { Coming, Pending } from "./Pending.ts"
-import { gatewayPlace } from "./Place.ts"
-import { CallFailed, type DirectoryOp, isFailed, type TopicOp, type TopicResult } from "./Rpc.ts"
-import { shardOf } from "./Shards.ts"
+import { Lanes } from "../delivery/Lanes.ts"
+import { Neighbors } from "../hub/peers/Neighbors.ts"
+import type { Notice, Released } from "../delivery/Notices.ts"
+import type { Coming, Pending } from "../delivery/Pending.ts"
+import { gatewayPlace } from "../delivery/Place.ts"
+import { CallFailed, type DirectoryOp, isFailed, type TopicOp, type TopicResult } from "../delivery/Rpc.ts"
+import { shardOf } from "../delivery/Shards.ts"
 
 /** How often a topic is told of a lost connection, and how many milliseconds later each time. */
 const MAX_ATTEMPTS = 5

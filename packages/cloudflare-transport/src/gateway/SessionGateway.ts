@@ -6,10 +6,10 @@ import { HubObject } from "../hub/HubObject.ts"
 import { GATEWAY } from "../object/Schema.ts"
 import type { Schema } from "../object/Tables.ts"
 import { GatewayCore } from "./GatewayCore.ts"
-import { type GatewayEnv, gatewayLimitsOf } from "./GatewayEnv.ts"
-import { gatewayPlace } from "./Place.ts"
-import { RoutingTable } from "./RoutingTable.ts"
-import type { Batch, GatewayRpc, Outcome, Served } from "./Rpc.ts"
+import { type GatewayEnv, gatewayLimitsOf } from "../object/GatewayEnv.ts"
+import { gatewayPlace } from "../delivery/Place.ts"
+import { RoutingTable } from "../delivery/RoutingTable.ts"
+import type { Batch, GatewayRpc, Outcome, Served } from "../delivery/Rpc.ts"
 
 /** Settings of a gateway's class. */
 export interface GatewayOptions<Env> {

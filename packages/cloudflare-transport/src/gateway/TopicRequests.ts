@@ -1,14 +1,20 @@
 /** Requests about topics, as a gateway serves them: it knows its own subscriptions, the topic's object all. */
 import type { Handler } from "../hub/Requests.ts"
 import { Later } from "../hub/Requests.ts"
-import { presenceState, readPresence, readPublication, subscribe, unsubscribe } from "../hub/TopicRequests.ts"
+import {
+  presenceState,
+  readPresence,
+  readPublication,
+  subscribe,
+  unsubscribe,
+} from "../hub/features/TopicRequests.ts"
 import { addressOf } from "../session/Session.ts"
 import * as Fields from "../hub/Fields.ts"
 import { afterwards } from "./GatewayRequests.ts"
-import { refusalOf } from "./NeighborRequests.ts"
+import { refusalOf } from "../hub/peers/NeighborRequests.ts"
 import type { Outside } from "./Outside.ts"
-import { whenAll } from "./Pending.ts"
-import { CallFailed } from "./Rpc.ts"
+import { whenAll } from "../delivery/Pending.ts"
+import { CallFailed } from "../delivery/Rpc.ts"
 
 /** The subscription is there at once; where the topic can't be told, it is taken back. */
 export const gatewaySubscribe =

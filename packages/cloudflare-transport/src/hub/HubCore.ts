@@ -11,9 +11,9 @@ import type { Connection } from "../session/Connection.ts"
 import { isSilent } from "../session/Liveness.ts"
 import { addressOf, type Session, tokenUntil } from "../session/Session.ts"
 import type { Order } from "../session/InSequence.ts"
-import { endOverdue } from "./AskEnds.ts"
-import { connect } from "./ConnectRequest.ts"
-import type { Elsewhere } from "./Elsewhere.ts"
+import { endOverdue } from "./features/AskEnds.ts"
+import { connect } from "./session/ConnectRequest.ts"
+import type { Elsewhere } from "./peers/Elsewhere.ts"
 import type { HubPort } from "./HubPort.ts"
 import { type HubEvents, HubState } from "./HubState.ts"
 import {
@@ -24,14 +24,14 @@ import {
   endSession,
   expireToken,
   loseConnection,
-} from "./Lifecycle.ts"
+} from "./session/Lifecycle.ts"
 import { Intake } from "./Intake.ts"
 import { misaddressOf, refuseMisaddressed } from "./Misaddressed.ts"
 import { inOrder } from "./Replies.ts"
 import { handleRequest } from "./Requests.ts"
 import { isExpired, route } from "./Router.ts"
-import { authenticateConnect } from "./TokenRequests.ts"
-import { Unconnected } from "./Unconnected.ts"
+import { authenticateConnect } from "./session/TokenRequests.ts"
+import { Unconnected } from "./session/Unconnected.ts"
 import { elapsedSince } from "../protocol/WallTime.ts"
 
 /** Milliseconds that a clock may be behind without having been set back. */

@@ -1,15 +1,15 @@
 /** The parts of a Durable Object with clients, put together. A hub or a gateway has one. */
 import { authenticationOf, type VerifyToken } from "../auth/Authentication.ts"
-import type { ActorsCore } from "../gateway/ActorsCore.ts"
-import { ActorRpcServer } from "../gateway/ActorRpcServer.ts"
-import { Calls } from "../gateway/Calls.ts"
-import type { PeersPort } from "../gateway/PeersPort.ts"
-import type { Place } from "../gateway/Place.ts"
-import type { RoutingTable } from "../gateway/RoutingTable.ts"
+import type { ActorsCore } from "./peers/ActorsCore.ts"
+import { ActorRpcServer } from "./peers/ActorRpcServer.ts"
+import { Calls } from "../delivery/Calls.ts"
+import type { PeersPort } from "./peers/PeersPort.ts"
+import type { Place } from "../delivery/Place.ts"
+import type { RoutingTable } from "../delivery/RoutingTable.ts"
 import { ObjectRuntime } from "../object/ObjectRuntime.ts"
 import type { Schema } from "../object/Tables.ts"
 import type { Limits } from "../protocol/Limits.ts"
-import type { HubEnv } from "../worker/HubEnv.ts"
+import type { HubEnv } from "../object/HubEnv.ts"
 import { HubSockets } from "./HubSockets.ts"
 
 /** Settings of an object with clients, and how its core is made. */

@@ -9,7 +9,7 @@ import type { Connection } from "../session/Connection.ts"
 import { claimsIn } from "../bridge/Upgrade.ts"
 import type { HubCore } from "./HubCore.ts"
 import type { ConnectionsPort } from "./HubPort.ts"
-import { tokenCheck } from "./TokenCheck.ts"
+import { tokenCheck } from "./session/TokenCheck.ts"
 
 /** Hands the events of the sockets to the core, and sends what the core gives. */
 export class HubSockets<Core extends { readonly hub: HubCore }> implements ObjectPart {

@@ -10,7 +10,7 @@ import type { Session } from "../session/Session.ts"
 import { errorEnvelope } from "../protocol/HubEnvelope.ts"
 import type { HubErrorCode } from "../protocol/HubError.ts"
 import { HUB_ADDRESS } from "../protocol/HubMessage.ts"
-import { failAsk } from "./AskEnds.ts"
+import { failAsk } from "./features/AskEnds.ts"
 import type { HubState } from "./HubState.ts"
 
 /** The envelope that something is about. */

@@ -1,6 +1,6 @@
 /** Who was told to pause, for which slow reader: rows, as both may sleep until the reader catches up. */
 import type { Address } from "@signal-hub/actor-core"
-import { isElsewhere } from "./Elsewhere.ts"
+import { isElsewhere } from "./peers/Elsewhere.ts"
 import type { Session } from "../session/Session.ts"
 import type { Sql } from "../object/Sql.ts"
 

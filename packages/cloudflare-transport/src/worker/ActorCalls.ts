@@ -1,11 +1,11 @@
 /** Tells and asks of who has no address and no socket: a Worker's request, a cron, a queue's consumer. */
 import { Address, type Envelope, messageId, PayloadValue, TimeLimit } from "@signal-hub/actor-core"
 import * as Data from "effect/Data"
-import type { RoutingTable } from "../gateway/RoutingTable.ts"
-import { type Caller, isUnsupported } from "../gateway/Rpc.ts"
+import type { RoutingTable } from "../delivery/RoutingTable.ts"
+import { type Caller, isUnsupported } from "../delivery/Rpc.ts"
 import { isStorageRejected } from "../object/StorageRejected.ts"
-import { tableReach } from "../gateway/TableReach.ts"
-import type { HubEnv } from "./HubEnv.ts"
+import { tableReach } from "../delivery/TableReach.ts"
+import type { HubEnv } from "../object/HubEnv.ts"
 
 /** What a call by a Worker comes from: nobody's address, as answers go back with the call. */
 const NOBODY: Address.Address = "@(session/worker)"

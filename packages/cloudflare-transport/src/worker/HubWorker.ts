@@ -12,7 +12,7 @@ import { makeLog } from "../object/Log.ts"
 import { isReserved } from "../protocol/HubMessage.ts"
 import { CloseCode } from "../protocol/CloseCode.ts"
 import { SERVER_VERSION } from "../protocol/Version.ts"
-import { type HubEnv, limitsOf, oncePerEnv } from "./HubEnv.ts"
+import { type HubEnv, limitsOf, oncePerEnv } from "../object/HubEnv.ts"
 import { type Refused, Refusals } from "./Refusals.ts"
 import { toHub } from "../bridge/Upgrade.ts"
 

@@ -1,10 +1,10 @@
 /** Gateways, and hubs beside them, with one routing table and a scheme of your own for tokens. */
 import type { VerifyToken } from "../auth/Authentication.ts"
 import type { Reach } from "../durable/Reach.ts"
-import type { GatewayEnv } from "../gateway/GatewayEnv.ts"
-import { type Addresses, RoutingTable } from "../gateway/RoutingTable.ts"
+import type { GatewayEnv } from "../object/GatewayEnv.ts"
+import { type Addresses, RoutingTable } from "../delivery/RoutingTable.ts"
 import { SessionGateway } from "../gateway/SessionGateway.ts"
-import { tableReach } from "../gateway/TableReach.ts"
+import { tableReach } from "../delivery/TableReach.ts"
 import { type ActorCalls, actorCalls } from "./ActorCalls.ts"
 import { makeHubWorker } from "./HubWorker.ts"
 import { type Hub, hubClass } from "./makeHub.ts"

@@ -1,9 +1,9 @@
 /** Hubs with a scheme of your own for tokens, and with a way to what is beside them. */
 import type { VerifyToken } from "../auth/Authentication.ts"
-import { type Addresses, RoutingTable } from "../gateway/RoutingTable.ts"
+import { type Addresses, RoutingTable } from "../delivery/RoutingTable.ts"
 import { SignalHub } from "../hub/SignalHub.ts"
 import { type ActorCalls, actorCalls } from "./ActorCalls.ts"
-import type { HubEnv } from "./HubEnv.ts"
+import type { HubEnv } from "../object/HubEnv.ts"
 import { makeHubWorker } from "./HubWorker.ts"
 
 export interface HubSetup<Env extends HubEnv> extends Addresses<Env> {

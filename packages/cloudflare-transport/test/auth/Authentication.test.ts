@@ -5,7 +5,7 @@ import { authenticationOf, type VerifyToken } from "../../src/auth/Authenticatio
 import type { Claims } from "../../src/auth/Claims.ts"
 import { RemoteKeys } from "../../src/auth/RemoteKeys.ts"
 import { TokenRefused } from "../../src/auth/TokenRefused.ts"
-import type { HubEnv } from "../../src/worker/HubEnv.ts"
+import type { HubEnv } from "../../src/object/HubEnv.ts"
 
 const SECRET = "a secret of thirty-two characters"
 const bytes = (text: string) => new TextEncoder().encode(text)

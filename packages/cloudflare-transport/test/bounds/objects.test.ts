@@ -1,10 +1,10 @@
 /** The same of the Durable Objects themselves: what is around the cores, with sockets, timers and calls. */
 import { expect, it, vi } from "vitest"
-import { Directory } from "../../src/gateway/Directory.ts"
+import { Directory } from "../../src/directory/Directory.ts"
 import { SessionGateway } from "../../src/gateway/SessionGateway.ts"
-import { TopicHub } from "../../src/gateway/TopicHub.ts"
+import { TopicHub } from "../../src/topics/TopicHub.ts"
 import { SignalHub } from "../../src/hub/SignalHub.ts"
-import type { HubEnv } from "../../src/worker/HubEnv.ts"
+import type { HubEnv } from "../../src/object/HubEnv.ts"
 import { durableState } from "../support/durableState.ts"
 import { NodeSql } from "../support/NodeSql.ts"
 import { collectionsOf } from "./LiveWalk.ts"

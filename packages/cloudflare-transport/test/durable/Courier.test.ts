@@ -1,6 +1,6 @@
 import type { Address, Envelope } from "@signal-hub/actor-core"
 import { expect, it } from "vitest"
-import type { Delivery } from "../../src/durable/ActorRpc.ts"
+import type { Delivery } from "../../src/delivery/ActorRpc.ts"
 import { Courier } from "../../src/durable/Courier.ts"
 import { DurableAlarm } from "../../src/durable/DurableAlarm.ts"
 import { DURABLE } from "../../src/durable/DurableSchema.ts"

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest"
-import { Calls } from "../../src/gateway/Calls.ts"
-import { RoutingTable } from "../../src/gateway/RoutingTable.ts"
-import { CallFailed, type Kinds, type MethodOf, type ArgsOf } from "../../src/gateway/Rpc.ts"
+import { Calls } from "../../src/delivery/Calls.ts"
+import { RoutingTable } from "../../src/delivery/RoutingTable.ts"
+import { CallFailed, type Kinds, type MethodOf, type ArgsOf } from "../../src/delivery/Rpc.ts"
 import { StorageRejected } from "../../src/object/StorageRejected.ts"
-import type { HubEnv } from "../../src/worker/HubEnv.ts"
+import type { HubEnv } from "../../src/object/HubEnv.ts"
 import { callingRuntime } from "../support/callingRuntime.ts"
 import { envelope } from "../support/envelope.ts"
 

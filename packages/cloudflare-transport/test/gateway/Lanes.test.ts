@@ -1,7 +1,7 @@
 /** Lines to other objects: what one call carries, and what may wait. */
 import { describe, expect, it } from "vitest"
-import { Lanes } from "../../src/gateway/Lanes.ts"
-import { CallFailed } from "../../src/gateway/Rpc.ts"
+import { Lanes } from "../../src/delivery/Lanes.ts"
+import { CallFailed } from "../../src/delivery/Rpc.ts"
 
 const MIB = 1_048_576
 const TARGET = "@(node/target)"

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest"
-import { type Notice, Notices } from "../../src/gateway/Notices.ts"
+import { type Notice, Notices } from "../../src/delivery/Notices.ts"
 import { HUB } from "../../src/object/Schema.ts"
 import { TestTables } from "../support/TestTables.ts"
 

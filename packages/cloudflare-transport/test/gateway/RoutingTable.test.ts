@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest"
-import { Calls } from "../../src/gateway/Calls.ts"
-import { RoutingTable } from "../../src/gateway/RoutingTable.ts"
-import { CallFailed, type Outcome } from "../../src/gateway/Rpc.ts"
-import type { GatewayEnv } from "../../src/gateway/GatewayEnv.ts"
+import { Calls } from "../../src/delivery/Calls.ts"
+import { RoutingTable } from "../../src/delivery/RoutingTable.ts"
+import { CallFailed, type Outcome } from "../../src/delivery/Rpc.ts"
+import type { GatewayEnv } from "../../src/object/GatewayEnv.ts"
 import { DEFAULT_LIMITS } from "../../src/protocol/Limits.ts"
 import { callingRuntime } from "../support/callingRuntime.ts"
 

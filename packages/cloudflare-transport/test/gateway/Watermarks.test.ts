@@ -1,6 +1,6 @@
 import { expect, it } from "vitest"
-import { TAKEN } from "../../src/gateway/Rpc.ts"
-import { Watermarks } from "../../src/gateway/Watermarks.ts"
+import { TAKEN } from "../../src/delivery/Rpc.ts"
+import { Watermarks } from "../../src/delivery/Watermarks.ts"
 import { HUB } from "../../src/object/Schema.ts"
 import { TestTables } from "../support/TestTables.ts"
 

@@ -1,7 +1,7 @@
 /** Slow readers at other gateways: their senders pause, are refused, and go on, as in a hub. */
 import type { Address } from "@signal-hub/actor-core"
 import { describe, expect, it } from "vitest"
-import { CallFailed } from "../../src/gateway/Rpc.ts"
+import { CallFailed } from "../../src/delivery/Rpc.ts"
 import { HUB_ADDRESS } from "../../src/protocol/HubMessage.ts"
 import { envelope } from "../support/envelope.ts"
 import type { TestClient } from "../support/TestClient.ts"

@@ -3,7 +3,7 @@ import { expect, it } from "vitest"
 import { GatewayWorld, step, type Step } from "../support/World.ts"
 import { backend, TestSystem } from "../support/TestSystem.ts"
 import type { Limits } from "../../src/protocol/Limits.ts"
-import { TAKEN } from "../../src/gateway/Rpc.ts"
+import { TAKEN } from "../../src/delivery/Rpc.ts"
 
 /** Plays the steps. `evicting`: all objects lose their memory after each of them, unless a timer holds one up. */
 const play = (

@@ -1,8 +1,8 @@
 /** Asks that reach functions of the routing table by a client that forwards them. */
 import { expect, it } from "vitest"
-import type { Batch } from "../../src/gateway/Rpc.ts"
-import { runRoute } from "../../src/gateway/RouteCalls.ts"
-import type { RoutedMessage } from "../../src/gateway/RoutingTable.ts"
+import type { Batch } from "../../src/delivery/Rpc.ts"
+import { runRoute } from "../../src/delivery/RouteCalls.ts"
+import type { RoutedMessage } from "../../src/delivery/RoutingTable.ts"
 import { envelope } from "../support/envelope.ts"
 
 const ADA = "@(user/ada)"

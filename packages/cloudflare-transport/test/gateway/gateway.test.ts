@@ -1,6 +1,6 @@
 import type { Address } from "@signal-hub/actor-core"
 import { describe, expect, it } from "vitest"
-import { CallFailed, TAKEN } from "../../src/gateway/Rpc.ts"
+import { CallFailed, TAKEN } from "../../src/delivery/Rpc.ts"
 import type { PresenceMember } from "../../src/protocol/index.ts"
 import { envelope } from "../support/envelope.ts"
 import { TestSystem, backend } from "../support/TestSystem.ts"

@@ -1,9 +1,9 @@
 /** What other objects, whose code is anybody's, give to a gateway: nothing that its clients could not take. */
 import type { Envelope } from "@signal-hub/actor-core"
 import { describe, expect, it } from "vitest"
-import type { GatewayEnv } from "../../src/gateway/GatewayEnv.ts"
-import { runRoute } from "../../src/gateway/RouteCalls.ts"
-import type { Answer, Batch } from "../../src/gateway/Rpc.ts"
+import type { GatewayEnv } from "../../src/object/GatewayEnv.ts"
+import { runRoute } from "../../src/delivery/RouteCalls.ts"
+import type { Answer, Batch } from "../../src/delivery/Rpc.ts"
 import { envelope } from "../support/envelope.ts"
 import { Peer } from "../support/Peer.ts"
 import { backend, TestSystem } from "../support/TestSystem.ts"

@@ -1,6 +1,6 @@
 import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { CallFailed } from "../../src/gateway/Rpc.ts"
+import { CallFailed } from "../../src/delivery/Rpc.ts"
 import { ReliableParty } from "../support/ReliableParty.ts"
 import { type Fate, TestSystem } from "../support/TestSystem.ts"
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
-import { CallFailed, type Outcome, TAKEN } from "../../src/gateway/Rpc.ts"
-import { Watermarks } from "../../src/gateway/Watermarks.ts"
+import { CallFailed, type Outcome, TAKEN } from "../../src/delivery/Rpc.ts"
+import { Watermarks } from "../../src/delivery/Watermarks.ts"
 import { HUB_ADDRESS } from "../../src/protocol/HubMessage.ts"
 import { envelope } from "../support/envelope.ts"
 import { Peer } from "../support/Peer.ts"

@@ -1,8 +1,8 @@
 /** What objects are told by newer code, and do not know. */
 import { describe, expect, it } from "vitest"
 import type { Address } from "@signal-hub/actor-core"
-import { shardOf } from "../../src/gateway/Shards.ts"
-import type { DirectoryOp, Outcome, TopicOp } from "../../src/gateway/Rpc.ts"
+import { shardOf } from "../../src/delivery/Shards.ts"
+import type { DirectoryOp, Outcome, TopicOp } from "../../src/delivery/Rpc.ts"
 import { TestSystem } from "../support/TestSystem.ts"
 
 const ADA = "@(user/ada)"

@@ -4,10 +4,10 @@
  * where nothing else does. One clock for all.
  */
 import type { Address } from "@signal-hub/actor-core"
-import { DirectoryCore } from "../../src/gateway/DirectoryCore.ts"
+import { DirectoryCore } from "../../src/directory/DirectoryCore.ts"
 import { GatewayCore } from "../../src/gateway/GatewayCore.ts"
-import type { GatewayPort } from "../../src/gateway/PeersPort.ts"
-import type { ServicePort } from "../../src/gateway/PeersPort.ts"
+import type { GatewayPort } from "../../src/hub/peers/PeersPort.ts"
+import type { ServicePort } from "../../src/delivery/ServicePort.ts"
 import {
   type ActorRpc,
   type Batch,
@@ -15,8 +15,8 @@ import {
   type Kinds,
   type Outcome,
   type Remote,
-} from "../../src/gateway/Rpc.ts"
-import { TopicCore } from "../../src/gateway/TopicCore.ts"
+} from "../../src/delivery/Rpc.ts"
+import { TopicCore } from "../../src/topics/TopicCore.ts"
 import { DIRECTORY, GATEWAY, TOPIC } from "../../src/object/Schema.ts"
 import type { Schema } from "../../src/object/Tables.ts"
 import { DEFAULT_LIMITS, type Limits } from "../../src/protocol/Limits.ts"

@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from "vitest"
-import { RoutingTable } from "../../src/gateway/RoutingTable.ts"
+import { RoutingTable } from "../../src/delivery/RoutingTable.ts"
 import { ActorCallFailed, actorCalls } from "../../src/worker/ActorCalls.ts"
-import type { HubEnv } from "../../src/worker/HubEnv.ts"
+import type { HubEnv } from "../../src/object/HubEnv.ts"
 
 describe("fault 47: a call from a Worker", () => {
   const heard: Array<unknown> = []

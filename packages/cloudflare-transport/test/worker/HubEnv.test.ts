@@ -1,6 +1,6 @@
 import { expect, it } from "vitest"
 import { DEFAULT_LIMITS } from "../../src/protocol/Limits.ts"
-import { type HubEnv, limitsOf } from "../../src/worker/HubEnv.ts"
+import { type HubEnv, limitsOf } from "../../src/object/HubEnv.ts"
 
 const limits = (LIMITS?: HubEnv["LIMITS"]) => limitsOf((LIMITS === undefined ? {} : { LIMITS }) as HubEnv)
 

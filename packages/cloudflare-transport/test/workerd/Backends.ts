@@ -1,7 +1,7 @@
 /** Hand-written hosts of actors, some of which misbehave. */
 import { DurableObject, WorkerEntrypoint } from "cloudflare:workers"
 import type { Address, Envelope } from "@signal-hub/actor-core"
-import { type ActorRpc, type Batch, type Delivery, type Outcome, TAKEN } from "../../src/gateway/Rpc.ts"
+import { type ActorRpc, type Batch, type Delivery, type Outcome, TAKEN } from "../../src/delivery/Rpc.ts"
 
 /** An actor that does what the type of a message says. */
 export class Room extends DurableObject<Cloudflare.Env> implements ActorRpc {

@@ -1,7 +1,7 @@
 import { runInDurableObject } from "cloudflare:test"
 import { env } from "cloudflare:workers"
 import { describe, expect, it, vi } from "vitest"
-import type { HubEnv } from "../../src/worker/HubEnv.ts"
+import type { HubEnv } from "../../src/object/HubEnv.ts"
 import { hubWorker } from "../../src/worker/HubWorker.ts"
 import { SocketClient } from "./SocketClient.ts"
 

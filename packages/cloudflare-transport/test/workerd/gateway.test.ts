@@ -7,7 +7,7 @@ import {
 import type { Address, Envelope } from "@signal-hub/actor-core"
 import { env } from "cloudflare:workers"
 import { describe, expect, it } from "vitest"
-import type { HubEnv } from "../../src/worker/HubEnv.ts"
+import type { HubEnv } from "../../src/object/HubEnv.ts"
 import worker, { actors } from "./worker.ts"
 import { envelope } from "./durable/actors.ts"
 import { SocketClient } from "./SocketClient.ts"

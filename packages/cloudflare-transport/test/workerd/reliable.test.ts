@@ -8,7 +8,7 @@ import {
 import { env } from "cloudflare:workers"
 import { expect, it } from "vitest"
 import { HUB_ADDRESS } from "../../src/protocol/HubMessage.ts"
-import type { HubEnv } from "../../src/worker/HubEnv.ts"
+import type { HubEnv } from "../../src/object/HubEnv.ts"
 import { batch, envelope, network, users } from "./durable/actors.ts"
 import { type Came, SocketClient } from "./SocketClient.ts"
 import worker from "./worker.ts"

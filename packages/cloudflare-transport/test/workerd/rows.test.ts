@@ -4,7 +4,7 @@
  */
 import { evictDurableObject, runInDurableObject } from "cloudflare:test"
 import { env } from "cloudflare:workers"
-import { shardOf } from "../../src/gateway/Shards.ts"
+import { shardOf } from "../../src/delivery/Shards.ts"
 import { HUB_ADDRESS } from "../../src/protocol/HubMessage.ts"
 import { SignJWT } from "jose"
 import { expect, it } from "vitest"

@@ -1,17 +1,17 @@
 /** Objects of each kind whose code is of the version that a test deploys, with steps that a test can follow. */
 import type { Address, Envelope } from "@signal-hub/actor-core"
 import { DurableObject } from "cloudflare:workers"
-import type { ActorRpc, Batch, Served } from "../../src/durable/ActorRpc.ts"
+import type { ActorRpc, Batch, Served } from "../../src/delivery/ActorRpc.ts"
 import { DurableActorHost } from "../../src/durable/DurableActor.ts"
 import { DURABLE } from "../../src/durable/DurableSchema.ts"
-import { Directory } from "../../src/gateway/Directory.ts"
+import { Directory } from "../../src/directory/Directory.ts"
 import { SessionGateway } from "../../src/gateway/SessionGateway.ts"
-import { TopicHub } from "../../src/gateway/TopicHub.ts"
+import { TopicHub } from "../../src/topics/TopicHub.ts"
 import { SignalHub } from "../../src/hub/SignalHub.ts"
 import { DIRECTORY, GATEWAY, HUB, TOPIC } from "../../src/object/Schema.ts"
 import type { Step } from "../../src/object/SchemaVersion.ts"
 import { type Schema, versioned } from "../../src/object/Tables.ts"
-import type { HubEnv } from "../../src/worker/HubEnv.ts"
+import type { HubEnv } from "../../src/object/HubEnv.ts"
 import { accountOptions } from "./durable/actors.ts"
 
 /** Objects that begin from now on have this code. */

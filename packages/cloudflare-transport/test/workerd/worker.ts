@@ -1,7 +1,7 @@
 /** The Worker under test: the hub as it is shipped, one impatient, one strict, and the bridge alone. */
 import { SessionGateway as PlainGateway } from "../../src/gateway/SessionGateway.ts"
 import { SignalHub as PlainHub } from "../../src/hub/SignalHub.ts"
-import type { HubEnv } from "../../src/worker/HubEnv.ts"
+import type { HubEnv } from "../../src/object/HubEnv.ts"
 import { gateway } from "./deployment.ts"
 import { AccountActor } from "./durable/actors.ts"
 import { JWT_SECRET } from "./secret.ts"
@@ -118,8 +118,8 @@ export class CountingAccount extends AccountActor {
     this.rowsRead = rowsRead
   }
 }
-export { Directory } from "../../src/gateway/Directory.ts"
-export { TopicHub } from "../../src/gateway/TopicHub.ts"
+export { Directory } from "../../src/directory/Directory.ts"
+export { TopicHub } from "../../src/topics/TopicHub.ts"
 export { Desk, Room } from "./Backends.ts"
 
 export default gateway.worker

@@ -7,7 +7,7 @@ import {
 } from "cloudflare:test"
 import { env } from "cloudflare:workers"
 import { describe, expect, it } from "vitest"
-import type { Outcome } from "../../../src/durable/ActorRpc.ts"
+import type { Outcome } from "../../../src/delivery/ActorRpc.ts"
 import { batch, envelope, network } from "./actors.ts"
 import { answered, ask, newUser, tell } from "./talk.ts"
 import { countRows, stored } from "../stored.ts"

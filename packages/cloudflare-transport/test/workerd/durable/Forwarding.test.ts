@@ -2,7 +2,7 @@
 import { Address } from "@signal-hub/actor-core"
 import { env } from "cloudflare:workers"
 import { describe, expect, it } from "vitest"
-import type { Delivery, Outcome } from "../../../src/durable/ActorRpc.ts"
+import type { Delivery, Outcome } from "../../../src/delivery/ActorRpc.ts"
 import { batch, envelope, users } from "./actors.ts"
 import { answered, ask, newUser } from "./talk.ts"
 import { eventually } from "../../support/eventually.ts"

@@ -1,6 +1,6 @@
 /** How tests talk to a durable actor: by its object's calls, as a client's gateway does. */
 import type { Address, Envelope } from "@signal-hub/actor-core"
-import type { Batch, Delivery, Outcome } from "../../../src/durable/ActorRpc.ts"
+import type { Batch, Delivery, Outcome } from "../../../src/delivery/ActorRpc.ts"
 import { batch, envelope, users } from "./actors.ts"
 
 export interface Actor {

@@ -1,0 +1,151 @@
+/** Requests that have the hub deliver: `hub:send` to one address, `hub:broadcast` to all registered. */
+import { type Address, type AddressPattern, type Envelope, messageId } from "@signal-hub/actor-core"
+import { mayBroadcast, maySend } from "../../auth/Authorization.ts"
+import { type BroadcastAck, type DeliveryAck, HUB_ADDRESS } from "../../protocol/HubMessage.ts"
+import { admits, deliverCopy } from "../Backpressure.ts"
+import { copiesOf } from "../EncodeFailures.ts"
+import { marked } from "../Marks.ts"
+import * as Fields from "../Fields.ts"
+import { likeThat } from "../Outboxes.ts"
+import { chargeRows } from "./Pages.ts"
+import { literalPrefix, type Registration } from "./Registry.ts"
+import { malformed, Refusal } from "../Refusal.ts"
+import type { Answer, Request } from "../Requests.ts"
+import { inSlices } from "../Slices.ts"
+import { unknownActor } from "../Router.ts"
+
+/** A copy of what the request carries, for one receiver. */
+export const copyFor = (
+  to: Address.Address,
+  { from, envelope }: Request,
+  type: string,
+  payload: unknown,
+  metadata: Envelope.Metadata,
+): Envelope.Envelope => ({
+  id: messageId(),
+  from,
+  to,
+  type,
+  payload,
+  pattern: "tell",
+  correlationId: null,
+  timestamp: envelope.timestamp,
+  metadata,
+  ttl: envelope.ttl,
+  signature: envelope.signature,
+})
+
+export const send = (request: Request): Answer | undefined => {
+  const { hub, session, from, envelope, now } = request
+  const copy = readSend(request)
+  const { to } = copy
+  const target = hub.resolve(to, now)
+  if (target === undefined) {
+    if (isSilent(envelope)) hub.deadLetter(copy, "unknown_actor", now)
+    else unknownActor(hub, session, from, envelope, now, to)
+    return undefined
+  }
+  if (!admits(hub, target, to, session, from, envelope, now)) return undefined
+  if (!hub.deliver(target, likeThat(copy, envelope), now)) {
+    if (isSilent(envelope)) return undefined
+    throw new Refusal("actor_terminated", `${to} has lost its connection`)
+  }
+  return sent(request, now, target.connectionId === null ? "queued" : "delivered")
+}
+
+/** Whether its sender does not hear that it was not delivered. */
+const isSilent = ({ pattern, seq }: Envelope.Envelope): boolean => pattern === "tell" && seq === undefined
+
+export const sent = (
+  { envelope }: Request,
+  deliveredAt: number,
+  status: DeliveryAck["status"] = "delivered",
+): Answer => {
+  const payload: DeliveryAck = { messageId: envelope.id, deliveredAt, status }
+  return { payload }
+}
+
+/** What is to be sent on behalf of the sender. */
+export const readSend = (request: Request): Envelope.Envelope => {
+  const { session, envelope } = request
+  const fields = Fields.fieldsOf(envelope.payload)
+  const type = Fields.innerType(fields.type)
+  const to = fields.to === undefined || fields.to === null ? envelope.to : Fields.address(fields.to, "to")
+  if (to === HUB_ADDRESS) throw malformed('"to" must be the address of an actor, not of the hub')
+  if (!maySend(session.claims, to))
+    throw new Refusal("forbidden", `the token does not allow to send to ${to}`)
+  const marks = { forwarded: true, via: HUB_ADDRESS, originalMessageId: envelope.id }
+  const metadata = marked(envelope.metadata, marks)
+  return copyFor(to, request, type, fields.data ?? null, metadata)
+}
+
+/** One copy for each registered address that is meant. */
+export const broadcast = (request: Request): Answer | undefined => {
+  const { connection, hub, session, envelope } = request
+  const { claims } = session
+  const { type, payload, metadata, excludeSelf, capability, pattern } = readBroadcast(request)
+  const isMeant = ({ address, sessionId }: Pick<Registration, "address" | "sessionId">): boolean =>
+    !(excludeSelf && sessionId === session.id) &&
+    (pattern === undefined || pattern.matches(address)) &&
+    maySend(claims, address)
+  const prefix = pattern === undefined || pattern.matchesAll ? "" : literalPrefix(pattern)
+  let deliveredCount = 0
+  let failedCount = 0
+  let after = ""
+  return inSlices(request, (now) => {
+    const { broadcastSlice } = hub.port.limits
+    const { found, next, looked } = hub.registry.page({
+      prefix,
+      after,
+      limit: broadcastSlice,
+      scan: broadcastSlice,
+      now,
+      isMeant,
+      wanted: capability === undefined ? [] : [capability],
+    })
+    chargeRows(connection, looked)
+    for (const { address, sessionId } of found) {
+      // A session that was found to be gone at its first address is not there at its second.
+      const receiver = hub.sessions.byId(sessionId)
+      const copy = copyFor(address, request, type, payload, metadata)
+      if (receiver !== undefined && deliverCopy(hub, receiver, copy, now)) deliveredCount++
+      else failedCount++
+    }
+    if (next !== undefined) {
+      after = next
+      return undefined
+    }
+    const ack: BroadcastAck = { messageId: envelope.id, deliveredCount, failedCount, queuedCount: 0 }
+    return { payload: ack }
+  })
+}
+
+interface Broadcast {
+  readonly type: string
+  readonly payload: unknown
+  /** Of each copy. */
+  readonly metadata: Envelope.Metadata
+  readonly excludeSelf: boolean
+  readonly capability: string | undefined
+  readonly pattern: AddressPattern.AddressPattern | undefined
+}
+
+/** What is to be broadcast, and to whom. */
+export const readBroadcast = (request: Request): Broadcast => {
+  const { session, envelope } = request
+  if (!mayBroadcast(session.claims))
+    throw new Refusal("forbidden", 'broadcasting needs the right "broadcast"')
+  const fields = Fields.fieldsOf(envelope.payload)
+  const type = Fields.innerType(fields.type)
+  const excludeSelf = Fields.optionalFlag(fields.excludeSelf, "excludeSelf")
+  const { targetCapability, targetPattern } = envelope.metadata
+  const capability = Fields.optionalText(targetCapability, "metadata.targetCapability", 256)
+  const pattern =
+    targetPattern === undefined || targetPattern === null
+      ? undefined
+      : Fields.pattern(targetPattern, "metadata.targetPattern")
+  const metadata = marked(envelope.metadata, { broadcast: true, via: HUB_ADDRESS })
+  const payload = fields.data ?? null
+  copiesOf(copyFor(HUB_ADDRESS, request, type, payload, metadata), request)
+  return { type, payload, metadata, excludeSelf, capability, pattern }
+}

@@ -1,0 +1,42 @@
+/** Requests about death watch: watch and unwatch. */
+import type { Address } from "@signal-hub/actor-core"
+import { mayWatch } from "../../auth/Authorization.ts"
+import * as Fields from "../Fields.ts"
+import { Refusal } from "../Refusal.ts"
+import type { Answer, Request } from "../Requests.ts"
+
+/** Watches a registered address. Of one that is not, the answer is final: nothing follows. */
+export const watch = (request: Request): Answer => {
+  const { hub, now } = request
+  const actorAddress = readWatch(request)
+  const registered = hub.registry.holder(actorAddress, now) !== undefined
+  if (registered) addWatch(request, actorAddress)
+  return { payload: { actorAddress, registered } }
+}
+
+/** Whom the session may and wants to watch. */
+export const readWatch = ({ session, envelope }: Request): Address.Address => {
+  const actorAddress = Fields.address(Fields.fieldsOf(envelope.payload).actorAddress, "actorAddress")
+  if (!mayWatch(session.claims, actorAddress)) {
+    throw new Refusal("forbidden", `the token does not allow to watch ${actorAddress}`)
+  }
+  return actorAddress
+}
+
+export const addWatch = ({ hub, session }: Request, actorAddress: Address.Address): void => {
+  const { maxWatchesPerSession } = hub.port.limits
+  if (hub.watches.countOf(session) >= maxWatchesPerSession) {
+    throw new Refusal("too_many_subscriptions", `the session has ${maxWatchesPerSession} watches, its most`)
+  }
+  hub.watches.add(actorAddress, session)
+}
+
+export const readUnwatch = ({ envelope }: Request): Address.Address =>
+  Fields.address(Fields.fieldsOf(envelope.payload).actorAddress, "actorAddress")
+
+export const unwatch = (request: Request): Answer => {
+  const { hub, session } = request
+  const actorAddress = readUnwatch(request)
+  hub.watches.remove(actorAddress, session)
+  return { payload: { actorAddress } }
+}

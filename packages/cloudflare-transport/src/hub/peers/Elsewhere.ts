@@ -1,0 +1,72 @@
+/**
+ * The rest of a system of which an object is one part: where envelopes go that are for nobody here, and
+ * who must hear of what ends here.
+ */
+import type { Address, Envelope } from "@signal-hub/actor-core"
+import type { HubRequestType, TerminatedReason } from "../../protocol/HubMessage.ts"
+import type { Session } from "../../session/Session.ts"
+import type { Ask } from "../features/Asks.ts"
+import type { Registration } from "../features/Registry.ts"
+import type { Handler } from "../Requests.ts"
+
+/** Whether this stands for an object elsewhere, whose address it is, and not for a session here. */
+export const isElsewhere = (sessionOrAddress: string): sessionOrAddress is Address.Address =>
+  sessionOrAddress.startsWith("@(")
+
+/** Why a message may not leave. */
+export const notFound = (from: Address.Address): string =>
+  `who is elsewhere can't find ${from}: its type has no route to this hub`
+
+export interface Elsewhere {
+  /** The only identity that sessions here have; `undefined`: each has its own. */
+  readonly identity: Address.Address | undefined
+  /** Whether an address that nobody here has may be elsewhere. */
+  readonly leads: (address: Address.Address) => boolean
+  /** Whether a session here may have the address. */
+  readonly mayHold: (address: Address.Address) => boolean
+  /** Whether those elsewhere find an address that a session here has: else nothing leaves in its name. */
+  readonly isFound: (address: Address.Address) => boolean
+  /** Requests that are answered otherwise than in a hub. */
+  readonly handlers: { readonly [type in HubRequestType]?: Handler }
+  /** Sends an envelope to its address; `at`: to the object there, which is known to serve it. */
+  readonly send: (envelope: Envelope.Envelope, now: number, at?: Address.Address) => void
+  /** Sends an ask of a session here, which is opened next. */
+  readonly ask: (envelope: Envelope.Envelope, timeout: number, now: number) => void
+  /** Hands on an ask that a session here held. */
+  readonly forward: (ask: Ask, envelope: Envelope.Envelope, now: number) => void
+
+  /** The identity is a session's, and was nobody's. Part of a step. */
+  readonly claimed: (identity: Address.Address) => void
+  /** A registration is there, or has changed. Part of a step. */
+  readonly registered: (registration: Registration, session: Session, now: number) => void
+  /** A registration is over. Part of a step. */
+  readonly unregistered: (address: Address.Address, reason: TerminatedReason) => void
+  /** Somebody elsewhere watched an address that has ended. Part of a step. */
+  readonly terminated: (watcher: Address.Address, address: Address.Address, reason: TerminatedReason) => void
+  /** Somebody there was told to pause, for a reader of this address here that has caught up. Part of a step. */
+  readonly resumed: (home: Address.Address, address: Address.Address) => void
+  /** A session here, which watches by this address, watches these no more. */
+  readonly unwatched: (watcher: Address.Address, targets: ReadonlyArray<Address.Address>) => void
+  /** The session of this address is over: it is on these topics no more, and watches these no more. Part of a step. */
+  readonly released: (
+    address: Address.Address,
+    topics: ReadonlyArray<string>,
+    targets: ReadonlyArray<Address.Address>,
+  ) => void
+  /** A subscription is in use, or has changed. */
+  readonly joined: (topic: string, session: Session) => void
+  readonly left: (topic: string, owner: Address.Address) => void
+  /** The connection of who is subscribed is lost, or there is one again. */
+  readonly connectionChanged: (topic: string, owner: Address.Address, isConnected: boolean) => void
+
+  /** The memory before this one may have been lost with what it had under way. */
+  readonly recover: () => void
+  /** An event is over: what is to be stored before anything of it leaves, is stored now. */
+  readonly settle: () => void
+  /** All that is stored is about to be deleted. */
+  readonly forget: () => void
+  /** The alarm came. */
+  readonly alarm: (now: number) => void
+  /** When it must come for what is to be done elsewhere, epoch milliseconds. */
+  readonly dueAt: () => number | undefined
+}

@@ -1,0 +1,98 @@
+/**
+ * Tokens that come over the socket: with `hub:connect`, or later with `hub:refresh_token`. To verify one
+ * takes time; what its connection sends meanwhile waits. What follows from it is one synchronous step.
+ */
+import { mayEnter } from "../../auth/Authorization.ts"
+import { type Claims, keptClaims } from "../../auth/Claims.ts"
+import { TokenRefused } from "../../auth/TokenRefused.ts"
+import { CloseCode } from "../../protocol/CloseCode.ts"
+import type { TokenRefreshed } from "../../protocol/HubMessage.ts"
+import type { Connection } from "../../session/Connection.ts"
+import { tokenUntil } from "../../session/Session.ts"
+import { endWhatIsForbidden } from "./ClaimsChange.ts"
+import * as Fields from "../Fields.ts"
+import type { HubState } from "../HubState.ts"
+import { malformed, Refusal } from "../Refusal.ts"
+import { type Answer, type Request, respond } from "../Requests.ts"
+
+/**
+ * Finds out what is known of who connects: by the token of the upgrade, which the Worker has verified, or
+ * by the one in `hub:connect`. `done` gets `null` in open mode. What was found is nowhere kept: a connect
+ * that fails leaves nothing behind.
+ */
+export const authenticateConnect = (
+  hub: HubState,
+  connection: Connection,
+  { authToken }: Fields.Fields,
+  done: (claims: Claims | Refusal | null) => void,
+): void => {
+  const { authenticate } = hub.port
+  if (authenticate === null) return done(null)
+  const judged = (claims: Claims | TokenRefused): void => done(judge(hub, claims, "hub:connect"))
+  if (connection.claims !== null) return judged(keptClaims(connection.claims))
+  try {
+    const token = readToken(authToken, "metadata.authToken")
+    if (token !== undefined) return authenticate(token, judged)
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error
+    return done(error)
+  }
+  const message = "there is no token: offer it with the upgrade, or in metadata.authToken"
+  judged(new TokenRefused({ code: "unauthorized", message }))
+}
+
+/** A new token for the same identity takes the place of the one before. */
+export const refreshToken = (request: Request): undefined => {
+  const { hub, connection, session, envelope } = request
+  const { authenticate } = hub.port
+  if (authenticate === null) throw malformed("this hub is open: it takes no tokens")
+  const given = Fields.fieldsOf(envelope.payload).token ?? envelope.metadata.authToken
+  const token = readToken(given, "token")
+  if (token === undefined) throw malformed('"token" must be a new token')
+  connection.parked = []
+  authenticate(token, (found) => {
+    const now = hub.port.now()
+    // Superseded, closed or expired meanwhile: nobody is there to answer.
+    if (hub.sessions.of(connection) === session && tokenUntil(session) > now) {
+      respond({ ...request, now }, (again) => renewClaims(again, found))
+    }
+    hub.on.unpark(connection)
+  })
+  return undefined
+}
+
+const renewClaims = ({ hub, connection, session, now }: Request, found: Claims | TokenRefused): Answer => {
+  const claims = judge(hub, found, "hub:refresh_token")
+  if (claims instanceof Refusal) throw claims
+  if (claims.identity !== session.identity) {
+    throw new Refusal("forbidden", "the token is not for the identity of this session")
+  }
+  hub.atomically(() => {
+    hub.sessions.setClaims(session, claims)
+    endWhatIsForbidden(hub, session, now)
+  })
+  connection.rate.claim(claims.rates)
+  connection.save()
+  if (claims.expiresAt !== null) hub.alarm.atLatest(claims.expiresAt)
+  hub.logSession("token_refreshed", session, { tokenExpiresAt: claims.expiresAt })
+  const payload: TokenRefreshed = { expiresAt: claims.expiresAt }
+  return { payload }
+}
+
+const readToken = (value: unknown, field: string): string | undefined => {
+  if (value === undefined || value === null) return undefined
+  if (typeof value !== "string") throw malformed(`"${field}" must be a string`)
+  return value.replace(/^bearer +/i, "")
+}
+
+/** The claims, or why they are no good here. */
+const judge = (hub: HubState, found: Claims | TokenRefused, action: string): Claims | Refusal => {
+  if (!(found instanceof TokenRefused)) {
+    return mayEnter(found, hub.port.hubName)
+      ? found
+      : new Refusal("forbidden", "the token does not open this hub")
+  }
+  const { code, message } = found
+  if (code === "internal_error") return new Refusal(code, message, {}, CloseCode.Unavailable)
+  return new Refusal(code, message, code === "unauthorized" ? { action, reason: message } : {})
+}
