@@ -11,7 +11,7 @@ export interface Asker extends AsyncDisposable {
   readonly ping: () => Promise<unknown>
 }
 
-export interface GatewayServer extends AsyncDisposable {
+interface GatewayServer extends AsyncDisposable {
   readonly pid: number
   /** Resolves once it is served. */
   readonly connect: (identity: string, actor: string) => Promise<Asker>

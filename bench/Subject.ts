@@ -22,7 +22,7 @@ export interface Peer extends AsyncDisposable {
 }
 
 /** A running server, ended by disposing of it. */
-export interface Server extends AsyncDisposable {
+interface Server extends AsyncDisposable {
   readonly pid: number
   readonly port: number
   /** Resolves once others can reach the address. `port` leads through a proxy where it is another. */

@@ -11,7 +11,7 @@ import type { Address } from "./Address.ts"
 /** Messages in one go before timers and sockets have their turn. */
 export const BUDGET = 8_192
 /** Messages that an actor handles before others have their turn. */
-export const THROUGHPUT = 64
+const THROUGHPUT = 64
 
 /** An actor that has something to do. */
 export interface Runnable {

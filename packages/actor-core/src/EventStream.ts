@@ -22,7 +22,7 @@ export interface Event {
 }
 
 /** The event of this tag: the runtime's, where the tag is one of its own. */
-export type EventOf<E extends Event, T extends string> = T extends SystemEvent["_tag"]
+type EventOf<E extends Event, T extends string> = T extends SystemEvent["_tag"]
   ? Extract<SystemEvent, { readonly _tag: T }>
   : Extract<E, { readonly _tag: T }>
 

@@ -9,7 +9,7 @@ import { type Mailbox, MessageQueue } from "./Mailbox.ts"
 import { type Addressed, MAILBOX_FULL, type Message, TERMINATED } from "./Message.ts"
 
 /** How many messages an actor can put aside, unless its options say otherwise. */
-export const DEFAULT_STASH = 1_000
+const DEFAULT_STASH = 1_000
 
 /** Who the messages are for. */
 interface Owner extends Addressed {

@@ -14,11 +14,7 @@ import type * as Protocol from "./Protocol.ts"
 export type ReplyToken = string
 
 /** The messages of `P` that carry how the ask `N` of `Q` ended. */
-export type ContinuationName<
-  P extends Protocol.Any,
-  Q extends Protocol.Any,
-  N extends Protocol.AskName<Q>,
-> = {
+type ContinuationName<P extends Protocol.Any, Q extends Protocol.Any, N extends Protocol.AskName<Q>> = {
   [M in Protocol.OwnName<P>]: Protocol.Payload<P, M> extends Answered<unknown, infer S, infer E>
     ? Answer<Protocol.Success<Q, N>, Protocol.Failure<Q, N>> extends Answer<S, E>
       ? M
@@ -27,7 +23,7 @@ export type ContinuationName<
 }[Protocol.OwnName<P>]
 
 /** What is given along with an ask, and comes back with its answer. */
-export type About<P extends Protocol.Any, M extends keyof P["messages"]> =
+type About<P extends Protocol.Any, M extends keyof P["messages"]> =
   Protocol.Payload<P, M> extends Answered<infer A, unknown, unknown> ? A : never
 
 export interface PersistentContext<in out P extends Protocol.Any> extends Omit<ActorContext<P>, "become"> {

@@ -27,7 +27,7 @@ export type Emitting<A> = (emit: Emit<A>, over: Promise<void>) => void | Promise
 export type StreamSource<A, E, R = never> = Stream.Stream<A, E, R> | AsyncIterable<A> | Emitting<A>
 
 /** Elements that a function may emit without waiting, before that is taken for a failure. */
-export const EMIT_LIMIT = 1_000
+const EMIT_LIMIT = 1_000
 
 /** The next elements of a source, or its end. */
 export type Pull = Effect.Effect<ReadonlyArray<unknown>, unknown>

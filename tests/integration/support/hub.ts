@@ -19,7 +19,7 @@ process.env.WRANGLER_SEND_METRICS = "false"
 process.env.CLOUDFLARE_CF_FETCH_ENABLED = "false"
 
 export const ROOT = fileURLToPath(new URL("..", import.meta.url))
-export const CONFIG = fileURLToPath(new URL("../wrangler.jsonc", import.meta.url))
+const CONFIG = fileURLToPath(new URL("../wrangler.jsonc", import.meta.url))
 
 /** Variables of the Worker. */
 export type Vars = { readonly [variable: string]: string }

@@ -68,7 +68,7 @@ export interface Plan {
   readonly steps: ReadonlyArray<Step>
 }
 
-export const TOPICS = ["news", "room/1"] as const
+const TOPICS = ["news", "room/1"] as const
 const EXTRA = ["@(room/1)", "@(room/2)"] as const
 const NAMES = ["ada", "bob", "cyd", "dan"] as const
 

@@ -67,7 +67,7 @@ export interface BridgeHandler {
 }
 
 /** Told of reliable envelopes, before anything is done with them. */
-export interface SequenceHandler {
+interface SequenceHandler {
   /** An envelope of this number came: it is taken, or refused, only where it is `next`. `undefined`: it means nothing. */
   readonly order: (connection: Connection, seq: number) => Order | undefined
   /** Whether the connection's client has sent reliable envelopes. */

@@ -6,9 +6,9 @@ import type { Ack } from "../protocol/HubMessage.ts"
 import type { Timers } from "./Timers.ts"
 
 /** Milliseconds between acknowledgments that nothing else takes along. */
-export const ACK_INTERVAL = 250
+const ACK_INTERVAL = 250
 /** Envelopes that are acknowledged at once. */
-export const ACK_EVERY = 64
+const ACK_EVERY = 64
 
 export class Acks {
   readonly #timers: Timers

@@ -156,7 +156,7 @@ export class HubClient extends Context.Service<HubClient, HubClientService>()(
 }
 
 /** The Effect API over a core. */
-export const fromCore = (core: Core): HubClientService => {
+const fromCore = (core: Core): HubClientService => {
   const { channel, connection } = core
   const taken = (error: TransportError | undefined): Effect.Effect<void, TransportError> =>
     error === undefined ? Effect.void : Effect.fail(error)

@@ -23,7 +23,7 @@ import { makeFetchToken } from "./Token.ts"
 import { listenForPageEnd, listenForWakeups, platformWakeups, watchClocks } from "./Wakeups.ts"
 
 /** Milliseconds that the hub may take to answer `hub:disconnect`. */
-export const CLOSE_TIMEOUT = 1_000
+const CLOSE_TIMEOUT = 1_000
 /** Least milliseconds between attempts that wake-ups cause: one waking fires several events. */
 const WAKE_SPACING = 1_000
 /** Silence of a heartbeat and this many milliseconds makes a connection doubtful. */

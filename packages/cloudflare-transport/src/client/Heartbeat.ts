@@ -11,9 +11,9 @@ import { type Moment, momentOf, passedSince, type Timers } from "./Timers.ts"
 /** Milliseconds after which an unanswered ping means a dead connection. */
 export const PONG_TIMEOUT = 10_000
 /** Milliseconds after which an unanswered ping makes the connection doubtful. */
-export const PONG_SLOW = 2_500
+const PONG_SLOW = 2_500
 /** The same for the ping after the machine slept: with the time to notice the sleep, no more than `PONG_TIMEOUT`. */
-export const PONG_TIMEOUT_AWOKEN = 7_500
+const PONG_TIMEOUT_AWOKEN = 7_500
 /** A timer that is this late, in milliseconds, stood still. */
 const FROZEN = 1_000
 

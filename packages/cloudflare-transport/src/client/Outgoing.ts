@@ -10,7 +10,7 @@ import type { SocketLike } from "./Socket.ts"
 import { ENVELOPE_VALUES } from "./Validation.ts"
 
 /** Bytes in the socket's own buffer above which nothing more is taken. */
-export const MAX_BUFFERED = 16 * 1_048_576
+const MAX_BUFFERED = 16 * 1_048_576
 
 /** More bytes, and more values, than a rider has. */
 const RIDER_BYTES = 512

@@ -7,9 +7,9 @@ import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 
 /** The first retry begins within this time, in milliseconds. */
-export const FIRST_RETRY = 250
+const FIRST_RETRY = 250
 /** No retry waits longer than this, in milliseconds. */
-export const LONGEST_RETRY = 30_000
+const LONGEST_RETRY = 30_000
 /** A connection that held this long, in milliseconds, was a good one: the schedule begins anew. */
 export const HELD = 10_000
 

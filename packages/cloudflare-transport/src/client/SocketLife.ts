@@ -21,7 +21,7 @@ import { momentOf, passedSince, type Timers } from "./Timers.ts"
 import { presentToken, type FetchToken } from "./Token.ts"
 
 /** Milliseconds from opening the socket to `hub:connected`. */
-export const CONNECT_TIMEOUT = 5_000
+const CONNECT_TIMEOUT = 5_000
 
 /** A token is replaced when three quarters of its time are over, at most so many milliseconds before its end. */
 const EARLIEST_REFRESH = 60_000

@@ -4,7 +4,7 @@ import type { TokenProvider } from "./Options.ts"
 import type { Timers } from "./Timers.ts"
 
 /** Milliseconds that a token provider may take. */
-export const TOKEN_TIMEOUT = 10_000
+const TOKEN_TIMEOUT = 10_000
 
 /** Fetches a token; `refused`: not the one that is known already. */
 export type FetchToken = (refused: boolean) => Promise<string | undefined>

@@ -6,7 +6,7 @@
 import { momentOf, passedSince, type Timers } from "./Timers.ts"
 
 /** How often a client looks at its clocks, in milliseconds. */
-export const LOOK_INTERVAL = 2_000
+const LOOK_INTERVAL = 2_000
 
 /** The part of an `EventTarget` that is used. */
 export interface WakeTarget {

@@ -26,7 +26,7 @@ export interface DurableActorOptions {
 }
 
 /** A persistent behavior that needs nothing, whatever its protocol. */
-export type AnyPersistentBehavior = Pick<
+type AnyPersistentBehavior = Pick<
   PersistentBehavior.PersistentBehavior<Protocol.Any>,
   "protocol" | "persistent" | "start" | "~needs"
 >

@@ -49,7 +49,7 @@ import { Watching } from "./Watching.ts"
 import { Writes } from "./Writes.ts"
 
 /** Milliseconds that a call waits for what it brought to be done, unless told otherwise. */
-export const DEFAULT_HOLD = 50
+const DEFAULT_HOLD = 50
 
 export class DurableHost implements Served<ActorRpc> {
   readonly sql: Sql

@@ -73,7 +73,7 @@ const lookedAt = (pages: ReadonlyArray<{ readonly looked?: number }>): number =>
   pages.reduce((sum, { looked }) => sum + (looked ?? 0), 0)
 
 /** The first entries of all pages, in the order of addresses, and where to go on in every shard. */
-export const merged = (
+const merged = (
   pages: ReadonlyArray<DirectoryPage>,
   limit: number,
 ): { readonly entries: ReadonlyArray<ActorEntry>; readonly next: string | undefined } => {

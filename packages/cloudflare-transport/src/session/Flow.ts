@@ -48,7 +48,7 @@ export interface Acknowledged {
 const MAX_VOLATILE_THRESHOLDS = 8
 
 /** Bytes, unacknowledged or waiting, from which on a slow reader is sent nothing volatile. */
-export const maxVolatile = ({ pauseThreshold }: Pick<Limits, "pauseThreshold">): number =>
+const maxVolatile = ({ pauseThreshold }: Pick<Limits, "pauseThreshold">): number =>
   MAX_VOLATILE_THRESHOLDS * pauseThreshold
 
 /** Pause thresholds above which a slow reader's connection ends while the object's backlog is over its limit. */

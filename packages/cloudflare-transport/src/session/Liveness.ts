@@ -4,7 +4,7 @@ import type { Connection } from "./Connection.ts"
 import type { Session } from "./Session.ts"
 
 /** How long somebody may be silent, in milliseconds. */
-export const silenceAllowed = (limits: Limits): number => SILENT_INTERVALS * limits.heartbeatInterval
+const silenceAllowed = (limits: Limits): number => SILENT_INTERVALS * limits.heartbeatInterval
 
 /** When the connection was last heard: by a frame, or by a ping that the runtime answered. */
 export const lastHeard = (connection: Connection): number =>

@@ -69,7 +69,7 @@ const encodedTogether = (
 }
 
 /** Joins frames of one envelope each, in order, as many in each as are within the limit; one alone may be larger. */
-export const joinWithin = (
+const joinWithin = (
   codec: Codec,
   frames: ReadonlyArray<string | Uint8Array>,
   maxFrameBytes: number,
