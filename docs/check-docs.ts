@@ -263,7 +263,10 @@ const checkLists = async (pages: ReadonlyMap<string, Page>): Promise<void> => {
     await import("@signal-hub/cloudflare-transport/protocol")
   const source = join(root, "packages/cloudflare-transport/src")
   const events = new Set<string>()
-  for (const file of globSync("{auth,hub,worker,bridge,session,gateway,durable}/**/*.ts", { cwd: source })) {
+  for (const file of globSync(
+    "{auth,hub,worker,bridge,session,gateway,durable,object,delivery,topics,directory}/**/*.ts",
+    { cwd: source },
+  )) {
     const text = readFileSync(join(source, file), "utf8")
     const calls = /(?:\b(?:log|makeLog\([^)]*\))\(\s*"\w+",|\blogSession\()\s*"(\w+)"/g
     for (const [, event = ""] of text.matchAll(calls)) events.add(event)
