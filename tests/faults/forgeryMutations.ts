@@ -17,12 +17,7 @@ export const FORGERY_MUTATIONS: ReadonlyArray<Mutation> = [
     fault: 67,
     breaks: "an ask that names another passes the hub",
     file: hub("HubCore"),
-    edits: [
-      [
-        "if (session.major === 0) envelope = Forwarding",
-        "if (session.major >= 0) envelope = envelope || Forwarding",
-      ],
-    ],
+    edits: [["if (isCorrelatedAsk && session.major !== 0)", "if (isCorrelatedAsk && session.major < 0)"]],
     test: HUB,
   },
   {
@@ -114,7 +109,10 @@ export const FORGERY_MUTATIONS: ReadonlyArray<Mutation> = [
     breaks: "whoever has held an ask may answer it still",
     file: hub("Router"),
     edits: [
-      ["  const answerer = open?.targetSession === sender.id ? ", "  const answerer = open !== undefined ? "],
+      [
+        "  const answerer = open?.targetSession === session.id ? ",
+        "  const answerer = open !== undefined ? ",
+      ],
     ],
     test: HUB,
   },

@@ -225,7 +225,7 @@ export const GATEWAY_MUTATIONS: ReadonlyArray<Mutation> = [
     fault: 39,
     breaks: "in a hub, who was told to pause by another object is not found when it may go on",
     file: hub("peers/Outbound"),
-    edits: [["if (session !== undefined) tellResume(this.#hub, session, address, now)", ""]],
+    edits: [["if (session !== undefined) notifyResumed(this.#hub, session, address, now)", ""]],
     test: REACH,
   },
   {

@@ -612,7 +612,7 @@ const ROWS: ReadonlyArray<Mutation> = [
     fault: 33,
     breaks: "an actor's answer does not pass",
     file: hub("Router"),
-    edits: [["toSession(hub, open.askerSession, asker, answer, now)", "void answer"]],
+    edits: [["toSession(incoming, open.askerSession, asker, answer)", "void answer"]],
     test: ASKS,
   },
   {

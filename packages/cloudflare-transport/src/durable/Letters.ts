@@ -1,6 +1,6 @@
 /** The envelopes that the object of a durable actor makes: in the actor's name, and of how asks end. */
 import { type Address, Envelope, Forwarding, messageId } from "@signal-hub/actor-core"
-import { errorEnvelope, hubEnvelope } from "../protocol/HubEnvelope.ts"
+import { errorEnvelope, hubEnvelope, unknownActorEnvelope } from "../protocol/HubEnvelope.ts"
 import type { Answer, Outcome } from "../delivery/ActorRpc.ts"
 
 export class Letters {
@@ -46,7 +46,7 @@ export class Letters {
   ): Envelope.Envelope {
     const now = this.#now()
     if (code === "unknown_actor") {
-      return hubEnvelope("hub:unknown_actor", to, { actorAddress: asked.to, message }, now, asked.id)
+      return unknownActorEnvelope(to, { actorAddress: asked.to, message }, now, asked.id)
     }
     const wire = code === "actor_failed" || code === "not_subscribed" ? "actor_terminated" : code
     return errorEnvelope(null, to, wire, message, now, asked.id)

@@ -13,7 +13,8 @@ import {
   renew,
   unregister,
 } from "../hub/features/RegistryRequests.ts"
-import { type Answer, type Handler, Later, type Request } from "../hub/Requests.ts"
+import type { Incoming } from "../hub/Incoming.ts"
+import { type Answer, type Handler, Later } from "../hub/Requests.ts"
 import * as Fields from "../hub/Fields.ts"
 import { CloseCode } from "../protocol/CloseCode.ts"
 import { hubEnvelope } from "../protocol/HubEnvelope.ts"
@@ -43,7 +44,7 @@ export const gatewayHandlers = (outside: Outside): Elsewhere["handlers"] => ({
 
 /** Does it here, and answers when what it caused elsewhere is done, or was tried and is remembered. */
 export const afterwards =
-  (outside: Outside, handler: (request: Request) => Answer): Handler =>
+  (outside: Outside, handler: (request: Incoming) => Answer): Handler =>
   (request) => {
     const { result, caused } = outside.during(() => handler(request))
     if (caused.length === 0) return result
@@ -83,7 +84,7 @@ const gatewayRegister =
 
 const claim = (
   outside: Outside,
-  request: Request,
+  request: Incoming,
   wanted: RegistrationWanted,
   settle: (answer: Handler) => void,
 ): void => {

@@ -7,6 +7,7 @@ import { hubEnvelope } from "../protocol/HubEnvelope.ts"
 import type { Multicast } from "../session/Multicast.ts"
 import { addressOf, type Session } from "../session/Session.ts"
 import type { HubState } from "./HubState.ts"
+import type { Incoming } from "./Incoming.ts"
 import { homeOf } from "./Pauses.ts"
 
 /**
@@ -14,28 +15,21 @@ import { homeOf } from "./Pauses.ts"
  * until it has heard that goes on: reliable envelopes to the outbox, volatile ones to the reader, as far as
  * there is room.
  */
-export const admits = (
-  hub: HubState,
-  reader: Session,
-  address: Address.Address,
-  sender: Session,
-  from: Address.Address,
-  envelope: Envelope.Envelope,
-  now: number,
-): boolean => {
+export const admits = (incoming: Incoming, reader: Session, address: Address.Address): boolean => {
+  const { hub, session, envelope } = incoming
   const isReliable = envelope.seq !== undefined && reader.major === 1
   if (isReliable && hub.outboxes.of(reader).isFull) {
     const message = `too much waits for ${address}`
-    hub.refuse(sender, from, "queue_full", message, envelope, now, { actorAddress: address })
+    hub.reject(incoming, "queue_full", message, { actorAddress: address })
     return false
   }
   // As many reliable answers as there are asks: none of these is to wait for an answer that was refused.
   if (isReliable && envelope.correlationId !== null) return true
   const isFull = !isReliable && isHopeless(hub, reader)
   if (isFull) {
-    hub.refuse(sender, from, "queue_full", readsSlower(address), envelope, now, { actorAddress: address })
+    hub.reject(incoming, "queue_full", readsSlower(address), { actorAddress: address })
   }
-  if (notePause(hub, reader, address, sender.id)) tellPause(hub, sender, from, address, now)
+  if (notePause(hub, reader, address, session.id)) notifyPaused(incoming, address)
   return !isFull
 }
 
@@ -63,16 +57,13 @@ export const notePause = (
 
 export const readsSlower = (address: Address.Address): string => `${address} reads slower than it is sent to`
 
-/** Tells the sender to wait until `hub:resume`. */
-export const tellPause = (
-  hub: HubState,
-  sender: Session,
-  from: Address.Address,
+/** Asks the sender to wait until `hub:resume`. */
+export const notifyPaused = (
+  { hub, session, from, now }: Pick<Incoming, "hub" | "session" | "from" | "now">,
   actorAddress: Address.Address,
-  now: number,
 ): void => {
   const payload = { actorAddress, reason: "slow_consumer" }
-  hub.deliver(sender, hubEnvelope("hub:pause", from, payload, now), now)
+  hub.deliver(session, hubEnvelope("hub:pause", from, payload, now), now)
 }
 
 /** Delivers one of many copies. A slow reader misses it. Gives whether it is on its way. */
@@ -96,13 +87,13 @@ export const resumeSenders = (hub: HubState, reader: Session, now: number): void
       const home = homeOf(sender)
       const session = home === undefined ? hub.sessions.byId(sender) : undefined
       if (home !== undefined) hub.elsewhere?.resumed(home, address)
-      else if (session !== undefined) hub.announce(() => tellResume(hub, session, address, now))
+      else if (session !== undefined) hub.announce(() => notifyResumed(hub, session, address, now))
     }
   })
 }
 
 /** Tells the sender that it may go on. Who has no connection begins anew with the next. */
-export const tellResume = (
+export const notifyResumed = (
   hub: HubState,
   sender: Session,
   actorAddress: Address.Address,

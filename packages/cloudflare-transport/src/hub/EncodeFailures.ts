@@ -11,7 +11,7 @@ import { failAsk } from "./features/AskEnds.ts"
 import type { HubState } from "./HubState.ts"
 import { likeThat, tellSender } from "./Outboxes.ts"
 import { malformed } from "./Refusal.ts"
-import type { Request } from "./Requests.ts"
+import type { Incoming } from "./Incoming.ts"
 
 interface Failure {
   readonly envelope: Envelope.Envelope
@@ -71,7 +71,8 @@ export class EncodeFailures {
     // A refusal that can't be encoded is not refused in turn.
     if (correlationId === null || receiver === undefined || type === "hub:error") return
     const about = { id: correlationId, ...(seq !== undefined && { seq }) }
-    this.#hub.refuse(receiver, to, "internal_error", "the answer could not be encoded", about, now)
+    const rejected = { session: receiver, from: to, envelope: about, now }
+    this.#hub.reject(rejected, "internal_error", "the answer could not be encoded")
   }
 
   /** The answer to an ask of another's is lost: whoever asked must not wait for it. */
@@ -92,7 +93,7 @@ export class EncodeFailures {
  * What a request has delivered to many, as each of them gets it. One that can't be encoded is refused, before anybody
  * got it.
  */
-export const copiesOf = (copy: Envelope.Envelope, { envelope, from, hub }: Request): Multicast => {
+export const copiesOf = (copy: Envelope.Envelope, { envelope, from, hub }: Incoming): Multicast => {
   try {
     return new Multicast(copy).prepare()
   } catch (error) {

@@ -25,8 +25,9 @@ import {
   expireToken,
   loseConnection,
 } from "./session/Lifecycle.ts"
+import type { Incoming } from "./Incoming.ts"
 import { Intake } from "./Intake.ts"
-import { misaddressOf, refuseMisaddressed } from "./Misaddressed.ts"
+import { misaddressOf, rejectMisaddressed } from "./Misaddressed.ts"
 import { inOrder } from "./Replies.ts"
 import { handleRequest } from "./Requests.ts"
 import { isExpired, route } from "./Router.ts"
@@ -256,31 +257,30 @@ export class HubCore {
     }
     const from = state.enforceFrom(session, envelope.from, now)
     const isRequest = envelope.type.startsWith("hub:")
-    if (envelope.pattern === "ask" && envelope.correlationId !== null) {
-      // It would look like an answer to whoever goes by the id alone.
-      if (session.major === 0) envelope = Forwarding.uncorrelated(envelope)
-      else {
-        const refuse = (): void =>
-          state.refuse(session, from, "invalid_message", 'an ask has no "correlationId"', envelope, now)
-        return isRequest ? inOrder(connection, refuse) : refuse()
-      }
+    const isCorrelatedAsk = envelope.pattern === "ask" && envelope.correlationId !== null
+    // It would look like an answer to whoever goes by the id alone.
+    if (isCorrelatedAsk && session.major === 0) envelope = Forwarding.uncorrelated(envelope)
+    const incoming: Incoming = { hub: state, connection, session, from, envelope, now }
+    if (isCorrelatedAsk && session.major !== 0) {
+      const reject = (): void => state.reject(incoming, "invalid_message", 'an ask has no "correlationId"')
+      return isRequest ? inOrder(connection, reject) : reject()
     }
     if (isExpired(envelope, receivedAt, now)) {
       const { correlationId, pattern, seq } = envelope
       if (pattern === "tell") state.deadLetter({ ...envelope, from }, "expired", now)
       if (pattern === "ask" || (seq !== undefined && correlationId === null))
-        state.refuse(session, from, "message_expired", "its ttl ran out", envelope, now)
+        state.reject(incoming, "message_expired", "its ttl ran out")
       return
     }
     const misaddress = misaddressOf(session, envelope)
     if (misaddress !== undefined) {
-      const refuse = (): void => refuseMisaddressed(state, session, from, envelope, misaddress, now)
-      if (isRequest) inOrder(connection, refuse)
-      else refuse()
+      const reject = (): void => rejectMisaddressed(incoming, misaddress)
+      if (isRequest) inOrder(connection, reject)
+      else reject()
     } else if (isRequest) {
-      handleRequest({ hub: state, connection, session, from, envelope, now })
+      handleRequest(incoming)
     } else {
-      route(state, session, from, envelope, now)
+      route(incoming)
     }
   }
 

@@ -25,7 +25,8 @@ import { Metrics } from "./Metrics.ts"
 import { Pauses } from "./Pauses.ts"
 import { diffFor, Presence } from "./features/Presence.ts"
 import { Registry } from "./features/Registry.ts"
-import { type About, likeThat, Outboxes } from "./Outboxes.ts"
+import type { Rejected } from "./Incoming.ts"
+import { likeThat, Outboxes } from "./Outboxes.ts"
 import { inOrder } from "./Replies.ts"
 import { Sequences } from "./Sequences.ts"
 import { Topics } from "./features/Topics.ts"
@@ -182,20 +183,17 @@ export class HubState {
     this.log("debug", "delivery_failed", { messageId: envelope.id, to: envelope.to, reason })
   }
 
-  /** Tells the session of a failure, as surely as what it is about was sent. */
-  refuse(
-    session: Session,
-    to: Address.Address,
+  /** Sends `hub:error` to the sender of a message, in the delivery class of the message. */
+  reject(
+    { session, from, envelope, now }: Rejected,
     code: HubErrorCode,
     message: string,
-    about: About | null,
-    now: number,
     details?: LogFields,
   ): void {
     this.metrics.errors++
     if (code === "forbidden") this.logSession("request_forbidden", session, { reason: message })
-    const refusal = errorEnvelope(session.major, to, code, message, now, about?.id ?? null, details)
-    this.deliver(session, likeThat(refusal, about), now)
+    const rejection = errorEnvelope(session.major, from, code, message, now, envelope?.id ?? null, details)
+    this.deliver(session, likeThat(rejection, envelope), now)
   }
 
   /** The address is nobody's any more: its watchers are told, once. */

@@ -190,7 +190,7 @@ export class Intake {
     }
     const to = hub.enforceFrom(session, envelope.from, now)
     if (envelope.seq === undefined || session.major === 0) {
-      return hub.refuse(session, to, "queue_full", message, envelope, now)
+      return hub.reject({ session, from: to, envelope, now }, "queue_full", message)
     }
     hub.metrics.errors++
     const refusal = errorEnvelope(session.major, to, "queue_full", message, now, envelope.id)

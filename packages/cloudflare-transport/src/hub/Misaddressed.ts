@@ -4,7 +4,7 @@
  */
 import { Address, Envelope } from "@signal-hub/actor-core/vocabulary"
 import type { Session } from "../session/Session.ts"
-import type { HubState } from "./HubState.ts"
+import type { Incoming } from "./Incoming.ts"
 import { unknownActor } from "./Router.ts"
 
 /** The text that a message of a session is for, where it is no address; `undefined` where it is, and from 1.0. */
@@ -18,16 +18,10 @@ export const misaddressOf = (
 }
 
 /** Answers an ask `hub:unknown_actor`; a tell is a dead letter. */
-export const refuseMisaddressed = (
-  hub: HubState,
-  session: Session,
-  from: Address.Address,
-  envelope: Envelope.Envelope,
-  misaddress: string,
-  now: number,
-): void => {
+export const rejectMisaddressed = (incoming: Incoming, misaddress: string): void => {
+  const { hub, from, envelope, now } = incoming
   const named = shown(misaddress)
-  if (envelope.pattern === "ask") unknownActor(hub, session, from, envelope, now, named)
+  if (envelope.pattern === "ask") unknownActor(incoming, named)
   else hub.deadLetter({ ...envelope, from, to: named }, "unknown_actor", now)
 }
 

@@ -39,7 +39,7 @@ export const tellSender = (
   if (from === "" || from === HUB_ADDRESS) return
   const about: About = { id: idAtSender(envelope), ...(seq !== undefined && { seq }) }
   const sender = hub.owner(from) ?? hub.resolve(from, now)
-  if (sender !== undefined) return hub.refuse(sender, from, code, message, about, now)
+  if (sender !== undefined) return hub.reject({ session: sender, from, envelope: about, now }, code, message)
   hub.beyond(from)?.send(likeThat(errorEnvelope(null, from, code, message, now, about.id), about), now)
 }
 

@@ -2,13 +2,11 @@
  * Dispatches `hub:*` requests and answers them: with what the handler gives, or with the refusal that
  * it throws. A handler that gives nothing has answered by itself, or has nothing to say.
  */
-import type { Address, Envelope } from "@signal-hub/actor-core"
+import type { Envelope } from "@signal-hub/actor-core"
 import { hubEnvelope } from "../protocol/HubEnvelope.ts"
 import { ANSWER_TYPE, type HubRequestType } from "../protocol/HubMessage.ts"
-import type { Connection } from "../session/Connection.ts"
-import type { Session } from "../session/Session.ts"
 import { broadcast, send } from "./features/DeliveryRequests.ts"
-import type { HubState } from "./HubState.ts"
+import type { Incoming } from "./Incoming.ts"
 import { Refusal } from "./Refusal.ts"
 import { holdPlace, inOrder } from "./Replies.ts"
 import { discover, listActors, register, renew, unregister } from "./features/RegistryRequests.ts"
@@ -17,17 +15,6 @@ import { ack, disconnectRequest, heartbeat, metrics, queueStats } from "./sessio
 import { presence, publish, subscribe, unsubscribe } from "./features/TopicRequests.ts"
 import { refreshToken } from "./session/TokenRequests.ts"
 import { unwatch, watch } from "./features/WatchRequests.ts"
-
-/** A request as its handler sees it. */
-export interface Request {
-  readonly hub: HubState
-  readonly connection: Connection
-  readonly session: Session
-  /** The sender's address, as enforced. */
-  readonly from: Address.Address
-  readonly envelope: Envelope.Envelope
-  readonly now: number
-}
 
 /** What a handler answers with. */
 export interface Answer {
@@ -47,7 +34,7 @@ export class Later {
     this.parks = parks
   }
 }
-export type Handler = (request: Request) => Answer | Later | undefined
+export type Handler = (request: Incoming) => Answer | Later | undefined
 
 const HANDLERS: { readonly [type in Exclude<HubRequestType, "hub:connect"> | "hub:ack"]: Handler } = {
   "hub:ack": ack,
@@ -79,7 +66,7 @@ const ASK_ONLY: ReadonlySet<string> = new Set([
   "hub:unwatch",
 ])
 
-export const handleRequest = (request: Request): void => {
+export const handleRequest = (request: Incoming): void => {
   const { hub } = request
   const { type } = request.envelope
   const handler = Object.hasOwn(HANDLERS, type)
@@ -96,7 +83,7 @@ export const handleRequest = (request: Request): void => {
 }
 
 /** Answers with what the handler gives, or with the refusal that it throws. */
-export const respond = (request: Request, handler: Handler): void => {
+export const respond = (request: Incoming, handler: Handler): void => {
   const { connection, hub } = request
   const outcome = tried(handler, request)
   if (!(outcome instanceof Later)) {
@@ -115,7 +102,7 @@ export const respond = (request: Request, handler: Handler): void => {
   })
 }
 
-const tried = (handler: Handler, request: Request): Answer | Later | Refusal | undefined => {
+const tried = (handler: Handler, request: Incoming): Answer | Later | Refusal | undefined => {
   try {
     return handler(request)
   } catch (error) {
@@ -124,16 +111,16 @@ const tried = (handler: Handler, request: Request): Answer | Later | Refusal | u
   }
 }
 
-const conclude = (request: Request, outcome: Answer | Refusal | undefined): void => {
+const conclude = (request: Incoming, outcome: Answer | Refusal | undefined): void => {
   if (outcome instanceof Refusal) return refuse(request, outcome)
   const { pattern, type } = request.envelope
   if (outcome !== undefined && (pattern === "ask" || !ASK_ONLY.has(type))) reply(request, outcome)
 }
 
-const refuse = (request: Request, refusal: Refusal): void => {
-  const { hub, connection, session, from, envelope, now } = request
+const refuse = (request: Incoming, refusal: Refusal): void => {
+  const { hub, connection, now } = request
   const { close, code, details, message } = refusal
-  hub.refuse(session, from, code, message, envelope, now, details)
+  hub.reject(request, code, message, details)
   if (close === undefined) return
   closeConnection(hub, connection, close, code)
   connectionLost(hub, connection, code, now)
@@ -141,7 +128,7 @@ const refuse = (request: Request, refusal: Refusal): void => {
 
 /** Answers a request. The asker may have got its identity from it. */
 export const reply = (
-  { hub, session, from, envelope, now }: Request,
+  { hub, session, from, envelope, now }: Incoming,
   { payload, metadata }: Answer,
 ): void => {
   const type = ANSWER_TYPE[envelope.type as HubRequestType]

@@ -4,7 +4,7 @@
  */
 import { type Address, AnswerStream, Envelope, Forwarding } from "@signal-hub/actor-core/vocabulary"
 import { maySend } from "../auth/Authorization.ts"
-import { hubEnvelope } from "../protocol/HubEnvelope.ts"
+import { unknownActorEnvelope } from "../protocol/HubEnvelope.ts"
 import { HUB_ADDRESS } from "../protocol/HubMessage.ts"
 import { type Elsewhere, isElsewhere, notFound } from "./peers/Elsewhere.ts"
 import type { Session } from "../session/Session.ts"
@@ -12,44 +12,39 @@ import { failAsk } from "./features/AskEnds.ts"
 import type { Ask } from "./features/Asks.ts"
 import { admits } from "./Backpressure.ts"
 import { unmarked } from "./Marks.ts"
-import type { HubState } from "./HubState.ts"
+import type { Incoming } from "./Incoming.ts"
 import { likeThat } from "./Outboxes.ts"
 
 /** Whether its time is over. `ttl` is what remained when it was received. */
 export const isExpired = (envelope: Envelope.Envelope, receivedAt: number, now: number): boolean =>
   envelope.ttl !== null && now >= receivedAt + envelope.ttl
 
-/** Delivers an envelope that is for another actor. `from` is the sender's, as enforced. */
-export const route = (
-  hub: HubState,
-  sender: Session,
-  from: Address.Address,
-  envelope: Envelope.Envelope,
-  now: number,
-): void => {
+/** Delivers a message that is for another actor. */
+export const route = (incoming: Incoming): void => {
+  const { hub, session, from, envelope, now } = incoming
   if (envelope.to === HUB_ADDRESS) {
     const message = `the hub has no message type "${envelope.type}"`
-    hub.refuse(sender, from, "unknown_type", message, envelope, now)
+    hub.reject(incoming, "unknown_type", message)
   } else if (envelope.pattern === "tell" && envelope.correlationId !== null) {
-    correlated(hub, sender, from, envelope, envelope.correlationId, now)
-  } else if (!maySend(sender.claims, envelope.to)) {
+    correlated(incoming, envelope.correlationId)
+  } else if (!maySend(session.claims, envelope.to)) {
     const message = `the token does not allow to send to ${envelope.to}`
-    hub.refuse(sender, from, "forbidden", message, envelope, now)
+    hub.reject(incoming, "forbidden", message)
   } else if (envelope.pattern === "ask") {
-    ask(hub, sender, from, envelope, now)
+    ask(incoming)
   } else {
     const target = hub.resolve(envelope.to, now)
     if (target === undefined) {
       const beyond = hub.beyond(envelope.to)
       if (beyond !== undefined) {
-        if (mayLeave(hub, beyond, sender, from, envelope, now)) beyond.send(withFrom(envelope, from), now)
+        if (mayLeave(incoming, beyond)) beyond.send(withFrom(envelope, from), now)
       } else if (envelope.seq === undefined) hub.deadLetter(withFrom(envelope, from), "unknown_actor", now)
       // Who sends reliably hears what becomes of it.
-      else unknownActor(hub, sender, from, envelope, now)
-    } else if (admits(hub, target, envelope.to, sender, from, envelope, now)) {
+      else unknownActor(incoming)
+    } else if (admits(incoming, target, envelope.to)) {
       const isOnItsWay = hub.deliver(target, withFrom(envelope, from), now)
       // Its session turned out to be over, or knows no numbers.
-      if (!isOnItsWay && envelope.seq !== undefined) gone(hub, sender, from, envelope, now)
+      if (!isOnItsWay && envelope.seq !== undefined) gone(incoming)
     }
   }
 }
@@ -83,41 +78,36 @@ const withFrom = (
   return reliable ? Envelope.reliably(enforced) : enforced
 }
 
-const ask = (
-  hub: HubState,
-  sender: Session,
-  from: Address.Address,
-  envelope: Envelope.Envelope,
-  now: number,
-): void => {
+const ask = (incoming: Incoming): void => {
+  const { hub, session, from, envelope, now } = incoming
   const { id, to, metadata } = envelope
-  const held = metadata.forwardOf === id ? heldAsk(hub, sender, envelope) : undefined
-  if (held !== undefined) return forward(hub, held, sender, from, envelope, now)
+  const held = metadata.forwardOf === id ? heldAsk(incoming) : undefined
+  if (held !== undefined) return forward(incoming, held)
   if (hub.asks.get(from, id) !== undefined) {
     const message = `"id" is that of an ask that is still open`
-    return hub.refuse(sender, from, "invalid_message", message, envelope, now)
+    return hub.reject(incoming, "invalid_message", message)
   }
   const { maxAsksPerSession, defaultAskTimeout, maxAskTimeout } = hub.port.limits
-  if (hub.asks.countOf(sender) >= maxAsksPerSession) {
-    return hub.refuse(sender, from, "too_many_asks", `${maxAsksPerSession} asks are open`, envelope, now)
+  if (hub.asks.countOf(session) >= maxAsksPerSession) {
+    return hub.reject(incoming, "too_many_asks", `${maxAsksPerSession} asks are open`)
   }
   const target = hub.resolve(to, now)
   const timeout = Math.min(envelope.ttl ?? defaultAskTimeout, maxAskTimeout)
   if (target === undefined) {
     const beyond = hub.beyond(to)
-    if (beyond === undefined) return unknownActor(hub, sender, from, envelope, now)
-    if (!mayLeave(hub, beyond, sender, from, envelope, now)) return
+    if (beyond === undefined) return unknownActor(incoming)
+    if (!mayLeave(incoming, beyond)) return
     beyond.ask(withFrom(envelope, from), timeout, now)
-  } else if (!admits(hub, target, to, sender, from, envelope, now)) {
+  } else if (!admits(incoming, target, to)) {
     return
   } else if (!hub.deliver(target, withFrom(envelope, from), now)) {
-    return gone(hub, sender, from, envelope, now)
+    return gone(incoming)
   }
   const reliable = envelope.seq !== undefined
   const opened = hub.asks.open(
     {
       asker: from,
-      askerSession: sender.id,
+      askerSession: session.id,
       id,
       asked: to,
       type: envelope.type,
@@ -132,51 +122,34 @@ const ask = (
 }
 
 /** Who it was for is found to have lost its connection. */
-const gone = (
-  hub: HubState,
-  sender: Session,
-  from: Address.Address,
-  envelope: Envelope.Envelope,
-  now: number,
-): void => {
-  const message = `${envelope.to} has lost its connection`
-  hub.refuse(sender, from, "actor_terminated", message, envelope, now)
+const gone = (incoming: Incoming): void => {
+  incoming.hub.reject(incoming, "actor_terminated", `${incoming.envelope.to} has lost its connection`)
 }
 
 /** Whether what the session sends may leave: where nobody finds back to it, it is refused. */
-const mayLeave = (
-  hub: HubState,
-  beyond: Elsewhere,
-  sender: Session,
-  from: Address.Address,
-  envelope: Envelope.Envelope,
-  now: number,
-): boolean => {
+const mayLeave = (incoming: Incoming, beyond: Elsewhere): boolean => {
+  const { hub, from } = incoming
   if (beyond.isFound(from)) return true
-  hub.refuse(sender, from, "forbidden", notFound(from), envelope, now)
+  hub.reject(incoming, "forbidden", notFound(from))
   return false
 }
 
-/** Nobody is at `to`: a typed answer, whether it was asked directly or through `hub:send`. */
+/** Answers `hub:unknown_actor` to a message for `address`, whether it was sent directly or through `hub:send`. */
 export const unknownActor = (
-  hub: HubState,
-  asker: Session,
-  from: Address.Address,
-  envelope: Envelope.Envelope,
-  now: number,
+  { hub, session, from, envelope, now }: Omit<Incoming, "connection">,
   address: Address.Address = envelope.to,
 ): void => {
   hub.metrics.errors++
   const payload = { actorAddress: address, message: `there is no actor at ${address}: it is not registered` }
-  const answer = hubEnvelope("hub:unknown_actor", from, payload, now, envelope.id)
-  hub.deliver(asker, likeThat(answer, envelope), now)
+  const answer = unknownActorEnvelope(from, payload, now, envelope.id)
+  hub.deliver(session, likeThat(answer, envelope), now)
 }
 
 /**
  * The open ask that the session holds and re-sends. Whose it is, `from` tells; where it doesn't, as it
  * is the server's to set, the `id` must be that of one ask only.
  */
-const heldAsk = (hub: HubState, holder: Session, { from, id }: Envelope.Envelope): Ask | undefined => {
+const heldAsk = ({ hub, session: holder, envelope: { from, id } }: Incoming): Ask | undefined => {
   const named = from === "" ? undefined : hub.asks.get(from, id)
   if (named?.targetSession === holder.id) return named
   const held = hub.asks.of(holder).answering.filter((one) => one.id === id)
@@ -187,28 +160,22 @@ const heldAsk = (hub: HubState, holder: Session, { from, id }: Envelope.Envelope
  * The actor that holds the ask gives it to another, which may answer in its place. It stays the asker's, and
  * what was asked for; of what else it says, the receiver learns whose word that is.
  */
-const forward = (
-  hub: HubState,
-  open: Ask,
-  holder: Session,
-  from: Address.Address,
-  envelope: Envelope.Envelope,
-  now: number,
-): void => {
+const forward = (incoming: Incoming, open: Ask): void => {
+  const { hub, envelope, now } = incoming
   if (open.type !== null && envelope.type !== open.type) {
     const message = `the ask is of type "${open.type}": it is forwarded under that, or answered`
-    return hub.refuse(holder, from, "forbidden", message, envelope, now)
+    return hub.reject(incoming, "forbidden", message)
   }
   const unsigned = withFrom(envelope, open.asker, isSure(open, envelope))
   const forwarded = { ...unsigned, metadata: { ...unsigned.metadata, forwardedBy: open.target } }
   const target = hub.resolve(envelope.to, now)
   const beyond = target === undefined ? hub.beyond(envelope.to) : undefined
   if (beyond !== undefined) {
-    if (!mayLeave(hub, beyond, holder, from, envelope, now)) return
+    if (!mayLeave(incoming, beyond)) return
     return beyond.forward(open, forwarded, now)
   }
   // Refused, it stays with its holder.
-  if (target !== undefined && !admits(hub, target, envelope.to, holder, from, envelope, now)) return
+  if (target !== undefined && !admits(incoming, target, envelope.to)) return
   if (target !== undefined && hub.deliver(target, forwarded, now)) {
     hub.asks.forward(open, envelope.to, target.id)
   } else {
@@ -218,34 +185,28 @@ const forward = (
 }
 
 /** An envelope about an ask: its answer, or, from the asker, a cancel or more demand. */
-const correlated = (
-  hub: HubState,
-  sender: Session,
-  from: Address.Address,
-  envelope: Envelope.Envelope,
-  askId: string,
-  now: number,
-): void => {
+const correlated = (incoming: Incoming, askId: string): void => {
+  const { hub, session, from, envelope, now } = incoming
   if (AnswerStream.isAboutAsk(envelope.type)) {
     const open = hub.asks.get(from, askId)
     if (open === undefined) return hub.deadLetter(withFrom(envelope, from), "no_such_ask", now)
     const target = hub.sessionOf(open.targetSession)
     // Refused, it changes nothing: it may be sent again.
-    if (target !== undefined && !admits(hub, target, envelope.to, sender, from, envelope, now)) return
+    if (target !== undefined && !admits(incoming, target, envelope.to)) return
     if (envelope.type === "actor:cancel") hub.asks.close(open)
     // Who demands still waits: the next answer may take as long again.
     else hub.asks.extend(open, now)
     // Who asked need not know that the ask was forwarded, and to whom.
     const told = withFrom(envelope, from, isSure(open, envelope))
-    toSession(hub, open.targetSession, target, { ...told, to: open.target }, now)
+    toSession(incoming, open.targetSession, target, { ...told, to: open.target })
     return
   }
   const open = hub.asks.get(envelope.to, askId)
-  const answerer = open?.targetSession === sender.id ? answersFrom(open, envelope, from) : undefined
+  const answerer = open?.targetSession === session.id ? answersFrom(open, envelope, from) : undefined
   if (open === undefined || answerer === undefined)
     return hub.deadLetter(withFrom(envelope, from), "no_such_ask", now)
   const asker = hub.sessionOf(open.askerSession)
-  if (asker !== undefined && !admits(hub, asker, envelope.to, sender, from, envelope, now)) return
+  if (asker !== undefined && !admits(incoming, asker, envelope.to)) return
   // Where the ask was asked elsewhere, its parts are judged there: one that was refused there comes again.
   const isJudgedHere = !isElsewhere(open.askerSession) || !AnswerStream.isMoreToCome(envelope)
   if (isJudgedHere && !hub.asks.isNext(open, envelope))
@@ -254,7 +215,7 @@ const correlated = (
   const told = withFrom(envelope, answerer, isSure(open, envelope))
   const metadata = Forwarding.answeredFor(told.metadata, open.asked, answerer)
   const answer: Envelope.Envelope = metadata === told.metadata ? told : { ...told, metadata }
-  toSession(hub, open.askerSession, asker, answer, now)
+  toSession(incoming, open.askerSession, asker, answer)
 }
 
 /** Whether what is about the ask is reliable: where the ask is, or it is itself. */
@@ -272,11 +233,10 @@ const answersFrom = (
 
 /** To the session, or where it is elsewhere to the object of that address. */
 const toSession = (
-  hub: HubState,
+  { hub, now }: Incoming,
   id: string,
   session: Session | undefined,
   envelope: Envelope.Envelope,
-  now: number,
 ): void => {
   if (isElsewhere(id)) return hub.elsewhere!.send(envelope, now, id)
   if (session === undefined) hub.deadLetter(envelope, "disconnected", now)

@@ -2,11 +2,12 @@
  * Requests that take long, done in slices between which others are served. What their sender sends
  * meanwhile waits, so that its requests are answered in order.
  */
-import { type Answer, reply, type Request } from "./Requests.ts"
+import type { Incoming } from "./Incoming.ts"
+import { type Answer, reply } from "./Requests.ts"
 
 /** Calls `slice` until it gives the answer. It gives that at once where the first slice is enough. */
 export const inSlices = (
-  request: Request,
+  request: Incoming,
   slice: (now: number) => Answer | undefined,
 ): Answer | undefined => {
   const { hub, connection } = request

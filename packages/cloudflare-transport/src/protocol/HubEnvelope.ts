@@ -26,6 +26,14 @@ export const hubEnvelope = (
   signature: null,
 })
 
+/** The answer to a message for an address that no actor has. */
+export const unknownActorEnvelope = (
+  to: Address.Address,
+  payload: { readonly actorAddress: Address.Address; readonly message: string },
+  now: number,
+  correlationId: string,
+): Envelope.Envelope => hubEnvelope("hub:unknown_actor", to, payload, now, correlationId)
+
 /**
  * A refusal, in the form that the receiver's protocol has for it: to connected sessions of 1.0 some
  * codes are types of their own, to all others they are `hub:error` with those fields in `details`.

@@ -3,7 +3,7 @@
  * in memory, which makes rows of those that are old; the alarm is for the rows.
  */
 import { type Address, Envelope } from "@signal-hub/actor-core/vocabulary"
-import { errorEnvelope, hubEnvelope } from "../../protocol/HubEnvelope.ts"
+import { errorEnvelope, unknownActorEnvelope } from "../../protocol/HubEnvelope.ts"
 import type { HubErrorCode } from "../../protocol/HubError.ts"
 import type { Ask } from "./Asks.ts"
 import { isElsewhere } from "../peers/Elsewhere.ts"
@@ -27,7 +27,7 @@ export const failAsk = (
   hub.metrics.errors++
   const envelope =
     code === "unknown_actor"
-      ? hubEnvelope("hub:unknown_actor", asker, { actorAddress: target, message }, now, id)
+      ? unknownActorEnvelope(asker, { actorAddress: target, message }, now, id)
       : errorEnvelope(session?.major ?? null, asker, code, message, now, id)
   const failure = ask.reliable ? Envelope.reliably(envelope) : envelope
   if (session !== undefined) hub.deliver(session, failure, now)

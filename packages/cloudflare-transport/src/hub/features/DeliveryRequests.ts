@@ -10,14 +10,15 @@ import { likeThat } from "../Outboxes.ts"
 import { chargeRows } from "./Pages.ts"
 import { literalPrefix, type Registration } from "./Registry.ts"
 import { malformed, Refusal } from "../Refusal.ts"
-import type { Answer, Request } from "../Requests.ts"
+import type { Incoming } from "../Incoming.ts"
+import type { Answer } from "../Requests.ts"
 import { inSlices } from "../Slices.ts"
 import { unknownActor } from "../Router.ts"
 
 /** A copy of what the request carries, for one receiver. */
 export const copyFor = (
   to: Address.Address,
-  { from, envelope }: Request,
+  { from, envelope }: Incoming,
   type: string,
   payload: unknown,
   metadata: Envelope.Metadata,
@@ -35,17 +36,17 @@ export const copyFor = (
   signature: envelope.signature,
 })
 
-export const send = (request: Request): Answer | undefined => {
-  const { hub, session, from, envelope, now } = request
+export const send = (request: Incoming): Answer | undefined => {
+  const { hub, envelope, now } = request
   const copy = readSend(request)
   const { to } = copy
   const target = hub.resolve(to, now)
   if (target === undefined) {
     if (isSilent(envelope)) hub.deadLetter(copy, "unknown_actor", now)
-    else unknownActor(hub, session, from, envelope, now, to)
+    else unknownActor(request, to)
     return undefined
   }
-  if (!admits(hub, target, to, session, from, envelope, now)) return undefined
+  if (!admits(request, target, to)) return undefined
   if (!hub.deliver(target, likeThat(copy, envelope), now)) {
     if (isSilent(envelope)) return undefined
     throw new Refusal("actor_terminated", `${to} has lost its connection`)
@@ -57,7 +58,7 @@ export const send = (request: Request): Answer | undefined => {
 const isSilent = ({ pattern, seq }: Envelope.Envelope): boolean => pattern === "tell" && seq === undefined
 
 export const sent = (
-  { envelope }: Request,
+  { envelope }: Incoming,
   deliveredAt: number,
   status: DeliveryAck["status"] = "delivered",
 ): Answer => {
@@ -66,7 +67,7 @@ export const sent = (
 }
 
 /** What is to be sent on behalf of the sender. */
-export const readSend = (request: Request): Envelope.Envelope => {
+export const readSend = (request: Incoming): Envelope.Envelope => {
   const { session, envelope } = request
   const fields = Fields.fieldsOf(envelope.payload)
   const type = Fields.innerType(fields.type)
@@ -80,7 +81,7 @@ export const readSend = (request: Request): Envelope.Envelope => {
 }
 
 /** One copy for each registered address that is meant. */
-export const broadcast = (request: Request): Answer | undefined => {
+export const broadcast = (request: Incoming): Answer | undefined => {
   const { connection, hub, session, envelope } = request
   const { claims } = session
   const { type, payload, metadata, excludeSelf, capability, pattern } = readBroadcast(request)
@@ -131,7 +132,7 @@ interface Broadcast {
 }
 
 /** What is to be broadcast, and to whom. */
-export const readBroadcast = (request: Request): Broadcast => {
+export const readBroadcast = (request: Incoming): Broadcast => {
   const { session, envelope } = request
   if (!mayBroadcast(session.claims))
     throw new Refusal("forbidden", 'broadcasting needs the right "broadcast"')

@@ -8,12 +8,13 @@ import { endAddress } from "../session/Lifecycle.ts"
 import { malformed, Refusal } from "../Refusal.ts"
 import { chargeRows, cursorAfter, fitting, readCursor, ROWS_A_PAGE } from "./Pages.ts"
 import { literalPrefix, type Registration } from "./Registry.ts"
-import type { Answer, Request } from "../Requests.ts"
+import type { Incoming } from "../Incoming.ts"
+import type { Answer } from "../Requests.ts"
 import { inSlices } from "../Slices.ts"
 
 const newRenewalToken = (address: Address.Address): string => `${btoa(address)}.${crypto.randomUUID()}`
 
-export const register = (request: Request): Answer => putRegistration(request, readRegistration(request))
+export const register = (request: Incoming): Answer => putRegistration(request, readRegistration(request))
 
 /** What is to be registered, where it may be. */
 export interface RegistrationWanted {
@@ -23,7 +24,7 @@ export interface RegistrationWanted {
   readonly ttlSeconds: number
 }
 
-export const readRegistration = ({ hub, session, envelope }: Request): RegistrationWanted => {
+export const readRegistration = ({ hub, session, envelope }: Incoming): RegistrationWanted => {
   const fields = Fields.fieldsOf(envelope.payload)
   const { limits } = hub.port
   const address = Fields.claimable(fields.actorAddress, "actorAddress")
@@ -41,7 +42,7 @@ export const readRegistration = ({ hub, session, envelope }: Request): Registrat
 
 /** Registers. `least`: what its version must be at least, as others know of earlier ones. */
 export const putRegistration = (
-  { hub, session, now }: Request,
+  { hub, session, now }: Incoming,
   { address, capabilities, metadata, ttlSeconds }: RegistrationWanted,
   least = 1,
 ): Answer => {
@@ -70,8 +71,8 @@ export const putRegistration = (
 
 /** An identity can't be registered by another session, unless that claims it as its own. */
 const refuseForeignIdentity = (
-  hub: Request["hub"],
-  session: Request["session"],
+  hub: Incoming["hub"],
+  session: Incoming["session"],
   address: Address.Address,
 ): void => {
   const holder = session.identity === null ? undefined : hub.sessions.byIdentity(address)
@@ -81,8 +82,8 @@ const refuseForeignIdentity = (
 }
 
 const refuseBeyondLimits = (
-  { port, registry }: Request["hub"],
-  session: Request["session"],
+  { port, registry }: Incoming["hub"],
+  session: Incoming["session"],
   before: Registration | undefined,
 ): void => {
   const { maxAddressesPerSession, maxRegistrations } = port.limits
@@ -99,7 +100,7 @@ const registered = (expiresAt: number, { address, renewalToken, version }: Regis
   return { payload, metadata: { expiresAt, renewalToken, version } }
 }
 
-export const renew = ({ hub, session, envelope, now }: Request): Answer => {
+export const renew = ({ hub, session, envelope, now }: Incoming): Answer => {
   const fields = Fields.fieldsOf(envelope.payload)
   // Clients of 0.x may keep it where `hub:registered` has it, too.
   const given = fields.renewalToken ?? (session.major === 0 ? envelope.metadata.renewalToken : undefined)
@@ -123,7 +124,7 @@ export const renew = ({ hub, session, envelope, now }: Request): Answer => {
   return { payload }
 }
 
-export const unregister = ({ hub, session, from, envelope, now }: Request): Answer => {
+export const unregister = ({ hub, session, from, envelope, now }: Incoming): Answer => {
   const { actorAddress } = Fields.fieldsOf(envelope.payload)
   const address =
     actorAddress === undefined || actorAddress === null ? from : Fields.address(actorAddress, "actorAddress")
@@ -135,7 +136,7 @@ export const unregister = ({ hub, session, from, envelope, now }: Request): Answ
   return { payload: { actorAddress: address } }
 }
 
-export const discover = (request: Request): Answer => {
+export const discover = (request: Incoming): Answer => {
   const { hub, session, now } = request
   const { pattern, wanted, limit, after } = readDiscovery(request)
   const { found, next, looked } = hub.registry.page({
@@ -153,7 +154,7 @@ export const discover = (request: Request): Answer => {
 
 /** A page of these, of which it may have no room for all; `next`: the address to go on after. */
 export const discovered = (
-  { connection, hub, session }: Request,
+  { connection, hub, session }: Incoming,
   entries: ReadonlyArray<ActorEntry>,
   next: string | undefined,
   looked: number,
@@ -178,7 +179,7 @@ interface Discovery {
 }
 
 /** What is looked for. */
-export const readDiscovery = ({ connection, hub, session, envelope }: Request): Discovery => {
+export const readDiscovery = ({ connection, hub, session, envelope }: Incoming): Discovery => {
   const fields = Fields.fieldsOf(envelope.payload)
   const { limits } = hub.port
   const pattern = Fields.pattern(fields.pattern, "pattern")
@@ -192,7 +193,7 @@ export const readDiscovery = ({ connection, hub, session, envelope }: Request): 
   return { pattern, wanted, limit, after: readCursor(connection, fields.cursor) }
 }
 
-export const listActors = (request: Request): Answer | undefined => {
+export const listActors = (request: Incoming): Answer | undefined => {
   const { connection, hub, session } = request
   const listing = readListing(request)
   const { limit, offset } = listing
@@ -226,7 +227,7 @@ export const listActors = (request: Request): Answer | undefined => {
 
 /** A page of these, of which it may have no room for all. */
 export const listAnswer = (
-  { hub, session }: Request,
+  { hub, session }: Incoming,
   { limit, offset }: Listing,
   entries: ReadonlyArray<ActorEntry>,
   isCut: boolean,
@@ -250,7 +251,7 @@ export interface Listing {
 }
 
 /** Which part of the list is wanted. */
-export const readListing = ({ hub, session, envelope }: Request): Listing => {
+export const readListing = ({ hub, session, envelope }: Incoming): Listing => {
   if (!mayList(session.claims)) throw new Refusal("forbidden", 'listing needs the right "list"')
   const fields = Fields.fieldsOf(envelope.payload)
   const { maxPageSize } = hub.port.limits

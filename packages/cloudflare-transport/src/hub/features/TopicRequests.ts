@@ -16,9 +16,10 @@ import * as Fields from "../Fields.ts"
 import type { HubState } from "../HubState.ts"
 import { chargeRows, fitting } from "./Pages.ts"
 import { malformed, Refusal } from "../Refusal.ts"
-import type { Answer, Request } from "../Requests.ts"
+import type { Incoming } from "../Incoming.ts"
+import type { Answer } from "../Requests.ts"
 
-export const subscribe = ({ hub, session, envelope }: Request): Answer => {
+export const subscribe = ({ hub, session, envelope }: Incoming): Answer => {
   const fields = Fields.fieldsOf(envelope.payload)
   const topic = Fields.topic(fields.topic)
   const durable = Fields.optionalFlag(fields.durable, "durable")
@@ -46,7 +47,7 @@ export const subscribe = ({ hub, session, envelope }: Request): Answer => {
   return { payload: { topic, subscriptionId: id } }
 }
 
-export const unsubscribe = ({ hub, session, envelope }: Request): Answer => {
+export const unsubscribe = ({ hub, session, envelope }: Incoming): Answer => {
   const fields = Fields.fieldsOf(envelope.payload)
   const owner = addressOf(session)
   const id = Fields.optionalText(fields.subscriptionId, "subscriptionId", 128)
@@ -63,7 +64,7 @@ export const unsubscribe = ({ hub, session, envelope }: Request): Answer => {
 }
 
 /** A copy for each subscriber; a slow or absent one holds up nobody and is not waited for. */
-export const publish = (request: Request): Answer => {
+export const publish = (request: Incoming): Answer => {
   const { hub, now } = request
   const { topic, copies } = readPublication(request)
   let subscriberCount = 0
@@ -77,7 +78,7 @@ export const publish = (request: Request): Answer => {
 }
 
 /** What is to be published, and where. The copies differ in `to` alone. */
-export const readPublication = (request: Request) => {
+export const readPublication = (request: Incoming) => {
   const { session: publisher, from, envelope } = request
   const fields = Fields.fieldsOf(envelope.payload)
   const topic = Fields.topic(fields.topic)
@@ -100,7 +101,7 @@ export const readPublication = (request: Request) => {
   return { topic, publication, copies: copiesOf(publication, request) }
 }
 
-export const presence = (request: Request): Answer => {
+export const presence = (request: Incoming): Answer => {
   const { connection, hub } = request
   const { topic, cursor } = readPresence(request)
   const { maxPageSize } = hub.port.limits
@@ -133,7 +134,7 @@ export const presenceState = (
 }
 
 /** Whose presence is asked for, and after which member. */
-export const readPresence = ({ session: asker, envelope }: Request) => {
+export const readPresence = ({ session: asker, envelope }: Incoming) => {
   const fields = Fields.fieldsOf(envelope.payload)
   const topic = Fields.topic(fields.topic)
   if (!maySeePresence(asker.claims, topic)) throw forbidden(`see who is on "${topic}"`)

@@ -3,10 +3,11 @@ import type { Address } from "@signal-hub/actor-core"
 import { mayWatch } from "../../auth/Authorization.ts"
 import * as Fields from "../Fields.ts"
 import { Refusal } from "../Refusal.ts"
-import type { Answer, Request } from "../Requests.ts"
+import type { Incoming } from "../Incoming.ts"
+import type { Answer } from "../Requests.ts"
 
 /** Watches a registered address. Of one that is not, the answer is final: nothing follows. */
-export const watch = (request: Request): Answer => {
+export const watch = (request: Incoming): Answer => {
   const { hub, now } = request
   const actorAddress = readWatch(request)
   const registered = hub.registry.holder(actorAddress, now) !== undefined
@@ -15,7 +16,7 @@ export const watch = (request: Request): Answer => {
 }
 
 /** Whom the session may and wants to watch. */
-export const readWatch = ({ session, envelope }: Request): Address.Address => {
+export const readWatch = ({ session, envelope }: Incoming): Address.Address => {
   const actorAddress = Fields.address(Fields.fieldsOf(envelope.payload).actorAddress, "actorAddress")
   if (!mayWatch(session.claims, actorAddress)) {
     throw new Refusal("forbidden", `the token does not allow to watch ${actorAddress}`)
@@ -23,7 +24,7 @@ export const readWatch = ({ session, envelope }: Request): Address.Address => {
   return actorAddress
 }
 
-export const addWatch = ({ hub, session }: Request, actorAddress: Address.Address): void => {
+export const addWatch = ({ hub, session }: Incoming, actorAddress: Address.Address): void => {
   const { maxWatchesPerSession } = hub.port.limits
   if (hub.watches.countOf(session) >= maxWatchesPerSession) {
     throw new Refusal("too_many_subscriptions", `the session has ${maxWatchesPerSession} watches, its most`)
@@ -31,10 +32,10 @@ export const addWatch = ({ hub, session }: Request, actorAddress: Address.Addres
   hub.watches.add(actorAddress, session)
 }
 
-export const readUnwatch = ({ envelope }: Request): Address.Address =>
+export const readUnwatch = ({ envelope }: Incoming): Address.Address =>
   Fields.address(Fields.fieldsOf(envelope.payload).actorAddress, "actorAddress")
 
-export const unwatch = (request: Request): Answer => {
+export const unwatch = (request: Incoming): Answer => {
   const { hub, session } = request
   const actorAddress = readUnwatch(request)
   hub.watches.remove(actorAddress, session)

@@ -4,7 +4,8 @@ import { readSend, send, sent } from "../features/DeliveryRequests.ts"
 import { type Elsewhere, notFound } from "./Elsewhere.ts"
 import { likeThat } from "../Outboxes.ts"
 import { Refusal } from "../Refusal.ts"
-import { type Handler, Later, type Request } from "../Requests.ts"
+import type { Incoming } from "../Incoming.ts"
+import { type Handler, Later } from "../Requests.ts"
 import { unknownActor } from "../Router.ts"
 import { addWatch, readUnwatch, readWatch, unwatch, watch } from "../features/WatchRequests.ts"
 import { addressOf } from "../../session/Session.ts"
@@ -51,8 +52,8 @@ const sendAnywhere =
     )
   }
 
-const unknown = ({ hub, session, from, envelope, now }: Request, to: Address.Address): undefined => {
-  unknownActor(hub, session, from, envelope, now, to)
+const unknown = (request: Incoming, to: Address.Address): undefined => {
+  unknownActor(request, to)
   return undefined
 }
 

@@ -8,7 +8,7 @@ import type { Ask } from "../features/Asks.ts"
 import { type Elsewhere, isElsewhere } from "./Elsewhere.ts"
 import type { HubState } from "../HubState.ts"
 import type { Registration } from "../features/Registry.ts"
-import type { Request } from "../Requests.ts"
+import type { Incoming } from "../Incoming.ts"
 import { hubEnvelope } from "../../protocol/HubEnvelope.ts"
 import type { TerminatedReason } from "../../protocol/HubMessage.ts"
 import { likeThat } from "../Outboxes.ts"
@@ -38,7 +38,7 @@ export class Neighbors<Port extends PeersPort = PeersPort> implements Elsewhere 
   readonly outbound: Outbound
   readonly watermarks: Watermarks
   /** Of each watch that is asked for elsewhere: the last request for it. */
-  readonly watching = new Map<string, Request>()
+  readonly watching = new Map<string, Incoming>()
   protected readonly hub: HubState
   protected readonly notices: Notices
   /** What lines of calls have in common. */

@@ -4,7 +4,7 @@
  */
 import type { Address, Envelope } from "@signal-hub/actor-core/vocabulary"
 import type { Claims } from "../../auth/Claims.ts"
-import { tellPause, tellResume } from "../Backpressure.ts"
+import { notifyPaused, notifyResumed } from "../Backpressure.ts"
 import type { HubState } from "../HubState.ts"
 import { addressOf, type Session } from "../../session/Session.ts"
 import type { PeersPort } from "./PeersPort.ts"
@@ -135,7 +135,7 @@ export class Outbound {
     const lane = this.#laneOf(sender, address)
     if (this.#lanes.isCalling(lane)) this.#resumed.add(lane)
     const session = this.#sessionOf(sender)
-    if (session !== undefined) tellResume(this.#hub, session, address, now)
+    if (session !== undefined) notifyResumed(this.#hub, session, address, now)
   }
 
   /** Puts a reliable delivery in line, and in a row. */
@@ -237,7 +237,7 @@ export class Outbound {
   #pause(sender: Address.Address, to: Address.Address, lane: string): void {
     const session = this.#sessionOf(sender)
     if (session === undefined || this.#resumed.has(lane)) return
-    tellPause(this.#hub, session, sender, to, this.#port.now())
+    notifyPaused({ hub: this.#hub, session, from: sender, now: this.#port.now() }, to)
   }
 }
 

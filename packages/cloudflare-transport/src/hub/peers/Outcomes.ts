@@ -9,7 +9,7 @@ import { isElsewhere } from "./Elsewhere.ts"
 import { idAtSender, likeThat } from "../Outboxes.ts"
 import { unknownActor } from "../Router.ts"
 import type { HubState } from "../HubState.ts"
-import { errorEnvelope, hubEnvelope } from "../../protocol/HubEnvelope.ts"
+import { errorEnvelope, unknownActorEnvelope } from "../../protocol/HubEnvelope.ts"
 import { HUB_ERRORS, type HubErrorCode } from "../../protocol/HubError.ts"
 import type { Session } from "../../session/Session.ts"
 import { answerEnvelope } from "../../delivery/AnswerEnvelope.ts"
@@ -94,8 +94,7 @@ export class Outcomes {
     if (ask === "elsewhere") {
       const failure =
         wire === "unknown_actor"
-          ? hubEnvelope(
-              "hub:unknown_actor",
+          ? unknownActorEnvelope(
               envelope.from as Address.Address,
               { actorAddress: envelope.to, message },
               now,
@@ -116,10 +115,10 @@ export class Outcomes {
   tellSender(session: Session, envelope: Envelope.Envelope, { code, message }: Undelivered): void {
     const to = envelope.from as Address.Address
     const now = this.#options.now()
-    if (code === "unknown_actor") unknownActor(this.#hub, session, to, envelope, now)
+    if (code === "unknown_actor") unknownActor({ hub: this.#hub, session, from: to, envelope, now })
     else {
       const details = code === "queue_full" ? { actorAddress: envelope.to } : {}
-      this.#hub.refuse(session, to, wireCode(code), message, envelope, now, details)
+      this.#hub.reject({ session, from: to, envelope, now }, wireCode(code), message, details)
     }
   }
 

@@ -20,7 +20,9 @@ export const endWhatIsForbidden = (hub: HubState, session: Session, now: number)
     hub.announce(() => void hub.deliver(session, unregistered, now))
   }
   const tell = (message: string, details: { readonly [field: string]: unknown }): void =>
-    hub.announce(() => hub.refuse(session, owner, "forbidden", message, null, now, details))
+    hub.announce(() =>
+      hub.reject({ session, from: owner, envelope: null, now }, "forbidden", message, details),
+    )
   for (const topic of claims.subscribe === null ? [] : hub.topics.namesOf(owner)) {
     if (maySubscribe(claims, topic)) continue
     hub.topics.remove(topic, owner, session)

@@ -8,9 +8,10 @@ import type { Session } from "../../session/Session.ts"
 import type { HubState } from "../HubState.ts"
 import { closeConnection, endSession } from "./Lifecycle.ts"
 import { malformed, Refusal } from "../Refusal.ts"
-import { type Answer, reply, type Request } from "../Requests.ts"
+import type { Incoming } from "../Incoming.ts"
+import { type Answer, reply } from "../Requests.ts"
 
-export const heartbeat = ({ envelope, now, session }: Request): Answer => {
+export const heartbeat = ({ envelope, now, session }: Incoming): Answer => {
   const given = Fields.fieldsOf(envelope.payload).timestamp
   // Clients of 0.x may leave it to the envelope.
   const timestamp = session.major === 0 ? (given ?? envelope.timestamp) : given
@@ -22,7 +23,7 @@ export const heartbeat = ({ envelope, now, session }: Request): Answer => {
 const MAX_NONCE_LENGTH = 64
 
 /** The client goes for good: it is answered, then its connection closed and its session ended. */
-export const disconnectRequest = (request: Request): undefined => {
+export const disconnectRequest = (request: Incoming): undefined => {
   const { hub, connection, session, envelope, now } = request
   Fields.optionalText(Fields.fieldsOf(envelope.payload).reason, "reason", 256)
   reply(request, { payload: { acknowledged: true } })
@@ -33,7 +34,7 @@ export const disconnectRequest = (request: Request): undefined => {
 }
 
 /** What the client has received, in all: so much less waits for it. Not answered. */
-export const ack = ({ hub, connection, session, envelope, now }: Request): undefined => {
+export const ack = ({ hub, connection, session, envelope, now }: Incoming): undefined => {
   const { flow } = connection
   const fields = Fields.fieldsOf(envelope.payload)
   const bytes = Fields.count(fields.bytes, "bytes")
@@ -66,7 +67,7 @@ const acknowledge = (hub: HubState, session: Session, through: number, now: numb
   hub.outboxes.replay(session, now)
 }
 
-export const queueStats = ({ hub, connection, session, now }: Request): Answer => {
+export const queueStats = ({ hub, connection, session, now }: Incoming): Answer => {
   const { pauseThreshold, resumeThreshold } = hub.port.limits
   const seconds = Math.max(now - session.receivedSince, 1_000) / 1_000
   const payload: QueueStats = {
@@ -79,7 +80,7 @@ export const queueStats = ({ hub, connection, session, now }: Request): Answer =
   return { payload }
 }
 
-export const metrics = ({ hub, session }: Request): Answer => {
+export const metrics = ({ hub, session }: Incoming): Answer => {
   if (!mayReadMetrics(session.claims)) throw new Refusal("forbidden", 'metrics need the right "metrics"')
   return {
     payload: {

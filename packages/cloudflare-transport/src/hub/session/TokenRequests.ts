@@ -13,7 +13,8 @@ import { endWhatIsForbidden } from "./ClaimsChange.ts"
 import * as Fields from "../Fields.ts"
 import type { HubState } from "../HubState.ts"
 import { malformed, Refusal } from "../Refusal.ts"
-import { type Answer, type Request, respond } from "../Requests.ts"
+import type { Incoming } from "../Incoming.ts"
+import { type Answer, respond } from "../Requests.ts"
 
 /**
  * Finds out what is known of who connects: by the token of the upgrade, which the Worker has verified, or
@@ -42,7 +43,7 @@ export const authenticateConnect = (
 }
 
 /** A new token for the same identity takes the place of the one before. */
-export const refreshToken = (request: Request): undefined => {
+export const refreshToken = (request: Incoming): undefined => {
   const { hub, connection, session, envelope } = request
   const { authenticate } = hub.port
   if (authenticate === null) throw malformed("this hub is open: it takes no tokens")
@@ -61,7 +62,7 @@ export const refreshToken = (request: Request): undefined => {
   return undefined
 }
 
-const renewClaims = ({ hub, connection, session, now }: Request, found: Claims | TokenRefused): Answer => {
+const renewClaims = ({ hub, connection, session, now }: Incoming, found: Claims | TokenRefused): Answer => {
   const claims = judge(hub, found, "hub:refresh_token")
   if (claims instanceof Refusal) throw claims
   if (claims.identity !== session.identity) {
