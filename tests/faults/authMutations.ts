@@ -123,8 +123,8 @@ export const AUTH_MUTATIONS: ReadonlyArray<Mutation> = [
         'done(judge(hub, claims, "hub:connect"), claims instanceof TokenRefused || (connection.claims = claims.text))',
       ],
       [
-        "done: (claims: Claims | Refusal | null) => void,",
-        "done: (claims: Claims | Refusal | null, more?: unknown) => void,",
+        "done: (claims: Claims | Rejection | null) => void,",
+        "done: (claims: Claims | Rejection | null, more?: unknown) => void,",
       ],
     ],
     test: TOKENS,
@@ -202,7 +202,7 @@ export const AUTH_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 27,
     breaks: "what an older token allowed goes on under a newer one that does not",
-    file: hub("session/ClaimsChange"),
+    file: hub("session/Revocation"),
     edits: [["if (claims === null) return", "return"]],
     test: TOKENS,
   },

@@ -27,13 +27,13 @@ export const BETWEEN_MUTATIONS: ReadonlyArray<Mutation> = [
     fault: 14,
     breaks: "a client is told that its envelope is taken before that is stored",
     file: hub("HubCore"),
-    edits: [["      elsewhere?.settle()\n", ""]],
+    edits: [["      peers?.settle()\n", ""]],
     test: RELIABLE,
   },
   {
     fault: 14,
     breaks: "what a gateway had stored and not sent when it crashed stays there",
-    file: hub("peers/Neighbors"),
+    file: hub("peers/HubPeers"),
     edits: [["this.outbound.sure.retry(this.port.now())", ""]],
     test: RELIABLE,
   },
@@ -47,11 +47,11 @@ export const BETWEEN_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 22,
     breaks: "what comes reliably to a gateway is delivered as if it were volatile",
-    file: hub("peers/Incoming"),
+    file: hub("peers/RemoteDeliveries"),
     edits: [
       [
-        "isLate ? LATE : takeOne(hub, neighbors, delivery, caller, now)",
-        "isLate ? LATE : takeOne(hub, neighbors, { ...delivery, envelope: { ...envelope, seq: undefined } }, caller, now)",
+        "isLate ? LATE : takeOne(hub, peers, delivery, caller, now)",
+        "isLate ? LATE : takeOne(hub, peers, { ...delivery, envelope: { ...envelope, seq: undefined } }, caller, now)",
       ],
     ],
     test: RELIABLE,

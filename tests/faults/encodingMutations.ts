@@ -85,7 +85,7 @@ export const ENCODING_MUTATIONS: ReadonlyArray<Mutation> = [
     edits: [
       [
         '    if (open !== undefined) return failAsk(hub, open, "invalid_message", to, now, MESSAGE)\n',
-        '    if (open !== undefined) return tellSender(hub, envelope, "invalid_message", MESSAGE, now)\n',
+        '    if (open !== undefined) return notifySender(hub, envelope, "invalid_message", MESSAGE, now)\n',
       ],
     ],
     test: ENCODING,
@@ -94,7 +94,7 @@ export const ENCODING_MUTATIONS: ReadonlyArray<Mutation> = [
     fault: 66,
     breaks: "whoever sent what can't be encoded hears nothing of it",
     file: `${SRC}/hub/EncodeFailures.ts`,
-    edits: [['    tellSender(hub, envelope, "invalid_message", MESSAGE, now)\n', ""]],
+    edits: [['    notifySender(hub, envelope, "invalid_message", MESSAGE, now)\n', ""]],
     test: ENCODING,
   },
   {

@@ -46,7 +46,7 @@ export const FORGERY_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 67,
     breaks: "a client says for whom its answer is",
-    file: hub("Marks"),
+    file: hub("DeliveryMetadata"),
     edits: [["const metadata = Forwarding.unmarked(given)", "const metadata = given"]],
     test: HUB,
   },

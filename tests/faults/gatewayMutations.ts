@@ -63,7 +63,7 @@ export const GATEWAY_MUTATIONS: ReadonlyArray<Mutation> = [
     fault: 12,
     breaks: "who asked another gateway is not told that its session there is over",
     file: hub("features/AskEnds"),
-    edits: [["else hub.elsewhere!.send(failure, now, askerSession as Address.Address)", ""]],
+    edits: [["else hub.peers!.send(failure, now, askerSession as Address.Address)", ""]],
     test: GATEWAY,
   },
   {
@@ -77,20 +77,20 @@ export const GATEWAY_MUTATIONS: ReadonlyArray<Mutation> = [
     fault: 19,
     breaks: "watchers at other gateways are not told when grace is over",
     file: hub("HubState"),
-    edits: [["else this.elsewhere?.terminated(watcher, address, reason)", ""]],
+    edits: [['else this.lifecycle.emit({ type: "terminated", watcher, address, reason })', ""]],
     test: GATEWAY,
   },
   {
     fault: 19,
     breaks: "what could not be told that a session is over counts on it for ever",
-    file: hub("peers/Neighbors"),
+    file: hub("peers/HubPeers"),
     edits: [["done(!results.some(isFailed))", "done(true)"]],
     test: GATEWAY,
   },
   {
     fault: 19,
     breaks: "what is told late takes away what is so again",
-    file: gateway("Outside"),
+    file: gateway("GatewayPeers"),
     edits: [[".filter((topic) => this.hub.topics.get(topic).get(address) === undefined)", ""]],
     test: GATEWAY,
   },
@@ -184,7 +184,7 @@ export const GATEWAY_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 5,
     breaks: "an ask that a durable actor repeats after an eviction is given to the client again",
-    file: hub("peers/Incoming"),
+    file: hub("peers/RemoteDeliveries"),
     edits: [["if (before !== undefined) return before", ""]],
     test: REACH,
   },
@@ -198,7 +198,7 @@ export const GATEWAY_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 33,
     breaks: "who handed an ask on does not say to whom",
-    file: hub("peers/Neighbors"),
+    file: hub("peers/HubPeers"),
     edits: [["    this.outbound.send(likeThat(moved, envelope), now, askerSession)\n", ""]],
     test: GATEWAY,
   },
@@ -217,7 +217,10 @@ export const GATEWAY_MUTATIONS: ReadonlyArray<Mutation> = [
     breaks: "who sends from another gateway is not told that it may go on",
     file: hub("Backpressure"),
     edits: [
-      ["if (home !== undefined) hub.elsewhere?.resumed(home, address)", "if (home !== undefined) continue"],
+      [
+        'if (home !== undefined) hub.lifecycle.emit({ type: "resumed", home, address })',
+        "if (home !== undefined) continue",
+      ],
     ],
     test: BACKPRESSURE,
   },
@@ -231,7 +234,7 @@ export const GATEWAY_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 39,
     breaks: "who goes on sending from another gateway is served",
-    file: hub("peers/Incoming"),
+    file: hub("peers/RemoteDeliveries"),
     edits: [["  if (!isReliable && isHopeless(hub, target)) return full(to, pause)\n", ""]],
     test: BACKPRESSURE,
   },

@@ -159,7 +159,7 @@ export const MEMORY_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 70,
     breaks: "any number of bytes waits for an earlier envelope of its connection",
-    file: hub("Intake"),
+    file: hub("IngressQueue"),
     edits: [[" && bytes < this.#hub.port.limits.maxParkedBytes", " && bytes >= 0"]],
     test: `${TRANSPORT}/test/hub/steps.test.ts`,
   },

@@ -125,7 +125,7 @@ const ROWS: ReadonlyArray<Mutation> = [
     breaks: "the alarm is armed by the object's mere beginning",
     file: hub("Alarm"),
     edits: [
-      ["this.#elsewhere = elsewhere", "this.#elsewhere = elsewhere; this.atLatest(port.now() + 60_000)"],
+      ["this.#peersDueAt = peersDueAt", "this.#peersDueAt = peersDueAt; this.atLatest(port.now() + 60_000)"],
     ],
     test: LIVENESS,
   },
@@ -688,7 +688,7 @@ const ROWS: ReadonlyArray<Mutation> = [
   {
     fault: 38,
     breaks: "what fails validation is called internal_error",
-    file: hub("Refusal"),
+    file: hub("Rejection"),
     edits: [['"invalid_message"', '"internal_error"']],
     test: DELIVERY,
   },
@@ -696,7 +696,7 @@ const ROWS: ReadonlyArray<Mutation> = [
     fault: 38,
     breaks: "the hub lets an ask to nobody run into its timeout",
     file: hub("Router"),
-    edits: [["if (beyond === undefined) return unknownActor(", "if (beyond === undefined) return void ("]],
+    edits: [["if (peers === undefined) return unknownActor(", "if (peers === undefined) return void ("]],
     test: DELIVERY,
   },
   {
@@ -721,7 +721,7 @@ const ROWS: ReadonlyArray<Mutation> = [
   {
     fault: 39,
     breaks: "who was told to pause is forgotten with memory, and never told to go on",
-    file: hub("Pauses"),
+    file: hub("PausedSenders"),
     edits: [["this.#sql = sql", 'this.#sql = sql; sql.run("DELETE FROM pause")']],
     test: BACKPRESSURE,
   },

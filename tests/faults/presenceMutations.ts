@@ -39,7 +39,7 @@ export const PRESENCE_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 79,
     breaks: "a gateway tells no topic of a lost connection",
-    file: `${TRANSPORT}/src/gateway/Outside.ts`,
+    file: `${TRANSPORT}/src/gateway/GatewayPeers.ts`,
     edits: [["if (this.#losses.delete(topic)) this.#tell", "if (!this.#losses.delete(topic)) this.#tell"]],
     test: GATEWAY,
   },

@@ -8,7 +8,7 @@ export const SOCKET_MUTATIONS: ReadonlyArray<Mutation> = [
   {
     fault: 52,
     breaks: "who never connects stays until a sweep comes by",
-    file: `${SRC}/hub/session/Unconnected.ts`,
+    file: `${SRC}/hub/session/PendingConnections.ts`,
     edits: [
       ["if (this.#cancelTimer !== undefined || oldest === undefined) return", "if (oldest !== null) return"],
     ],
@@ -27,7 +27,7 @@ export const SOCKET_MUTATIONS: ReadonlyArray<Mutation> = [
     file: `${SRC}/hub/HubCore.ts`,
     edits: [
       ["this.state.alarm.rearm(undefined)", ""],
-      ["if (!this.#unconnected.isEmpty || !this.state.sessions.isEmpty) return", "return"],
+      ["if (!this.#pending.isEmpty || !this.state.sessions.isEmpty) return", "return"],
     ],
     test: SOCKETS,
   },
@@ -91,13 +91,13 @@ export const SOCKET_MUTATIONS: ReadonlyArray<Mutation> = [
     fault: 74,
     breaks: "each lost socket is a commit of its own",
     file: `${SRC}/hub/HubCore.ts`,
-    edits: [["if (!hasSession || !this.#intake.leavesInCrowd()) return this.#lost", "return this.#lost"]],
+    edits: [["if (!hasSession || !this.#ingress.leavesInCrowd()) return this.#lost", "return this.#lost"]],
     test: SOCKETS,
   },
   {
     fault: 74,
     breaks: "each farewell is a commit of its own",
-    file: `${SRC}/hub/Intake.ts`,
+    file: `${SRC}/hub/IngressQueue.ts`,
     edits: [['if (type === "hub:disconnect") return this.leavesInCrowd()', ""]],
     test: SOCKETS,
   },

@@ -62,7 +62,7 @@ export const TAKEOVER: ReadonlyArray<Mutant> = [
     file: hub("session/IdentityClaim"),
     edits: [
       [
-        "endAsks(hub, loser, now)\n    if (connection !== undefined) putOutConnection(hub, loser, connection, now)",
+        "endAsks(hub, loser, now)\n    if (connection !== undefined) disconnectSuperseded(hub, loser, connection, now)",
         "endAsks(hub, loser, now)",
       ],
     ],
@@ -90,6 +90,6 @@ export const TAKEOVER: ReadonlyArray<Mutant> = [
   {
     breaks: "a connection that is resumed over stays open",
     file: hub("session/Resumption"),
-    edits: [["if (before !== undefined) putOutConnection(hub, session, before, now)", ""]],
+    edits: [["if (before !== undefined) disconnectSuperseded(hub, session, before, now)", ""]],
   },
 ]

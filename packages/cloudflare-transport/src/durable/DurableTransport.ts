@@ -13,7 +13,7 @@ import {
 } from "@signal-hub/actor-core/vocabulary"
 import { REPLY } from "@signal-hub/actor-core/hosting"
 import * as Effect from "effect/Effect"
-import { unmarked } from "../hub/Marks.ts"
+import { unmarked } from "../hub/DeliveryMetadata.ts"
 import type { Answer, Delivery } from "../delivery/ActorRpc.ts"
 import type { Courier } from "./Courier.ts"
 import type { Inbox } from "./Inbox.ts"

@@ -6,8 +6,8 @@ import { chargeRows } from "../hub/features/Pages.ts"
 import { discovered, listAnswer, readDiscovery, readListing } from "../hub/features/RegistryRequests.ts"
 import type { Handler } from "../hub/Requests.ts"
 import { Later } from "../hub/Requests.ts"
-import { refusalOf } from "../hub/peers/NeighborRequests.ts"
-import type { Outside } from "./Outside.ts"
+import { rejectionOf } from "../hub/peers/PeerRequests.ts"
+import type { GatewayPeers } from "./GatewayPeers.ts"
 import { Pending, whenAll } from "../delivery/Pending.ts"
 import {
   type ArgsOf,
@@ -25,7 +25,7 @@ const ALL: ReadonlyArray<string> = Array.from({ length: DIRECTORY_SHARDS }, (_, 
 
 /** Asks shards, all at once. */
 const askShards = <M extends MethodOf<"directory">>(
-  { port }: Outside,
+  { port }: GatewayPeers,
   shards: ReadonlyArray<string>,
   method: M,
   argsFor: (index: number) => ArgsOf<"directory", M>,
@@ -45,7 +45,7 @@ const askShards = <M extends MethodOf<"directory">>(
 }
 
 export const gatewayDiscover =
-  (outside: Outside): Handler =>
+  (peers: GatewayPeers): Handler =>
   (request) => {
     const { pattern, wanted, limit, after } = readDiscovery(request)
     const { source } = pattern
@@ -55,13 +55,13 @@ export const gatewayDiscover =
     const query = { pattern: source, capabilities: wanted, after, limit, claims }
     return new Later((settle) =>
       askShards(
-        outside,
+        peers,
         shards,
         "page",
         (): [typeof query] => [query],
         (pages) =>
           settle(() => {
-            if (pages instanceof CallFailed) throw refusalOf(pages)
+            if (pages instanceof CallFailed) throw rejectionOf(pages)
             const { entries, next } = merged(pages, limit)
             return discovered(request, entries, next, lookedAt(pages))
           }),
@@ -88,7 +88,7 @@ const merged = (
 }
 
 export const gatewayList =
-  (outside: Outside): Handler =>
+  (peers: GatewayPeers): Handler =>
   (request) => {
     const listing = readListing(request)
     const { limit, offset } = listing
@@ -99,11 +99,11 @@ export const gatewayList =
       const listed: Array<ActorEntry> = []
       const refused = (failed: CallFailed): void =>
         settle(() => {
-          throw refusalOf(failed)
+          throw rejectionOf(failed)
         })
       const counted = (isCut: boolean): void =>
         askShards(
-          outside,
+          peers,
           ALL,
           "count",
           (): [] => [],
@@ -117,7 +117,7 @@ export const gatewayList =
       const walk = (after: string, passed: number): void => {
         const query = { pattern: "*", capabilities: [], after, limit: maxPageSize, claims }
         askShards(
-          outside,
+          peers,
           ALL,
           "page",
           (): [typeof query] => [query],
@@ -142,7 +142,7 @@ export const gatewayList =
 
 /** Each shard sends to those whom it knows, slice by slice. */
 export const gatewayBroadcast =
-  (outside: Outside): Handler =>
+  (peers: GatewayPeers): Handler =>
   (request) => {
     const { envelope, session } = request
     const { type, payload, metadata, excludeSelf, capability, pattern } = readBroadcast(request)
@@ -151,12 +151,12 @@ export const gatewayBroadcast =
       envelope: copy,
       pattern: pattern?.source ?? null,
       capability: capability ?? null,
-      except: excludeSelf ? outside.port.identity : null,
+      except: excludeSelf ? peers.port.identity : null,
       claims: session.claims?.text ?? null,
       after,
     })
     return new Later((settle) => {
-      const done = ALL.map((shard) => broadcastIn(outside, shard, slice))
+      const done = ALL.map((shard) => broadcastIn(peers, shard, slice))
       whenAll(done, (results) =>
         settle(() => {
           chargeRows(request.connection, lookedAt(results))
@@ -177,7 +177,7 @@ export const gatewayBroadcast =
 type Slice = (after: string) => ArgsOf<"directory", "broadcast">[0]
 
 /** All slices of a shard, one after the other. One that fails ends there: what was not sent is not counted. */
-const broadcastIn = ({ port }: Outside, shard: string, slice: Slice): Pending<BroadcastResult> => {
+const broadcastIn = ({ port }: GatewayPeers, shard: string, slice: Slice): Pending<BroadcastResult> => {
   const total = new Pending<BroadcastResult>()
   const go = (after: string, delivered: number, failed: number, looked: number): void =>
     port.call("directory", shard, "broadcast", [slice(after)], false, (result) => {

@@ -2,13 +2,13 @@
 import type { Address } from "@signal-hub/actor-core"
 import { ActorsCore } from "../hub/peers/ActorsCore.ts"
 import type { GatewayPort } from "../hub/peers/PeersPort.ts"
-import { Outside } from "./Outside.ts"
+import { GatewayPeers } from "./GatewayPeers.ts"
 
 export class GatewayCore extends ActorsCore {
   readonly #port: GatewayPort
 
   constructor(port: GatewayPort) {
-    super(port, (hub) => new Outside(hub, port))
+    super(port, (hub) => new GatewayPeers(hub, port))
     this.#port = port
   }
 

@@ -11,27 +11,27 @@ import {
 import { addressOf } from "../session/Session.ts"
 import * as Fields from "../hub/Fields.ts"
 import { afterwards } from "./GatewayRequests.ts"
-import { refusalOf } from "../hub/peers/NeighborRequests.ts"
-import type { Outside } from "./Outside.ts"
+import { rejectionOf } from "../hub/peers/PeerRequests.ts"
+import type { GatewayPeers } from "./GatewayPeers.ts"
 import { whenAll } from "../delivery/Pending.ts"
 import { CallFailed } from "../delivery/Rpc.ts"
 
 /** The subscription is there at once; where the topic can't be told, it is taken back. */
 export const gatewaySubscribe =
-  (outside: Outside): Handler =>
+  (peers: GatewayPeers): Handler =>
   (request) => {
     const { hub, session } = request
     const topic = Fields.topic(Fields.fieldsOf(request.envelope.payload).topic)
-    const { result, caused } = outside.during(() => subscribe(request))
+    const { result, caused } = peers.during(() => subscribe(request))
     return new Later((settle) =>
       whenAll(caused, ([joined]) => {
         if (joined instanceof CallFailed) {
           hub.topics.remove(topic, addressOf(session), session)
           // It may have been told all the same.
-          outside.released(addressOf(session), [topic], [])
+          peers.release(addressOf(session), [topic], [])
         }
         settle(() => {
-          if (joined instanceof CallFailed) throw refusalOf(joined)
+          if (joined instanceof CallFailed) throw rejectionOf(joined)
           return result
         })
       }),
@@ -39,17 +39,17 @@ export const gatewaySubscribe =
   }
 
 /** A topic that was not told finds out when it next delivers. */
-export const gatewayUnsubscribe = (outside: Outside): Handler => afterwards(outside, unsubscribe)
+export const gatewayUnsubscribe = (peers: GatewayPeers): Handler => afterwards(peers, unsubscribe)
 
 export const gatewayPublish =
-  (outside: Outside): Handler =>
+  (peers: GatewayPeers): Handler =>
   (request) => {
     const { topic, publication } = readPublication(request)
-    const published = outside.topic(topic, { do: "publish", envelope: publication })
+    const published = peers.topic(topic, { do: "publish", envelope: publication })
     return new Later((settle) =>
       published.whenDone((result) =>
         settle(() => {
-          if (result instanceof CallFailed) throw refusalOf(result)
+          if (result instanceof CallFailed) throw rejectionOf(result)
           return { payload: { topic, subscriberCount: result.count } }
         }),
       ),
@@ -57,14 +57,14 @@ export const gatewayPublish =
   }
 
 export const gatewayPresence =
-  (outside: Outside): Handler =>
+  (peers: GatewayPeers): Handler =>
   (request) => {
     const { topic, cursor } = readPresence(request)
-    const { port } = outside
+    const { port } = peers
     return new Later((settle) =>
       port.call("topic", topic, "members", [cursor, port.limits.maxPageSize], true, (page) =>
         settle(() => {
-          if (page instanceof CallFailed) throw refusalOf(page)
+          if (page instanceof CallFailed) throw rejectionOf(page)
           const { members, next } = page
           return presenceState(request.connection, topic, members, next ?? undefined, members.length)
         }),

@@ -18,16 +18,16 @@ const FIRST_UNUSED = "SELECT min(unused_since) AS at FROM subscription WHERE unu
 
 export class Alarm {
   readonly #port: HubPort
-  readonly #elsewhere: () => number | undefined
+  readonly #peersDueAt: () => number | undefined
   /** `undefined`: nobody had to know in this memory. */
   #armedAt: number | null | undefined
   /** The earliest deadline of those that came up while that is looked up. */
   #wanted: number | undefined
 
-  /** `elsewhere`: when it must come for what is not in these rows. */
-  constructor(port: HubPort, elsewhere: () => number | undefined) {
+  /** `peersDueAt`: when it must come for what is not in these rows. */
+  constructor(port: HubPort, peersDueAt: () => number | undefined) {
     this.#port = port
-    this.#elsewhere = elsewhere
+    this.#peersDueAt = peersDueAt
   }
 
   /** There is a deadline: the alarm comes then at the latest. */
@@ -65,7 +65,7 @@ export class Alarm {
   rearm(nextSweep: number | undefined): void {
     const { limits, sql } = this.#port
     const never = Number.POSITIVE_INFINITY
-    let at = Math.min(nextSweep ?? never, this.#elsewhere() ?? never)
+    let at = Math.min(nextSweep ?? never, this.#peersDueAt() ?? never)
     for (const query of EARLIEST) at = Math.min(at, earliestOf(sql, query) ?? never)
     at = Math.min(at, (earliestOf(sql, FIRST_UNUSED) ?? never) + limits.durableSubscriptionFor)
     if (nextSweep === undefined)

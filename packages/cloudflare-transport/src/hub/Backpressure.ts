@@ -8,7 +8,7 @@ import type { Multicast } from "../session/Multicast.ts"
 import { addressOf, type Session } from "../session/Session.ts"
 import type { HubState } from "./HubState.ts"
 import type { Incoming } from "./Incoming.ts"
-import { homeOf } from "./Pauses.ts"
+import { homeOf } from "./PausedSenders.ts"
 
 /**
  * Whether an envelope from one to one may go to the reader. Its sender is told once to pause. What it sends
@@ -47,11 +47,11 @@ export const notePause = (
   sender: string,
 ): boolean => {
   if (hub.sessions.connectionOf(reader)?.flow.slow !== true) return false
-  const { pauses } = hub
+  const { pausedSenders } = hub
   // A sender that is not remembered could not be told to resume.
-  if (pauses.countOf(reader) >= hub.port.limits.maxPausesPerSession) return false
-  if (pauses.has(reader, sender, address)) return false
-  pauses.add(reader, sender, address)
+  if (pausedSenders.countOf(reader) >= hub.port.limits.maxPausesPerSession) return false
+  if (pausedSenders.has(reader, sender, address)) return false
+  pausedSenders.add(reader, sender, address)
   return true
 }
 
@@ -83,10 +83,10 @@ export const deliverCopy = (
 /** The reader has caught up, or its connection is gone: who was told to pause may send again. */
 export const resumeSenders = (hub: HubState, reader: Session, now: number): void => {
   hub.atomically(() => {
-    for (const { sender, address } of hub.pauses.take(reader)) {
+    for (const { sender, address } of hub.pausedSenders.take(reader)) {
       const home = homeOf(sender)
       const session = home === undefined ? hub.sessions.byId(sender) : undefined
-      if (home !== undefined) hub.elsewhere?.resumed(home, address)
+      if (home !== undefined) hub.lifecycle.emit({ type: "resumed", home, address })
       else if (session !== undefined) hub.announce(() => notifyResumed(hub, session, address, now))
     }
   })

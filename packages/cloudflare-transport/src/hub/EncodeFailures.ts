@@ -9,8 +9,8 @@ import { Multicast } from "../session/Multicast.ts"
 import type { Session } from "../session/Session.ts"
 import { failAsk } from "./features/AskEnds.ts"
 import type { HubState } from "./HubState.ts"
-import { likeThat, tellSender } from "./Outboxes.ts"
-import { malformed } from "./Refusal.ts"
+import { likeThat, notifySender } from "./Outboxes.ts"
+import { malformed } from "./Rejection.ts"
 import type { Incoming } from "./Incoming.ts"
 
 interface Failure {
@@ -62,7 +62,7 @@ export class EncodeFailures {
     if (correlationId !== null && !AnswerStream.isAboutAsk(type)) {
       this.#tellAsker(envelope, correlationId, receiver, now)
     }
-    tellSender(hub, envelope, "invalid_message", MESSAGE, now)
+    notifySender(hub, envelope, "invalid_message", MESSAGE, now)
   }
 
   /** What the hub says itself: whoever asked for it hears that there is no answer. */

@@ -1,10 +1,10 @@
-/** Reads the fields of a request, judging each. What is wrong is thrown as a `Refusal` that names it. */
+/** Reads the fields of a request, judging each. What is wrong is thrown as a `Rejection` that names it. */
 import { type Address, AddressPattern, Envelope } from "@signal-hub/actor-core"
 import { pack } from "@signal-hub/actor-core/codec/msgpack"
 import * as FieldRules from "../protocol/FieldRules.ts"
 import { isReserved } from "../protocol/HubMessage.ts"
 import type { Limits } from "../protocol/Limits.ts"
-import { malformed, Refusal } from "./Refusal.ts"
+import { malformed, Rejection } from "./Rejection.ts"
 
 export type Fields = { readonly [field: string]: unknown }
 
@@ -20,7 +20,7 @@ export const fieldsOf = (payload: unknown): Fields => {
 /** Throws what breaks the rule. */
 const judge = (rule: FieldRules.Rule, value: unknown, field: string): void => {
   const violation = rule(value, field)
-  if (violation !== undefined) throw new Refusal(violation.code, violation.message)
+  if (violation !== undefined) throw new Rejection(violation.code, violation.message)
 }
 
 /** An address that a client may speak to. */
@@ -32,7 +32,7 @@ export const address = (value: unknown, field: string): Address.Address => {
 /** An address that a client may claim: one that is not reserved. */
 export const claimable = (value: unknown, field: string): Address.Address => {
   const claimed = address(value, field)
-  if (isReserved(claimed)) throw new Refusal("forbidden", `"${field}" is a reserved address`)
+  if (isReserved(claimed)) throw new Rejection("forbidden", `"${field}" is a reserved address`)
   return claimed
 }
 

@@ -13,7 +13,7 @@ import { addressOf, type Session, tokenUntil } from "../session/Session.ts"
 import type { Order } from "../session/InSequence.ts"
 import { endOverdue } from "./features/AskEnds.ts"
 import { connect } from "./session/ConnectRequest.ts"
-import type { Elsewhere } from "./peers/Elsewhere.ts"
+import type { Peers } from "./peers/Peers.ts"
 import type { HubPort } from "./HubPort.ts"
 import { type HubEvents, HubState } from "./HubState.ts"
 import {
@@ -26,13 +26,13 @@ import {
   loseConnection,
 } from "./session/Lifecycle.ts"
 import type { Incoming } from "./Incoming.ts"
-import { Intake } from "./Intake.ts"
+import { IngressQueue } from "./IngressQueue.ts"
 import { misaddressOf, rejectMisaddressed } from "./Misaddressed.ts"
-import { inOrder } from "./Replies.ts"
+import { inOrder } from "./ResponseOrder.ts"
 import { handleRequest } from "./Requests.ts"
 import { isExpired, route } from "./Router.ts"
 import { authenticateConnect } from "./session/TokenRequests.ts"
-import { Unconnected } from "./session/Unconnected.ts"
+import { PendingConnections } from "./session/PendingConnections.ts"
 import { elapsedSince } from "../protocol/WallTime.ts"
 
 /** Milliseconds that a clock may be behind without having been set back. */
@@ -41,32 +41,32 @@ const SET_BACK_MS = 1_000
 export class HubCore {
   readonly state: HubState
   readonly #port: HubPort
-  readonly #intake: Intake
-  readonly #unconnected: Unconnected
+  readonly #ingress: IngressQueue
+  readonly #pending: PendingConnections
   #sweptAt = 0
   /** What the clock said last, epoch milliseconds. */
   #toldAt = 0
 
-  /** `elsewhere`: what there is beside this object. */
-  constructor(port: HubPort, elsewhere?: (hub: HubState) => Elsewhere) {
+  /** `peers`: makes the port to other objects; absent: there are none. */
+  constructor(port: HubPort, peers?: (hub: HubState) => Peers) {
     this.#port = port
     const on: HubEvents = {
-      unpark: (connection) => this.#intake.unpark(connection),
+      unpark: (connection) => this.#ingress.unpark(connection),
       socketGone: (session, now) => loseConnection(this.state, session, now, "socket_gone", now),
-      unread: (session) => port.soon(() => this.#putOutReader(session)),
+      unread: (session) => port.soon(() => this.#disconnectSlowReader(session)),
       rearm: () => this.#rearm(),
       tokenExpired: (session, now) => expireToken(this.state, session, now),
     }
-    this.state = new HubState(port, on, elsewhere)
-    this.#unconnected = new Unconnected(this.state)
-    this.#intake = new Intake(this.state, (connection, envelope, receivedAt, now) =>
+    this.state = new HubState(port, on, peers)
+    this.#pending = new PendingConnections(this.state)
+    this.#ingress = new IngressQueue(this.state, (connection, envelope, receivedAt, now) =>
       this.#handle(connection, envelope, receivedAt, now),
     )
   }
 
   /** The memory before this one may have been lost with what it had under way: goes on with that. */
   recover(): void {
-    this.state.elsewhere?.recover()
+    this.state.peers?.recover()
   }
 
   /** A socket was accepted. */
@@ -74,7 +74,7 @@ export class HubCore {
     this.state.metrics.connectionsOpened++
     const { id: connectionId, codec } = connection
     this.#port.log("info", "connection_accepted", { connectionId, subprotocol: codec.subprotocol })
-    this.#unconnected.opened(connection, this.#port.now())
+    this.#pending.opened(connection, this.#port.now())
   }
 
   /** An envelope of this number came, well-formed or not. `undefined`: numbers mean nothing here. */
@@ -91,15 +91,15 @@ export class HubCore {
   /** Tells the client, surely, that its reliable envelope was refused. */
   refuse(connection: Connection, refusal: Envelope.Envelope): void {
     const session = this.state.sessions.of(connection)
-    if (session !== undefined) this.#intake.refuse(connection, session, Envelope.reliably(refusal))
+    if (session !== undefined) this.#ingress.refuse(connection, session, Envelope.reliably(refusal))
   }
 
   /** An event is over: what is to be stored before anything of it leaves, is stored now. */
   settle(): void {
-    const { elsewhere, encodeFailures, sequences } = this.state
+    const { peers, encodeFailures, sequences } = this.state
     do {
       sequences.settle()
-      elsewhere?.settle()
+      peers?.settle()
       // Their senders are told with what the event led to: stored before it leaves, like all else.
     } while (encodeFailures.tell())
   }
@@ -113,22 +113,22 @@ export class HubCore {
   /** A well-formed envelope arrived. */
   received(connection: Connection, envelope: Envelope.Envelope, receivedAt: number): void {
     this.#look(receivedAt)
-    this.#intake.take(connection, envelope, receivedAt)
+    this.#ingress.take(connection, envelope, receivedAt)
   }
 
   /** The socket closed or failed. May be told more than once. */
   closed(connection: Connection, cause: string): void {
-    this.#unconnected.settled(connection)
+    this.#pending.settled(connection)
     this.state.metrics.connectionsClosed++
     const now = this.#port.now()
     const hasSession = this.state.sessions.of(connection) !== undefined
-    if (!hasSession || !this.#intake.leavesInCrowd()) return this.#lost(connection, cause, now)
-    this.#intake.gatherLoss((at) => this.#lost(connection, cause, at))
+    if (!hasSession || !this.#ingress.leavesInCrowd()) return this.#lost(connection, cause, now)
+    this.#ingress.gatherLoss((at) => this.#lost(connection, cause, at))
   }
 
   #lost(connection: Connection, cause: string, now: number): void {
     connectionLost(this.state, connection, cause, now)
-    if (!this.#unconnected.isEmpty || !this.state.sessions.isEmpty) return
+    if (!this.#pending.isEmpty || !this.state.sessions.isEmpty) return
     // Nobody is left to look after: a sweep would only wake the object.
     this.state.sessions.forgetIdentities(now - this.#port.limits.identityKeptFor)
     this.state.alarm.rearm(undefined)
@@ -154,7 +154,7 @@ export class HubCore {
   }
 
   /** As what it left unread in its socket, so what it leaves in its outbox. */
-  #putOutReader(session: Session): void {
+  #disconnectSlowReader(session: Session): void {
     const connection = this.state.sessions.connectionOf(session)
     if (connection !== undefined) this.violated(connection, CloseCode.SlowConsumer, "slow_consumer")
   }
@@ -162,7 +162,7 @@ export class HubCore {
   /** All that is stored is about to be deleted. How much of its rate an identity has spent stays known. */
   forget(): void {
     this.state.alarm.disarm()
-    this.state.elsewhere?.forget()
+    this.state.peers?.forget()
   }
 
   /** The alarm came: does what is due and arms it for what comes next. */
@@ -177,7 +177,7 @@ export class HubCore {
       endAddress(state, registration, "expired", now)
     }
     endOverdue(state, state.asks.overdue(now), now)
-    state.elsewhere?.alarm(now)
+    state.peers?.alarm(now)
     state.topics.forgetUnused(now - limits.durableSubscriptionFor)
     state.sessions.forgetIdentities(now - limits.identityKeptFor)
     if (elapsedSince(this.#sweptAt, now) >= limits.sweepInterval) this.#sweep(now)
@@ -210,7 +210,7 @@ export class HubCore {
     this.#sweptAt = now
     for (const connection of this.#port.connections()) {
       if (connection.sessionId === null) {
-        this.#unconnected.endOverdue(connection, now)
+        this.#pending.endOverdue(connection, now)
       } else if (isSilent(connection, limits, now)) {
         const message = "nothing was heard for three intervals"
         disconnect(state, connection, "heartbeat_timeout", CloseCode.Timeout, message, now)
@@ -227,8 +227,8 @@ export class HubCore {
   #handle(connection: Connection, envelope: Envelope.Envelope, receivedAt: number, now: number): void {
     // Sent before the close was seen: nothing of it may have an effect.
     if (connection.state === "disconnecting" || connection.state === "disconnected") return
-    if (this.#intake.mayWait(connection, envelope)) {
-      return this.#intake.gather(connection, envelope, (at) =>
+    if (this.#ingress.mayWait(connection, envelope)) {
+      return this.#ingress.gather(connection, envelope, (at) =>
         this.#handle(connection, envelope, receivedAt, at),
       )
     }
@@ -299,9 +299,9 @@ export class HubCore {
     }
     connection.parked = []
     authenticateConnect(this.state, connection, envelope.metadata, (claims) =>
-      this.#intake.gather(connection, envelope, (at) => {
+      this.#ingress.gather(connection, envelope, (at) => {
         if (connection.state === "connecting") connect(this.state, connection, envelope, claims, at)
-        if (connection.state !== "connecting") this.#unconnected.settled(connection)
+        if (connection.state !== "connecting") this.#pending.settled(connection)
       }),
     )
   }

@@ -18,16 +18,17 @@ import { AskTimer } from "./features/AskEnds.ts"
 import { Asks } from "./features/Asks.ts"
 import { type DeadLetterReason, DeadLetters } from "./DeadLetters.ts"
 import { EncodeFailures } from "./EncodeFailures.ts"
-import { type Elsewhere, isElsewhere } from "./peers/Elsewhere.ts"
+import { type Peers, isRemote } from "./peers/Peers.ts"
 import type { LogFields, LogLevel } from "../object/Log.ts"
 import type { HubPort } from "./HubPort.ts"
+import { LifecycleEvents } from "./LifecycleEvents.ts"
 import { Metrics } from "./Metrics.ts"
-import { Pauses } from "./Pauses.ts"
+import { PausedSenders } from "./PausedSenders.ts"
 import { diffFor, Presence } from "./features/Presence.ts"
 import { Registry } from "./features/Registry.ts"
 import type { Rejected } from "./Incoming.ts"
 import { likeThat, Outboxes } from "./Outboxes.ts"
-import { inOrder } from "./Replies.ts"
+import { inOrder } from "./ResponseOrder.ts"
 import { Sequences } from "./Sequences.ts"
 import { Topics } from "./features/Topics.ts"
 import { Watches } from "./features/Watches.ts"
@@ -55,7 +56,7 @@ export class HubState {
   readonly watches: Watches
   readonly asks: Asks
   readonly askTimer = new AskTimer(this)
-  readonly pauses: Pauses
+  readonly pausedSenders: PausedSenders
   readonly spentRates = new SpentRates()
   readonly alarm: Alarm
   readonly metrics: Metrics
@@ -64,18 +65,19 @@ export class HubState {
   readonly outboxes: Outboxes
   readonly encodeFailures: EncodeFailures
   readonly on: HubEvents
+  readonly lifecycle = new LifecycleEvents()
   /** `undefined`: the hub is all there is. */
-  readonly elsewhere: Elsewhere | undefined
+  readonly peers: Peers | undefined
   #announcements: Array<() => void> | undefined
 
-  constructor(port: HubPort, on: HubEvents, elsewhere?: (hub: HubState) => Elsewhere) {
+  constructor(port: HubPort, on: HubEvents, peers?: (hub: HubState) => Peers) {
     this.port = port
     this.on = on
     this.sessions = new Sessions(port)
     this.registry = new Registry(port.sql, port.limits, this.sessions)
     this.topics = new Topics(port.sql)
     this.presence = new Presence(
-      () => void port.later(port.limits.presenceWindow, () => this.#tellPresence()),
+      () => void port.later(port.limits.presenceWindow, () => this.#notifyPresence()),
     )
     this.watches = new Watches(port.sql)
     this.asks = new Asks(
@@ -84,14 +86,14 @@ export class HubState {
       (id) => this.sessions.byId(id),
       () => this.askTimer.cancel(),
     )
-    this.pauses = new Pauses(port.sql)
-    this.alarm = new Alarm(port, () => this.elsewhere?.dueAt())
+    this.pausedSenders = new PausedSenders(port.sql)
+    this.alarm = new Alarm(port, () => this.peers?.dueAt())
     this.metrics = new Metrics(port.now())
     this.deadLetters = new DeadLetters(port.limits.maxDeadLetters)
     this.sequences = new Sequences(port, this.sessions)
     this.encodeFailures = new EncodeFailures(this)
     this.outboxes = new Outboxes(this)
-    this.elsewhere = elsewhere?.(this)
+    this.peers = peers?.(this)
   }
 
   /**
@@ -120,14 +122,14 @@ export class HubState {
 
   /** The session that is reached at the address: by its identity, or by a live registration. */
   resolve(address: Address.Address, now: number): Session | undefined {
-    const { elsewhere, registry, sessions } = this
-    const mayBeHere = elsewhere?.identity === undefined || elsewhere.identity === address
+    const { peers, registry, sessions } = this
+    const mayBeHere = peers?.identity === undefined || peers.identity === address
     return (mayBeHere ? sessions.byIdentity(address) : undefined) ?? registry.holder(address, now)
   }
 
   /** What is beside this object, where the address may be there. */
-  beyond(address: Address.Address): Elsewhere | undefined {
-    return this.elsewhere?.leads(address) === true ? this.elsewhere : undefined
+  peersFor(address: Address.Address): Peers | undefined {
+    return this.peers?.leads(address) === true ? this.peers : undefined
   }
 
   /** The address that an envelope of this session comes from: what it wrote only where it holds that. */
@@ -200,13 +202,13 @@ export class HubState {
   terminated(address: Address.Address, reason: TerminatedReason, now: number): void {
     for (const watcher of this.watches.take(address)) {
       const session = this.owner(watcher)
-      if (session !== undefined) this.tellTerminated(session, watcher, address, reason, now)
-      else this.elsewhere?.terminated(watcher, address, reason)
+      if (session !== undefined) this.notifyTerminated(session, watcher, address, reason, now)
+      else this.lifecycle.emit({ type: "terminated", watcher, address, reason })
     }
   }
 
   /** What the session watched has ended, and its watch with it. */
-  tellTerminated(
+  notifyTerminated(
     session: Session,
     watcher: Address.Address,
     address: Address.Address,
@@ -215,11 +217,11 @@ export class HubState {
   ): void {
     session.watches = undefined
     const terminated = hubEnvelope("hub:terminated", watcher, { actorAddress: address, reason }, now)
-    this.tell(session, Envelope.reliably(terminated))
+    this.notify(session, Envelope.reliably(terminated))
   }
 
   /** Tells the session of something, after the answers that it waits for. What is reliable is stored until then. */
-  tell(session: Session, envelope: Envelope.Envelope): void {
+  notify(session: Session, envelope: Envelope.Envelope): void {
     const now = this.port.now()
     const connection = this.sessions.connectionOf(session)
     if (connection === undefined || connection.replies === null) {
@@ -235,7 +237,7 @@ export class HubState {
 
   /** The session of this id, where it is here. */
   sessionOf(id: string): Session | undefined {
-    return isElsewhere(id) ? undefined : this.sessions.byId(id)
+    return isRemote(id) ? undefined : this.sessions.byId(id)
   }
 
   /** The session that an owner of subscriptions or watches stands for. */
@@ -274,7 +276,7 @@ export class HubState {
     })
   }
 
-  #tellPresence(): void {
+  #notifyPresence(): void {
     const now = this.port.now()
     for (const diff of this.presence.drain()) {
       for (const { owner, presence } of this.topics.get(diff.topic).values()) {

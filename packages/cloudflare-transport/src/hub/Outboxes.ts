@@ -28,7 +28,7 @@ export const idAtSender = ({
   via === HUB_ADDRESS && typeof originalMessageId === "string" ? originalMessageId : id
 
 /** Tells whoever sent the envelope, here or elsewhere, what became of it, in its delivery class. */
-export const tellSender = (
+export const notifySender = (
   hub: HubState,
   envelope: Envelope.Envelope,
   code: HubErrorCode,
@@ -40,7 +40,7 @@ export const tellSender = (
   const about: About = { id: idAtSender(envelope), ...(seq !== undefined && { seq }) }
   const sender = hub.owner(from) ?? hub.resolve(from, now)
   if (sender !== undefined) return hub.reject({ session: sender, from, envelope: about, now }, code, message)
-  hub.beyond(from)?.send(likeThat(errorEnvelope(null, from, code, message, now, about.id), about), now)
+  hub.peersFor(from)?.send(likeThat(errorEnvelope(null, from, code, message, now, about.id), about), now)
 }
 
 const EXPIRED = "its ttl ran out before it was delivered"
@@ -124,7 +124,7 @@ export class Outboxes {
     if (ask !== undefined) return failAsk(this.#hub, ask, "message_expired", envelope.to, now, EXPIRED)
     this.#hub.deadLetter(envelope, "expired", now)
     if (envelope.pattern === "tell" && envelope.correlationId === null) {
-      tellSender(this.#hub, Envelope.reliably(envelope), "message_expired", EXPIRED, now)
+      notifySender(this.#hub, Envelope.reliably(envelope), "message_expired", EXPIRED, now)
     }
   }
 

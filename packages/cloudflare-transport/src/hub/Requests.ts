@@ -7,8 +7,8 @@ import { hubEnvelope } from "../protocol/HubEnvelope.ts"
 import { ANSWER_TYPE, type HubRequestType } from "../protocol/HubMessage.ts"
 import { broadcast, send } from "./features/DeliveryRequests.ts"
 import type { Incoming } from "./Incoming.ts"
-import { Refusal } from "./Refusal.ts"
-import { holdPlace, inOrder } from "./Replies.ts"
+import { Rejection } from "./Rejection.ts"
+import { holdPlace, inOrder } from "./ResponseOrder.ts"
 import { discover, listActors, register, renew, unregister } from "./features/RegistryRequests.ts"
 import { closeConnection, connectionLost } from "./session/Lifecycle.ts"
 import { ack, disconnectRequest, heartbeat, metrics, queueStats } from "./session/SessionRequests.ts"
@@ -70,13 +70,13 @@ export const handleRequest = (request: Incoming): void => {
   const { hub } = request
   const { type } = request.envelope
   const handler = Object.hasOwn(HANDLERS, type)
-    ? (hub.elsewhere?.handlers[type as HubRequestType] ?? HANDLERS[type as keyof typeof HANDLERS])
+    ? (hub.peers?.handlers[type as HubRequestType] ?? HANDLERS[type as keyof typeof HANDLERS])
     : undefined
   if (handler === undefined) {
     const known = type === "hub:connect" ? "invalid_message" : "unknown_type"
     const message =
       known === "unknown_type" ? `the hub has no request "${type}"` : "the session is connected already"
-    const refused = new Refusal(known, message)
+    const refused = new Rejection(known, message)
     return inOrder(request.connection, () => refuse(request, refused))
   }
   respond(request, handler)
@@ -102,22 +102,22 @@ export const respond = (request: Incoming, handler: Handler): void => {
   })
 }
 
-const tried = (handler: Handler, request: Incoming): Answer | Later | Refusal | undefined => {
+const tried = (handler: Handler, request: Incoming): Answer | Later | Rejection | undefined => {
   try {
     return handler(request)
   } catch (error) {
-    if (!(error instanceof Refusal)) throw error
+    if (!(error instanceof Rejection)) throw error
     return error
   }
 }
 
-const conclude = (request: Incoming, outcome: Answer | Refusal | undefined): void => {
-  if (outcome instanceof Refusal) return refuse(request, outcome)
+const conclude = (request: Incoming, outcome: Answer | Rejection | undefined): void => {
+  if (outcome instanceof Rejection) return refuse(request, outcome)
   const { pattern, type } = request.envelope
   if (outcome !== undefined && (pattern === "ask" || !ASK_ONLY.has(type))) reply(request, outcome)
 }
 
-const refuse = (request: Incoming, refusal: Refusal): void => {
+const refuse = (request: Incoming, refusal: Rejection): void => {
   const { hub, connection, now } = request
   const { close, code, details, message } = refusal
   hub.reject(request, code, message, details)

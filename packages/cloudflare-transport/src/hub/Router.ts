@@ -6,12 +6,12 @@ import { type Address, AnswerStream, Envelope, Forwarding } from "@signal-hub/ac
 import { maySend } from "../auth/Authorization.ts"
 import { unknownActorEnvelope } from "../protocol/HubEnvelope.ts"
 import { HUB_ADDRESS } from "../protocol/HubMessage.ts"
-import { type Elsewhere, isElsewhere, notFound } from "./peers/Elsewhere.ts"
+import { type Peers, isRemote, notFound } from "./peers/Peers.ts"
 import type { Session } from "../session/Session.ts"
 import { failAsk } from "./features/AskEnds.ts"
 import type { Ask } from "./features/Asks.ts"
 import { admits } from "./Backpressure.ts"
-import { unmarked } from "./Marks.ts"
+import { unmarked } from "./DeliveryMetadata.ts"
 import type { Incoming } from "./Incoming.ts"
 import { likeThat } from "./Outboxes.ts"
 
@@ -35,9 +35,9 @@ export const route = (incoming: Incoming): void => {
   } else {
     const target = hub.resolve(envelope.to, now)
     if (target === undefined) {
-      const beyond = hub.beyond(envelope.to)
-      if (beyond !== undefined) {
-        if (mayLeave(incoming, beyond)) beyond.send(withFrom(envelope, from), now)
+      const peers = hub.peersFor(envelope.to)
+      if (peers !== undefined) {
+        if (mayLeave(incoming, peers)) peers.send(withFrom(envelope, from), now)
       } else if (envelope.seq === undefined) hub.deadLetter(withFrom(envelope, from), "unknown_actor", now)
       // Who sends reliably hears what becomes of it.
       else unknownActor(incoming)
@@ -94,10 +94,10 @@ const ask = (incoming: Incoming): void => {
   const target = hub.resolve(to, now)
   const timeout = Math.min(envelope.ttl ?? defaultAskTimeout, maxAskTimeout)
   if (target === undefined) {
-    const beyond = hub.beyond(to)
-    if (beyond === undefined) return unknownActor(incoming)
-    if (!mayLeave(incoming, beyond)) return
-    beyond.ask(withFrom(envelope, from), timeout, now)
+    const peers = hub.peersFor(to)
+    if (peers === undefined) return unknownActor(incoming)
+    if (!mayLeave(incoming, peers)) return
+    peers.ask(withFrom(envelope, from), timeout, now)
   } else if (!admits(incoming, target, to)) {
     return
   } else if (!hub.deliver(target, withFrom(envelope, from), now)) {
@@ -127,9 +127,9 @@ const gone = (incoming: Incoming): void => {
 }
 
 /** Whether what the session sends may leave: where nobody finds back to it, it is refused. */
-const mayLeave = (incoming: Incoming, beyond: Elsewhere): boolean => {
+const mayLeave = (incoming: Incoming, peers: Peers): boolean => {
   const { hub, from } = incoming
-  if (beyond.isFound(from)) return true
+  if (peers.isFound(from)) return true
   hub.reject(incoming, "forbidden", notFound(from))
   return false
 }
@@ -169,10 +169,10 @@ const forward = (incoming: Incoming, open: Ask): void => {
   const unsigned = withFrom(envelope, open.asker, isSure(open, envelope))
   const forwarded = { ...unsigned, metadata: { ...unsigned.metadata, forwardedBy: open.target } }
   const target = hub.resolve(envelope.to, now)
-  const beyond = target === undefined ? hub.beyond(envelope.to) : undefined
-  if (beyond !== undefined) {
-    if (!mayLeave(incoming, beyond)) return
-    return beyond.forward(open, forwarded, now)
+  const peers = target === undefined ? hub.peersFor(envelope.to) : undefined
+  if (peers !== undefined) {
+    if (!mayLeave(incoming, peers)) return
+    return peers.forward(open, forwarded, now)
   }
   // Refused, it stays with its holder.
   if (target !== undefined && !admits(incoming, target, envelope.to)) return
@@ -208,7 +208,7 @@ const correlated = (incoming: Incoming, askId: string): void => {
   const asker = hub.sessionOf(open.askerSession)
   if (asker !== undefined && !admits(incoming, asker, envelope.to)) return
   // Where the ask was asked elsewhere, its parts are judged there: one that was refused there comes again.
-  const isJudgedHere = !isElsewhere(open.askerSession) || !AnswerStream.isMoreToCome(envelope)
+  const isJudgedHere = !isRemote(open.askerSession) || !AnswerStream.isMoreToCome(envelope)
   if (isJudgedHere && !hub.asks.isNext(open, envelope))
     return hub.deadLetter(withFrom(envelope, from), "no_such_ask", now)
   hub.asks.answered(open, envelope, now)
@@ -238,7 +238,7 @@ const toSession = (
   session: Session | undefined,
   envelope: Envelope.Envelope,
 ): void => {
-  if (isElsewhere(id)) return hub.elsewhere!.send(envelope, now, id)
+  if (isRemote(id)) return hub.peers!.send(envelope, now, id)
   if (session === undefined) hub.deadLetter(envelope, "disconnected", now)
   else hub.deliver(session, envelope, now)
 }

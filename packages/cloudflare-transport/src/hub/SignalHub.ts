@@ -3,7 +3,7 @@ import type { Address, Envelope } from "@signal-hub/actor-core"
 import { DurableObject } from "cloudflare:workers"
 import type { VerifyToken } from "../auth/Authentication.ts"
 import { ActorsCore } from "./peers/ActorsCore.ts"
-import { Neighbors } from "./peers/Neighbors.ts"
+import { HubPeers } from "./peers/HubPeers.ts"
 import { hubPlace } from "../delivery/Place.ts"
 import { RoutingTable } from "../delivery/RoutingTable.ts"
 import type { ActorRpc, Batch, Outcome, Served } from "../delivery/Rpc.ts"
@@ -38,7 +38,7 @@ export class SignalHub<Env extends HubEnv = HubEnv> extends DurableObject<Env> i
       hubName,
       table,
       place,
-      start: (port) => new ActorsCore(port, (hub) => new Neighbors(hub, port, place)),
+      start: (port) => new ActorsCore(port, (hub) => new HubPeers(hub, port, place)),
     })
   }
 

@@ -41,8 +41,9 @@ const HUB_CORE: Bounds = {
   "EncodeFailures.#failures": "envelopes of one event that could not be encoded",
   "Flow.#probes":
     "MAX_PROBES: one each maxUnacknowledged / MAX_PROBES, and at that much the connection closes",
-  "Intake.#writes": "one of each connection: maxSessions and maxUnconnectedSockets",
-  "Pauses.#told": "readers that are slow: maxSessions; maxPausesPerSession of each",
+  "IngressQueue.#writes": "one of each connection: maxSessions and maxUnconnectedSockets",
+  "PausedSenders.#told": "readers that are slow: maxSessions; maxPausesPerSession of each",
+  "LifecycleEvents.#listeners": "parts of the hub that subscribe: a constant",
   "Registry.#absent": "MOST_ABSENT",
   "Registry.#cache": "MAX_CACHE_BYTES",
   "Registry.#cache{}.capabilities": "maxCapabilities",
@@ -60,7 +61,7 @@ const HUB_CORE: Bounds = {
   "SpentRates.#byIdentity": "MOST, and the time until a bucket is full again",
   "Topic.#byOwner": "maxSubscriptionsPerSession of each session",
   "Topics.#topics": "maxSubscriptionsPerSession of each session",
-  "Unconnected.#waiting": "maxUnconnectedSockets",
+  "PendingConnections.#waiting": "maxUnconnectedSockets",
 }
 
 /** Of what calls other objects, beside that. */
@@ -69,8 +70,8 @@ const NEIGHBORS: Bounds = {
   ...NOTICES,
   "Outbound.#callers": "requests of Workers that are open, each for its timeout",
   "Outbound.#resumed": "lanes with a call under way: no more than Lanes.#lanes",
-  "Outside.#losses": "topics of the sessions here: maxSubscriptionsPerSession",
-  "Outside.watching": "topics of the sessions here: maxSubscriptionsPerSession",
+  "GatewayPeers.#losses": "topics of the sessions here: maxSubscriptionsPerSession",
+  "GatewayPeers.watching": "topics of the sessions here: maxSubscriptionsPerSession",
   "SureLanes.#filled": "lanes that were given something in this turn",
   "SureLanes.#known": "lanes with rows of sending: see there",
   "SureLanes.#settled": "rows of which something was settled in this turn",
@@ -131,7 +132,7 @@ export const MEMORY: { readonly [kind: string]: Bounds } = {
   /** The Durable Objects around these. */
   objects: {
     ...TABLES,
-    "Neighbors.watching": "watches of the sessions here that are being begun, each for callTimeout",
+    "HubPeers.watching": "watches of the sessions here that are being begun, each for callTimeout",
     "ObjectRuntime.#deferred": "calls that one event leads to",
     "ObjectRuntime.#parts": "two: sockets and calls",
     "ObjectRuntime.#unfulfilled":

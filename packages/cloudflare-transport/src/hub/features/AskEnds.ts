@@ -6,7 +6,7 @@ import { type Address, Envelope } from "@signal-hub/actor-core/vocabulary"
 import { errorEnvelope, unknownActorEnvelope } from "../../protocol/HubEnvelope.ts"
 import type { HubErrorCode } from "../../protocol/HubError.ts"
 import type { Ask } from "./Asks.ts"
-import { isElsewhere } from "../peers/Elsewhere.ts"
+import { isRemote } from "../peers/Peers.ts"
 import type { HubState } from "../HubState.ts"
 
 /** The ask is over without an answer: its asker hears why. */
@@ -23,7 +23,7 @@ export const failAsk = (
   hub.asks.close(ask)
   const { asker, askerSession, id } = ask
   const session = hub.sessionOf(askerSession)
-  if (session === undefined && !isElsewhere(askerSession)) return
+  if (session === undefined && !isRemote(askerSession)) return
   hub.metrics.errors++
   const envelope =
     code === "unknown_actor"
@@ -31,14 +31,14 @@ export const failAsk = (
       : errorEnvelope(session?.major ?? null, asker, code, message, now, id)
   const failure = ask.reliable ? Envelope.reliably(envelope) : envelope
   if (session !== undefined) hub.deliver(session, failure, now)
-  else hub.elsewhere!.send(failure, now, askerSession as Address.Address)
+  else hub.peers!.send(failure, now, askerSession as Address.Address)
 }
 
 /** Ends the asks, whose time is over; their askers hear `timeout`. */
 export const endOverdue = (hub: HubState, overdue: ReadonlyArray<Ask>, now: number): void => {
   for (const ask of overdue) {
     // Where the asker is elsewhere, it is told there: the same time runs out.
-    if (isElsewhere(ask.askerSession)) hub.asks.close(ask)
+    if (isRemote(ask.askerSession)) hub.asks.close(ask)
     else {
       const message = `${ask.target} did not answer within ${ask.timeout} ms`
       failAsk(hub, ask, "timeout", ask.target, now, message)

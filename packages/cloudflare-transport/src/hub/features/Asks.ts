@@ -5,7 +5,7 @@
  * Ends exactly once.
  */
 import { type Address, AnswerStream, type Envelope } from "@signal-hub/actor-core/vocabulary"
-import { isElsewhere } from "../peers/Elsewhere.ts"
+import { isRemote } from "../peers/Peers.ts"
 import type { Session } from "../../session/Session.ts"
 import { countOf, type Sql, upsert } from "../../object/Sql.ts"
 
@@ -88,7 +88,7 @@ export class Asks {
     this.#sql = sql
     this.#onQuiet = onQuiet
     this.#volatileFor = volatileFor
-    this.#session = (id) => (isElsewhere(id) ? undefined : session(id))
+    this.#session = (id) => (isRemote(id) ? undefined : session(id))
   }
 
   get(asker: Address.Address, id: string): Ask | undefined {

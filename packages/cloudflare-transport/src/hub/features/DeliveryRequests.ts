@@ -4,15 +4,15 @@ import { mayBroadcast, maySend } from "../../auth/Authorization.ts"
 import { type BroadcastAck, type DeliveryAck, HUB_ADDRESS } from "../../protocol/HubMessage.ts"
 import { admits, deliverCopy } from "../Backpressure.ts"
 import { copiesOf } from "../EncodeFailures.ts"
-import { marked } from "../Marks.ts"
+import { marked } from "../DeliveryMetadata.ts"
 import * as Fields from "../Fields.ts"
 import { likeThat } from "../Outboxes.ts"
 import { chargeRows } from "./Pages.ts"
 import { literalPrefix, type Registration } from "./Registry.ts"
-import { malformed, Refusal } from "../Refusal.ts"
+import { malformed, Rejection } from "../Rejection.ts"
 import type { Incoming } from "../Incoming.ts"
 import type { Answer } from "../Requests.ts"
-import { inSlices } from "../Slices.ts"
+import { inSlices } from "../TimeSlicing.ts"
 import { unknownActor } from "../Router.ts"
 
 /** A copy of what the request carries, for one receiver. */
@@ -49,7 +49,7 @@ export const send = (request: Incoming): Answer | undefined => {
   if (!admits(request, target, to)) return undefined
   if (!hub.deliver(target, likeThat(copy, envelope), now)) {
     if (isSilent(envelope)) return undefined
-    throw new Refusal("actor_terminated", `${to} has lost its connection`)
+    throw new Rejection("actor_terminated", `${to} has lost its connection`)
   }
   return sent(request, now, target.connectionId === null ? "queued" : "delivered")
 }
@@ -74,7 +74,7 @@ export const readSend = (request: Incoming): Envelope.Envelope => {
   const to = fields.to === undefined || fields.to === null ? envelope.to : Fields.address(fields.to, "to")
   if (to === HUB_ADDRESS) throw malformed('"to" must be the address of an actor, not of the hub')
   if (!maySend(session.claims, to))
-    throw new Refusal("forbidden", `the token does not allow to send to ${to}`)
+    throw new Rejection("forbidden", `the token does not allow to send to ${to}`)
   const marks = { forwarded: true, via: HUB_ADDRESS, originalMessageId: envelope.id }
   const metadata = marked(envelope.metadata, marks)
   return copyFor(to, request, type, fields.data ?? null, metadata)
@@ -135,7 +135,7 @@ interface Broadcast {
 export const readBroadcast = (request: Incoming): Broadcast => {
   const { session, envelope } = request
   if (!mayBroadcast(session.claims))
-    throw new Refusal("forbidden", 'broadcasting needs the right "broadcast"')
+    throw new Rejection("forbidden", 'broadcasting needs the right "broadcast"')
   const fields = Fields.fieldsOf(envelope.payload)
   const type = Fields.innerType(fields.type)
   const excludeSelf = Fields.optionalFlag(fields.excludeSelf, "excludeSelf")

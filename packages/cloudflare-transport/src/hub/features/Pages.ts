@@ -11,7 +11,7 @@ import type { Limits } from "../../protocol/Limits.ts"
 import type { Connection } from "../../session/Connection.ts"
 import { ROWS_A_TOKEN } from "../../session/RateBucket.ts"
 import * as Fields from "../Fields.ts"
-import { malformed } from "../Refusal.ts"
+import { malformed } from "../Rejection.ts"
 
 /** Rows that one page looks at. The rest comes with the next. */
 export const ROWS_A_PAGE = 2_000

@@ -3,14 +3,14 @@ import type { Address, AddressPattern } from "@signal-hub/actor-core"
 import { mayDiscover, mayDiscoverBy, mayList, mayRegister } from "../../auth/Authorization.ts"
 import type { ActorEntry, ActorList, Discovered, Registered } from "../../protocol/HubMessage.ts"
 import * as Fields from "../Fields.ts"
-import { claimIdentity, moveAway, refuseForeign } from "../session/IdentityClaim.ts"
+import { claimIdentity, moveAway, rejectForeign } from "../session/IdentityClaim.ts"
 import { endAddress } from "../session/Lifecycle.ts"
-import { malformed, Refusal } from "../Refusal.ts"
+import { malformed, Rejection } from "../Rejection.ts"
 import { chargeRows, cursorAfter, fitting, readCursor, ROWS_A_PAGE } from "./Pages.ts"
 import { literalPrefix, type Registration } from "./Registry.ts"
 import type { Incoming } from "../Incoming.ts"
 import type { Answer } from "../Requests.ts"
-import { inSlices } from "../Slices.ts"
+import { inSlices } from "../TimeSlicing.ts"
 
 const newRenewalToken = (address: Address.Address): string => `${btoa(address)}.${crypto.randomUUID()}`
 
@@ -32,11 +32,11 @@ export const readRegistration = ({ hub, session, envelope }: Incoming): Registra
   const metadata = Fields.metadata(fields.metadata, "metadata", limits)
   const ttlSeconds = Fields.ttlSeconds(fields.ttlSeconds, limits) ?? limits.defaultTtlSeconds
   if (!mayRegister(session.claims, address)) {
-    throw new Refusal("forbidden", `the token does not allow to register ${address}`)
+    throw new Rejection("forbidden", `the token does not allow to register ${address}`)
   }
-  refuseForeign(hub, address)
-  refuseForeignIdentity(hub, session, address)
-  refuseBeyondLimits(hub, session, hub.registry.get(address))
+  rejectForeign(hub, address)
+  rejectForeignIdentity(hub, session, address)
+  rejectBeyondLimits(hub, session, hub.registry.get(address))
   return { address, capabilities, metadata, ttlSeconds }
 }
 
@@ -62,7 +62,7 @@ export const putRegistration = (
       renewalToken: newRenewalToken(address),
     }
     hub.registry.put(written, session)
-    hub.elsewhere?.registered(written, session, now)
+    hub.lifecycle.emit({ type: "registered", registration: written, session, now })
     return written
   })
   hub.logSession("actor_registered", session, { actorAddress: address, version: registration.version })
@@ -70,28 +70,28 @@ export const putRegistration = (
 }
 
 /** An identity can't be registered by another session, unless that claims it as its own. */
-const refuseForeignIdentity = (
+const rejectForeignIdentity = (
   hub: Incoming["hub"],
   session: Incoming["session"],
   address: Address.Address,
 ): void => {
   const holder = session.identity === null ? undefined : hub.sessions.byIdentity(address)
   if (holder !== undefined && holder !== session) {
-    throw new Refusal("address_in_use", `${address} is the identity of another session`)
+    throw new Rejection("address_in_use", `${address} is the identity of another session`)
   }
 }
 
-const refuseBeyondLimits = (
+const rejectBeyondLimits = (
   { port, registry }: Incoming["hub"],
   session: Incoming["session"],
   before: Registration | undefined,
 ): void => {
   const { maxAddressesPerSession, maxRegistrations } = port.limits
   if (before?.sessionId !== session.id && registry.countOf(session) >= maxAddressesPerSession) {
-    throw new Refusal("registry_full", `the session holds ${maxAddressesPerSession} addresses, its most`)
+    throw new Rejection("registry_full", `the session holds ${maxAddressesPerSession} addresses, its most`)
   }
   if (before === undefined && registry.count() >= maxRegistrations) {
-    throw new Refusal("registry_full", `the hub has ${maxRegistrations} registrations, its most`)
+    throw new Rejection("registry_full", `the hub has ${maxRegistrations} registrations, its most`)
   }
 }
 
@@ -109,7 +109,7 @@ export const renew = ({ hub, session, envelope, now }: Incoming): Answer => {
   const ttlSeconds = Fields.ttlSeconds(fields.ttlSeconds, hub.port.limits)
   const registration = hub.registry.heldUnder(token)
   if (registration === undefined || registration.sessionId !== session.id) {
-    throw new Refusal(
+    throw new Rejection(
       "forbidden",
       '"renewalToken" is not the current token of a registration of this session',
     )
@@ -119,7 +119,7 @@ export const renew = ({ hub, session, envelope, now }: Incoming): Answer => {
     newRenewalToken(registration.address),
     ttlSeconds ?? registration.ttlSeconds,
   )
-  hub.elsewhere?.registered(registration, session, now)
+  hub.lifecycle.emit({ type: "registered", registration, session, now })
   const { payload } = registered(hub.registry.expiresAt(registration, session, now), registration)
   return { payload }
 }
@@ -130,7 +130,7 @@ export const unregister = ({ hub, session, from, envelope, now }: Incoming): Ans
     actorAddress === undefined || actorAddress === null ? from : Fields.address(actorAddress, "actorAddress")
   const registration = hub.registry.get(address)
   if (registration?.sessionId !== session.id) {
-    throw new Refusal("forbidden", '"actorAddress" is not registered by this session')
+    throw new Rejection("forbidden", '"actorAddress" is not registered by this session')
   }
   endAddress(hub, registration, "unregistered", now)
   return { payload: { actorAddress: address } }
@@ -184,7 +184,7 @@ export const readDiscovery = ({ connection, hub, session, envelope }: Incoming):
   const { limits } = hub.port
   const pattern = Fields.pattern(fields.pattern, "pattern")
   if (!mayDiscoverBy(session.claims, pattern)) {
-    throw new Refusal("forbidden", 'to discover all needs the right "list": name what is looked for')
+    throw new Rejection("forbidden", 'to discover all needs the right "list": name what is looked for')
   }
   const wanted = [...Fields.tags(fields.capabilities, "capabilities", limits)]
   const one = Fields.optionalText(fields.capability, "capability", 256)
@@ -252,7 +252,7 @@ export interface Listing {
 
 /** Which part of the list is wanted. */
 export const readListing = ({ hub, session, envelope }: Incoming): Listing => {
-  if (!mayList(session.claims)) throw new Refusal("forbidden", 'listing needs the right "list"')
+  if (!mayList(session.claims)) throw new Rejection("forbidden", 'listing needs the right "list"')
   const fields = Fields.fieldsOf(envelope.payload)
   const { maxPageSize } = hub.port.limits
   const limit = Fields.optionalCount(fields.limit, "limit", 1, maxPageSize) ?? maxPageSize

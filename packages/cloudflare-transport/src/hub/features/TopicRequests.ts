@@ -11,11 +11,11 @@ import type { Connection } from "../../session/Connection.ts"
 import { addressOf, type Session } from "../../session/Session.ts"
 import { deliverCopy } from "../Backpressure.ts"
 import { copiesOf } from "../EncodeFailures.ts"
-import { marked } from "../Marks.ts"
+import { marked } from "../DeliveryMetadata.ts"
 import * as Fields from "../Fields.ts"
 import type { HubState } from "../HubState.ts"
 import { chargeRows, fitting } from "./Pages.ts"
-import { malformed, Refusal } from "../Refusal.ts"
+import { malformed, Rejection } from "../Rejection.ts"
 import type { Incoming } from "../Incoming.ts"
 import type { Answer } from "../Requests.ts"
 
@@ -30,19 +30,19 @@ export const subscribe = ({ hub, session, envelope }: Incoming): Answer => {
   const { maxSubscriptionsPerSession } = hub.port.limits
   if (before === undefined && hub.topics.countOf(session) >= maxSubscriptionsPerSession) {
     const message = `the session has ${maxSubscriptionsPerSession} subscriptions, its most`
-    throw new Refusal("too_many_subscriptions", message)
+    throw new Rejection("too_many_subscriptions", message)
   }
   const id = before?.id ?? crypto.randomUUID()
   hub.topics.put({ id, topic, owner, durable, presence }, session)
   if (before === undefined) joinPresence(hub, topic, session)
-  else hub.elsewhere?.joined(topic, session)
+  else hub.lifecycle.emit({ type: "joined", topic, session })
   hub.logSession("subscription_added", session, {
     topic,
     owner,
     subscriptionId: id,
     durable,
     // Of a topic that is an object of its own, this one knows only its own part.
-    ...(hub.elsewhere === undefined && { subscriberCount: hub.topics.get(topic).size }),
+    ...(hub.peers === undefined && { subscriberCount: hub.topics.get(topic).size }),
   })
   return { payload: { topic, subscriptionId: id } }
 }
@@ -141,7 +141,8 @@ export const readPresence = ({ session: asker, envelope }: Incoming) => {
   return { topic, cursor: Fields.cursor(fields.cursor) }
 }
 
-const forbidden = (what: string): Refusal => new Refusal("forbidden", `the token does not allow to ${what}`)
+const forbidden = (what: string): Rejection =>
+  new Rejection("forbidden", `the token does not allow to ${what}`)
 
 /** A member as others see it: with the metadata of its registration, else of its client. */
 export const memberOf = (hub: HubState, session: Session, actorAddress: Address.Address): PresenceMember => ({
@@ -159,14 +160,14 @@ export const updatePresence = (hub: HubState, session: Session, isConnected: boo
   if (session.subscriptions === 0) return
   const actorAddress = addressOf(session)
   for (const topic of hub.topics.namesOf(actorAddress)) {
-    hub.elsewhere?.connectionChanged(topic, actorAddress, isConnected)
+    hub.lifecycle.emit({ type: "connection_changed", topic, owner: actorAddress, isConnected })
     if (hub.topics.get(topic).hasListeners) hub.presence.update(topic, { actorAddress, isConnected })
   }
 }
 
 /** Somebody joined: told to those who subscribed with presence. */
 export const joinPresence = (hub: HubState, topic: string, session: Session): void => {
-  hub.elsewhere?.joined(topic, session)
+  hub.lifecycle.emit({ type: "joined", topic, session })
   if (!hub.topics.get(topic).hasListeners) return
   hub.presence.note(topic, "joined", changeOf(hub, session, addressOf(session)))
 }
@@ -177,7 +178,7 @@ export const leavePresence = (
   session: Session,
   address: Address.Address,
 ): void => {
-  hub.elsewhere?.left(topic, address)
+  hub.lifecycle.emit({ type: "left", topic, owner: address })
   noteLeft(hub, topic, session, address)
 }
 

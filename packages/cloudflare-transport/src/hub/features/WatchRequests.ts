@@ -2,7 +2,7 @@
 import type { Address } from "@signal-hub/actor-core"
 import { mayWatch } from "../../auth/Authorization.ts"
 import * as Fields from "../Fields.ts"
-import { Refusal } from "../Refusal.ts"
+import { Rejection } from "../Rejection.ts"
 import type { Incoming } from "../Incoming.ts"
 import type { Answer } from "../Requests.ts"
 
@@ -19,7 +19,7 @@ export const watch = (request: Incoming): Answer => {
 export const readWatch = ({ session, envelope }: Incoming): Address.Address => {
   const actorAddress = Fields.address(Fields.fieldsOf(envelope.payload).actorAddress, "actorAddress")
   if (!mayWatch(session.claims, actorAddress)) {
-    throw new Refusal("forbidden", `the token does not allow to watch ${actorAddress}`)
+    throw new Rejection("forbidden", `the token does not allow to watch ${actorAddress}`)
   }
   return actorAddress
 }
@@ -27,7 +27,7 @@ export const readWatch = ({ session, envelope }: Incoming): Address.Address => {
 export const addWatch = ({ hub, session }: Incoming, actorAddress: Address.Address): void => {
   const { maxWatchesPerSession } = hub.port.limits
   if (hub.watches.countOf(session) >= maxWatchesPerSession) {
-    throw new Refusal("too_many_subscriptions", `the session has ${maxWatchesPerSession} watches, its most`)
+    throw new Rejection("too_many_subscriptions", `the session has ${maxWatchesPerSession} watches, its most`)
   }
   hub.watches.add(actorAddress, session)
 }

@@ -3,7 +3,7 @@ import type { Address, Envelope } from "@signal-hub/actor-core"
 import type { HubSockets } from "../HubSockets.ts"
 import type { ObjectPart, ObjectRuntime } from "../../object/ObjectRuntime.ts"
 import type { ActorsCore } from "./ActorsCore.ts"
-import { unread } from "./Incoming.ts"
+import { unread } from "./RemoteDeliveries.ts"
 import type { Place } from "../../delivery/Place.ts"
 import {
   type ActorRpc,

@@ -9,8 +9,8 @@ import type { HubState } from "../HubState.ts"
 import { errorEnvelope } from "../../protocol/HubEnvelope.ts"
 import { provisionalAddress } from "../../protocol/HubMessage.ts"
 import type { PeersPort } from "./PeersPort.ts"
-import { take } from "./Incoming.ts"
-import type { Neighbors } from "./Neighbors.ts"
+import { take } from "./RemoteDeliveries.ts"
+import type { HubPeers } from "./HubPeers.ts"
 import type { Batch, Outcome } from "../../delivery/Rpc.ts"
 
 /** Tables whose rows somebody counts on. */
@@ -29,14 +29,14 @@ const HELD = [
 export class ActorsCore {
   /** What sockets and the alarm are for. */
   readonly hub: HubCore
-  readonly #neighbors: Neighbors
+  readonly #peers: HubPeers
   readonly #port: PeersPort
 
-  constructor(port: PeersPort, around: (hub: HubState) => Neighbors) {
+  constructor(port: PeersPort, around: (hub: HubState) => HubPeers) {
     this.#port = port
-    let neighbors: Neighbors | undefined
-    this.hub = new HubCore(port, (state) => (neighbors = around(state)))
-    this.#neighbors = neighbors!
+    let peers: HubPeers | undefined
+    this.hub = new HubCore(port, (state) => (peers = around(state)))
+    this.#peers = peers!
   }
 
   /** Whether there is nothing here to be remembered. */
@@ -46,13 +46,13 @@ export class ActorsCore {
   }
 
   deliver(batch: Batch): ReadonlyArray<Outcome> {
-    return take(this.hub.state, this.#neighbors, batch, this.#port.now())
+    return take(this.hub.state, this.#peers, batch, this.#port.now())
   }
 
   /** Asks for who has no address; `done` is told the answer once, be it a failure. */
   request(asked: Envelope.Envelope, timeout: number, done: (answer: Envelope.Envelope) => void): void {
     const { state } = this.hub
-    const { outbound, place } = this.#neighbors
+    const { outbound, place } = this.#peers
     const { to } = asked
     const now = this.#port.now()
     const from = provisionalAddress(crypto.randomUUID())

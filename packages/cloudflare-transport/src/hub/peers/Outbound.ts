@@ -83,7 +83,7 @@ export class Outbound {
       this.outcomes.lost(envelope, failed, now)
       if (failed.code !== "queue_full") return
       const session = this.#sessionOf(envelope.from as Address.Address)
-      if (session !== undefined) this.outcomes.tellSender(session, envelope, failed)
+      if (session !== undefined) this.outcomes.notifySender(session, envelope, failed)
     })
   }
 

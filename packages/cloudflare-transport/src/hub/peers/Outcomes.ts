@@ -5,7 +5,7 @@
 import { type Address, Envelope, Forwarding } from "@signal-hub/actor-core/vocabulary"
 import { failAsk } from "../features/AskEnds.ts"
 import type { Ask } from "../features/Asks.ts"
-import { isElsewhere } from "./Elsewhere.ts"
+import { isRemote } from "./Peers.ts"
 import { idAtSender, likeThat } from "../Outboxes.ts"
 import { unknownActor } from "../Router.ts"
 import type { HubState } from "../HubState.ts"
@@ -51,7 +51,7 @@ export class Outcomes {
     const teller = session === null ? undefined : this.#hub.sessions.byId(session)
     // Who answers, is done with it.
     if (teller === undefined || envelope.correlationId !== null) return
-    this.tellSender(teller, { ...envelope, id: idAtSender(envelope) }, outcome)
+    this.notifySender(teller, { ...envelope, id: idAtSender(envelope) }, outcome)
   }
 
   /** An answer that came back with the call. One that no client could take is none. */
@@ -75,7 +75,7 @@ export class Outcomes {
     const told = metadata === given.metadata ? given : { ...given, metadata }
     const envelope = ask.reliable ? Envelope.reliably(told) : told
     this.#hub.asks.answered(ask, envelope, now)
-    if (isElsewhere(ask.askerSession)) return this.#options.send(envelope, now, ask.askerSession)
+    if (isRemote(ask.askerSession)) return this.#options.send(envelope, now, ask.askerSession)
     const session = this.#hub.sessions.byId(ask.askerSession)
     if (session === undefined) this.#hub.deadLetter(envelope, "disconnected", now)
     else this.#hub.deliver(session, envelope, now)
@@ -112,7 +112,7 @@ export class Outcomes {
   }
 
   /** Tells the session that sent it. */
-  tellSender(session: Session, envelope: Envelope.Envelope, { code, message }: Undelivered): void {
+  notifySender(session: Session, envelope: Envelope.Envelope, { code, message }: Undelivered): void {
     const to = envelope.from as Address.Address
     const now = this.#options.now()
     if (code === "unknown_actor") unknownActor({ hub: this.#hub, session, from: to, envelope, now })

@@ -23,12 +23,12 @@ import type { Connection } from "../../session/Connection.ts"
 import { InSequence } from "../../session/InSequence.ts"
 import { addressOf, type Session } from "../../session/Session.ts"
 import * as Fields from "../Fields.ts"
-import { endWhatIsForbidden } from "./ClaimsChange.ts"
+import { revokeForbidden } from "./Revocation.ts"
 import type { HubPort } from "../HubPort.ts"
 import type { HubState } from "../HubState.ts"
 import { claimIdentity } from "./IdentityClaim.ts"
 import { closeConnection, disconnect } from "./Lifecycle.ts"
-import { malformed, Refusal } from "../Refusal.ts"
+import { malformed, Rejection } from "../Rejection.ts"
 import { judge, newResumeToken, resumeSession } from "./Resumption.ts"
 
 /** What is wanted of a `hub:connect`, where it may be. */
@@ -49,15 +49,15 @@ export const connect = (
   hub: HubState,
   connection: Connection,
   envelope: Envelope.Envelope,
-  claims: Claims | Refusal | null,
+  claims: Claims | Rejection | null,
   now: number,
 ): void => {
   try {
-    if (claims instanceof Refusal) throw claims
+    if (claims instanceof Rejection) throw claims
     if (claims?.expiresAt != null && claims.expiresAt <= now) {
       // That of the upgrade stays what it is: another attempt on this connection can't succeed.
       const close = connection.claims === null ? undefined : CloseCode.Unauthorized
-      throw new Refusal("token_expired", "the token has expired", {}, close)
+      throw new Rejection("token_expired", "the token has expired", {}, close)
     }
     const claim = readClaim(envelope.metadata, claims, hub.port)
     if (claim.major !== 0 && envelope.pattern === "ask" && envelope.correlationId !== null) {
@@ -65,7 +65,7 @@ export const connect = (
     }
     accept(hub, connection, envelope, claim, now)
   } catch (error) {
-    if (!(error instanceof Refusal)) throw error
+    if (!(error instanceof Rejection)) throw error
     refuse(hub, connection, envelope, error, now)
   }
 }
@@ -83,7 +83,7 @@ const readClaim = (metadata: Fields.Fields, claims: Claims | null, port: HubPort
       supportedVersions,
       message,
     }
-    throw new Refusal("version_mismatch", message, details, CloseCode.VersionMismatch)
+    throw new Rejection("version_mismatch", message, details, CloseCode.VersionMismatch)
   }
   Fields.tags(metadata.capabilities, "metadata.capabilities", limits)
   return {
@@ -115,7 +115,7 @@ const readIdentity = (named: unknown, known: Address.Address | undefined): Addre
     named === undefined || named === null ? undefined : Fields.claimable(named, "metadata.actorIdentity")
   if (known === undefined) return identity
   if (identity === undefined || identity === known) return known
-  throw new Refusal("forbidden", '"metadata.actorIdentity" is not the identity of this connection')
+  throw new Rejection("forbidden", '"metadata.actorIdentity" is not the identity of this connection')
 }
 
 const sessionExpiry = (value: unknown, major: ProtocolMajor, limits: Limits): number => {
@@ -137,7 +137,10 @@ const accept = (
   const { limits } = hub.port
   const verdict = claim.resume === undefined || claim.cleanStart ? undefined : judge(hub, claim.resume, claim)
   if (verdict?.outcome === "forbidden") {
-    throw new Refusal("forbidden", '"metadata.resume" is not of a session of this client: connect without it')
+    throw new Rejection(
+      "forbidden",
+      '"metadata.resume" is not of a session of this client: connect without it',
+    )
   }
   if (verdict?.outcome === "superseded" && !claim.reclaim) {
     const message = "another connection took over this identity meanwhile"
@@ -152,7 +155,7 @@ const accept = (
   const reason = verdict?.outcome === "superseded" ? "unknown_session" : verdict?.reason
   // The identity is looked up only where it matters: nearly always there is room.
   if (hub.sessions.count() >= limits.maxSessions && !takesOver(hub, claim)) {
-    throw new Refusal(
+    throw new Rejection(
       "registry_full",
       `the hub has ${limits.maxSessions} sessions, its most`,
       {},
@@ -192,7 +195,7 @@ const accept = (
     if (claim.identity === undefined) hub.sessions.save(session)
     else claimIdentity(hub, session, claim.identity, now, claim.cleanStart)
     // Of an identity that was claimed before, some things may have passed to the session.
-    if (session.epoch > 1) endWhatIsForbidden(hub, session, now)
+    if (session.epoch > 1) revokeForbidden(hub, session, now)
   })
 }
 
@@ -304,7 +307,7 @@ const refuse = (
   hub: HubState,
   connection: Connection,
   envelope: Envelope.Envelope,
-  refusal: Refusal,
+  refusal: Rejection,
   now: number,
 ): void => {
   const { code, message, details } = refusal

@@ -11,7 +11,7 @@ import { addressOf, type Session } from "../../session/Session.ts"
 import { countTakeover, planTakeover } from "../../session/Takeover.ts"
 import type { HubState } from "../HubState.ts"
 import { disconnect, endAddress, endAsks, endSession, logEnd, releaseConnection } from "./Lifecycle.ts"
-import { Refusal } from "../Refusal.ts"
+import { Rejection } from "../Rejection.ts"
 import type { Registration } from "../features/Registry.ts"
 import { joinPresence, leavePresence, updatePresence } from "../features/TopicRequests.ts"
 
@@ -28,7 +28,7 @@ export const claimIdentity = (
   cleanStart = false,
 ): void => {
   const { sessions } = hub
-  refuseForeign(hub, identity)
+  rejectForeign(hub, identity)
   hub.atomically(() => {
     const provisional = addressOf(session)
     const { holder, epoch, takeovers } = sessions.claimOf(identity)
@@ -38,10 +38,10 @@ export const claimIdentity = (
     const counted = superseded === undefined ? takeovers : countTakeover(takeovers, hub.port.limits, now)
     if ("retryAfterMs" in counted) throw tooManyTakeovers(hub, counted.retryAfterMs)
     if (superseded === undefined) takeRegistration(hub, session, identity, now)
-    else if (cleanStart) putOut(hub, superseded, session, now)
+    else if (cleanStart) endSuperseded(hub, superseded, session, now)
     else supersede(hub, superseded, session, identity, plan.registrationsPass, now)
     sessions.setIdentity(session, identity, plan.epoch, counted)
-    if (superseded === undefined) hub.elsewhere?.claimed(identity)
+    if (superseded === undefined) hub.lifecycle.emit({ type: "claimed", identity })
     // A session that begins with its identity had no time to subscribe or watch without it.
     const moved = session.subscriptions === 0 ? [] : hub.topics.move(provisional, identity)
     if (session.watches !== 0) hub.watches.move(provisional, identity)
@@ -67,26 +67,26 @@ export const claimIdentity = (
 }
 
 /** An address that leads elsewhere is nobody's here. */
-export const refuseForeign = ({ elsewhere }: HubState, address: Address.Address): void => {
-  if (elsewhere?.mayHold(address) !== false) return
-  throw new Refusal("forbidden", `${address} is no address of this hub: its type leads elsewhere`)
+export const rejectForeign = ({ peers }: HubState, address: Address.Address): void => {
+  if (peers?.mayHold(address) !== false) return
+  throw new Rejection("forbidden", `${address} is no address of this hub: its type leads elsewhere`)
 }
 
 /** Two programs that fight for an identity wear the hub out, and one another: both are slowed down. */
-const tooManyTakeovers = (hub: HubState, retryAfterMs: number): Refusal => {
+const tooManyTakeovers = (hub: HubState, retryAfterMs: number): Rejection => {
   const { maxTakeovers, abuseWindow } = hub.port.limits
   const message = `the identity was taken over ${maxTakeovers} times within ${abuseWindow / 1_000} s`
   const details = { retryAfter: retryAfterMs, retryAfterMs, limit: maxTakeovers }
-  return new Refusal("rate_limited", message, details, CloseCode.RateLimited)
+  return new Rejection("rate_limited", message, details, CloseCode.RateLimited)
 }
 
 /** The loser ends with all that it had. */
-const putOut = (hub: HubState, loser: Session, winner: Session, now: number): void => {
+const endSuperseded = (hub: HubState, loser: Session, winner: Session, now: number): void => {
   const connection = connectionOf(hub, loser)
   endSession(hub, loser, now)
   hub.announce(() => {
     logTakeover(hub, winner, loser)
-    if (connection !== undefined) putOutConnection(hub, loser, connection, now)
+    if (connection !== undefined) disconnectSuperseded(hub, loser, connection, now)
   })
 }
 
@@ -106,7 +106,7 @@ const supersede = (
   for (const registration of held) {
     if (passes(registration)) {
       hub.registry.pass(registration, winner)
-      hub.elsewhere?.registered(registration, winner, now)
+      hub.lifecycle.emit({ type: "registered", registration, session: winner, now })
     } else endAddress(hub, registration, "superseded", now)
   }
   const passing = new Set<string>([identity])
@@ -116,7 +116,7 @@ const supersede = (
   hub.announce(() => {
     logTakeover(hub, winner, loser)
     endAsks(hub, loser, now)
-    if (connection !== undefined) putOutConnection(hub, loser, connection, now)
+    if (connection !== undefined) disconnectSuperseded(hub, loser, connection, now)
     hub.outboxes.replay(winner, now)
     logEnd(hub, loser, "superseded", held.filter((registration) => !passes(registration)).length, now)
   })
@@ -130,7 +130,7 @@ const connectionOf = (hub: HubState, session: Session): Connection | undefined =
 }
 
 /** Another connection carries the identity now: this one is told, and closed 4409. */
-export const putOutConnection = (
+export const disconnectSuperseded = (
   hub: HubState,
   session: Session,
   connection: Connection,
@@ -163,5 +163,5 @@ export const moveAway = (hub: HubState, registration: Registration, now: number)
   if (holder === undefined) return
   const payload = { actorAddress: address, reason: "superseded" }
   const unregistered = hubEnvelope("hub:unregistered", addressOf(holder), payload, now)
-  hub.announce(() => hub.tell(holder, Envelope.reliably(unregistered)))
+  hub.announce(() => hub.notify(holder, Envelope.reliably(unregistered)))
 }

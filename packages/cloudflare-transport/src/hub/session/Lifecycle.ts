@@ -114,7 +114,7 @@ export const endSession = (hub: HubState, session: Session, now: number): void =
     }
     const subscriptions = hub.topics.release(session, now)
     const topics = subscriptions.map(({ topic }) => topic)
-    hub.elsewhere?.released(address, topics, hub.watches.targetsOf(address))
+    hub.lifecycle.emit({ type: "released", address, topics, targets: hub.watches.targetsOf(address) })
     hub.watches.release(address)
     releaseConnection(hub, session, now)
     hub.outboxes.end(session, now)
@@ -143,7 +143,7 @@ export const endAddress = (
   const { address, sessionId } = registration
   const holder = hub.sessions.byId(sessionId)
   hub.registry.remove(registration, holder)
-  hub.elsewhere?.unregistered(address, reason)
+  hub.lifecycle.emit({ type: "unregistered", address, reason })
   hub.announce(() => {
     hub.terminated(address, reason, now)
     const actorIdentity = holder?.identity ?? null

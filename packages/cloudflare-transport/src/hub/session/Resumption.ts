@@ -3,10 +3,10 @@ import type { Connection } from "../../session/Connection.ts"
 import { judgeResume, type ResumeVerdict } from "../../session/Resume.ts"
 import type { Session } from "../../session/Session.ts"
 import type { Resume } from "../../protocol/HubMessage.ts"
-import { endWhatIsForbidden } from "./ClaimsChange.ts"
+import { revokeForbidden } from "./Revocation.ts"
 import type { Claim } from "./ConnectRequest.ts"
 import type { HubState } from "../HubState.ts"
-import { putOutConnection } from "./IdentityClaim.ts"
+import { disconnectSuperseded } from "./IdentityClaim.ts"
 import { releaseConnection } from "./Lifecycle.ts"
 import { updatePresence } from "../features/TopicRequests.ts"
 
@@ -56,12 +56,12 @@ export const resumeSession = (
     hub.sessions.resume(session)
     hub.registry.disarmLeases(session)
     hub.announce(() => {
-      if (before !== undefined) putOutConnection(hub, session, before, now)
+      if (before !== undefined) disconnectSuperseded(hub, session, before, now)
       const spent = session.identity === null ? undefined : hub.spentRates.take(session.identity)
       if (spent !== undefined) connection.rate.inherit(spent, now)
       if (wasAway) updatePresence(hub, session, true)
       hub.logSession("session_resumed", session, { connectionId: connection.id })
     })
-    endWhatIsForbidden(hub, session, now)
+    revokeForbidden(hub, session, now)
   })
 }

@@ -7,7 +7,7 @@ import * as Fields from "../Fields.ts"
 import type { Session } from "../../session/Session.ts"
 import type { HubState } from "../HubState.ts"
 import { closeConnection, endSession } from "./Lifecycle.ts"
-import { malformed, Refusal } from "../Refusal.ts"
+import { malformed, Rejection } from "../Rejection.ts"
 import type { Incoming } from "../Incoming.ts"
 import { type Answer, reply } from "../Requests.ts"
 
@@ -81,7 +81,7 @@ export const queueStats = ({ hub, connection, session, now }: Incoming): Answer 
 }
 
 export const metrics = ({ hub, session }: Incoming): Answer => {
-  if (!mayReadMetrics(session.claims)) throw new Refusal("forbidden", 'metrics need the right "metrics"')
+  if (!mayReadMetrics(session.claims)) throw new Rejection("forbidden", 'metrics need the right "metrics"')
   return {
     payload: {
       // By the clock, as the frame that woke the object came in before its window began.

@@ -9,10 +9,10 @@ import { CloseCode } from "../../protocol/CloseCode.ts"
 import type { TokenRefreshed } from "../../protocol/HubMessage.ts"
 import type { Connection } from "../../session/Connection.ts"
 import { tokenUntil } from "../../session/Session.ts"
-import { endWhatIsForbidden } from "./ClaimsChange.ts"
+import { revokeForbidden } from "./Revocation.ts"
 import * as Fields from "../Fields.ts"
 import type { HubState } from "../HubState.ts"
-import { malformed, Refusal } from "../Refusal.ts"
+import { malformed, Rejection } from "../Rejection.ts"
 import type { Incoming } from "../Incoming.ts"
 import { type Answer, respond } from "../Requests.ts"
 
@@ -25,7 +25,7 @@ export const authenticateConnect = (
   hub: HubState,
   connection: Connection,
   { authToken }: Fields.Fields,
-  done: (claims: Claims | Refusal | null) => void,
+  done: (claims: Claims | Rejection | null) => void,
 ): void => {
   const { authenticate } = hub.port
   if (authenticate === null) return done(null)
@@ -35,7 +35,7 @@ export const authenticateConnect = (
     const token = readToken(authToken, "metadata.authToken")
     if (token !== undefined) return authenticate(token, judged)
   } catch (error) {
-    if (!(error instanceof Refusal)) throw error
+    if (!(error instanceof Rejection)) throw error
     return done(error)
   }
   const message = "there is no token: offer it with the upgrade, or in metadata.authToken"
@@ -64,13 +64,13 @@ export const refreshToken = (request: Incoming): undefined => {
 
 const renewClaims = ({ hub, connection, session, now }: Incoming, found: Claims | TokenRefused): Answer => {
   const claims = judge(hub, found, "hub:refresh_token")
-  if (claims instanceof Refusal) throw claims
+  if (claims instanceof Rejection) throw claims
   if (claims.identity !== session.identity) {
-    throw new Refusal("forbidden", "the token is not for the identity of this session")
+    throw new Rejection("forbidden", "the token is not for the identity of this session")
   }
   hub.atomically(() => {
     hub.sessions.setClaims(session, claims)
-    endWhatIsForbidden(hub, session, now)
+    revokeForbidden(hub, session, now)
   })
   connection.rate.claim(claims.rates)
   connection.save()
@@ -87,13 +87,13 @@ const readToken = (value: unknown, field: string): string | undefined => {
 }
 
 /** The claims, or why they are no good here. */
-const judge = (hub: HubState, found: Claims | TokenRefused, action: string): Claims | Refusal => {
+const judge = (hub: HubState, found: Claims | TokenRefused, action: string): Claims | Rejection => {
   if (!(found instanceof TokenRefused)) {
     return mayEnter(found, hub.port.hubName)
       ? found
-      : new Refusal("forbidden", "the token does not open this hub")
+      : new Rejection("forbidden", "the token does not open this hub")
   }
   const { code, message } = found
-  if (code === "internal_error") return new Refusal(code, message, {}, CloseCode.Unavailable)
-  return new Refusal(code, message, code === "unauthorized" ? { action, reason: message } : {})
+  if (code === "internal_error") return new Rejection(code, message, {}, CloseCode.Unavailable)
+  return new Rejection(code, message, code === "unauthorized" ? { action, reason: message } : {})
 }

@@ -9,7 +9,8 @@ import type { Connection } from "../../session/Connection.ts"
 import type { HubState } from "../HubState.ts"
 import { closeConnection } from "./Lifecycle.ts"
 
-export class Unconnected {
+/** Holds the connections without a session. It closes those that are too many and those that wait too long. */
+export class PendingConnections {
   readonly #hub: HubState
   /** Oldest first. */
   readonly #waiting = new Set<Connection>()

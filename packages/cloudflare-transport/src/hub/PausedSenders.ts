@@ -1,26 +1,27 @@
 /** Who was told to pause, for which slow reader: rows, as both may sleep until the reader catches up. */
 import type { Address } from "@signal-hub/actor-core"
-import { isElsewhere } from "./peers/Elsewhere.ts"
+import { isRemote } from "./peers/Peers.ts"
 import type { Session } from "../session/Session.ts"
 import type { Sql } from "../object/Sql.ts"
 
 /** A sender that was told, and the address that it sends to. */
 export interface Pause {
-  /** Id of its session, or as `senderElsewhere` has it. */
+  /** Id of its session, or as `remoteSender` has it. */
   readonly sender: string
   readonly address: Address.Address
 }
 
 /** A session at the object of this address, as the sender of a pause. No address has a blank in it. */
-export const senderElsewhere = (home: Address.Address, session: string): string => `${home} ${session}`
+export const remoteSender = (home: Address.Address, session: string): string => `${home} ${session}`
 
 /** The object of a sender that is not here. */
 export const homeOf = (sender: string): Address.Address | undefined =>
-  isElsewhere(sender) ? (sender.slice(0, sender.indexOf(" ")) as Address.Address) : undefined
+  isRemote(sender) ? (sender.slice(0, sender.indexOf(" ")) as Address.Address) : undefined
 
 const keyOf = (sender: string, address: string): string => `${sender}\n${address}`
 
-export class Pauses {
+/** The table of senders that pause until a slow reader has caught up, with a cache by reader. */
+export class PausedSenders {
   readonly #sql: Sql
   /** By the slow reader's session: the keys of its rows. */
   readonly #told = new Map<string, Set<string>>()

@@ -8,7 +8,7 @@ import { endAddress } from "./Lifecycle.ts"
 import { leavePresence } from "../features/TopicRequests.ts"
 
 /** Ends the session's registrations, subscriptions and watches that its claims don't allow; it is told. */
-export const endWhatIsForbidden = (hub: HubState, session: Session, now: number): void => {
+export const revokeForbidden = (hub: HubState, session: Session, now: number): void => {
   const { claims } = session
   if (claims === null) return
   const owner = addressOf(session)

@@ -1,18 +1,18 @@
 /**
- * What is beside a gateway, as its core sees it: its neighbors, and topics and the directory by lanes of
+ * What is beside a gateway, as its core sees it: its peers, and topics and the directory by lanes of
  * their own. Notes what a request causes elsewhere, so that its answer can wait for it.
  */
 import type { Address } from "@signal-hub/actor-core"
-import type { Elsewhere } from "../hub/peers/Elsewhere.ts"
+import type { Peers } from "../hub/peers/Peers.ts"
 import type { HubState } from "../hub/HubState.ts"
-import type { Registration } from "../hub/features/Registry.ts"
+import type { LifecycleEvent } from "../hub/LifecycleEvents.ts"
 import { memberOf } from "../hub/features/TopicRequests.ts"
 import type { TerminatedReason } from "../protocol/HubMessage.ts"
 import type { Session } from "../session/Session.ts"
 import type { GatewayPort } from "../hub/peers/PeersPort.ts"
 import { gatewayHandlers } from "./GatewayRequests.ts"
 import { Lanes } from "../delivery/Lanes.ts"
-import { Neighbors } from "../hub/peers/Neighbors.ts"
+import { HubPeers } from "../hub/peers/HubPeers.ts"
 import type { Notice, Released } from "../delivery/Notices.ts"
 import type { Coming, Pending } from "../delivery/Pending.ts"
 import { gatewayPlace } from "../delivery/Place.ts"
@@ -21,12 +21,13 @@ import { shardOf } from "../delivery/Shards.ts"
 
 /** How often a topic is told of a lost connection, and how many milliseconds later each time. */
 const MAX_ATTEMPTS = 5
-const AGAIN_MS = 2_000
+const RETRY_DELAY_MS = 2_000
 /** Milliseconds after which topics are told of a lost connection: of a client that is back sooner none is. */
-const LOSS_TOLD_AFTER = 500
+const LOSS_NOTICE_DELAY_MS = 500
 
-export class Outside extends Neighbors<GatewayPort> {
-  override readonly handlers: Elsewhere["handlers"]
+/** The peers of a gateway: those of a hub, and topics and the directory, each called in a lane of its own. */
+export class GatewayPeers extends HubPeers<GatewayPort> {
+  override readonly handlers: Peers["handlers"]
   readonly #topics: Lanes<TopicOp, TopicResult>
   readonly #directory: Lanes<DirectoryOp, void>
   /** Topics that don't know yet of a lost connection. */
@@ -63,12 +64,33 @@ export class Outside extends Neighbors<GatewayPort> {
     }
   }
 
-  override claimed(identity: Address.Address): void {
+  protected override onLifecycle(event: LifecycleEvent): void {
+    switch (event.type) {
+      case "claimed":
+        return this.#claimed(event.identity)
+      case "registered":
+        return this.#registered(event)
+      case "unregistered":
+        return this.removeEntry(event.address, event.reason)
+      case "released":
+        return this.release(event.address, event.topics, event.targets)
+      case "joined":
+        return this.#joined(event.topic, event.session)
+      case "left":
+        return this.#left(event.topic, event.owner)
+      case "connection_changed":
+        return this.#connectionChanged(event.topic, event.owner, event.isConnected)
+      default:
+        return super.onLifecycle(event)
+    }
+  }
+
+  #claimed(identity: Address.Address): void {
     const identified: DirectoryOp = { do: "identified", address: identity }
     this.hub.announce(() => void this.push(this.#directory, shardOf(identity), identified))
   }
 
-  override registered(registration: Registration, session: Session, now: number): void {
+  #registered({ registration, session, now }: Extract<LifecycleEvent, { type: "registered" }>): void {
     // Who claims it from the directory has told it all.
     if (registration.address === this.#claiming) return
     const entry = this.hub.registry.entryOf(registration, session, now)
@@ -76,19 +98,12 @@ export class Outside extends Neighbors<GatewayPort> {
     this.hub.announce(() => this.cause(this.push(this.#directory, shardOf(entry.address), put)))
   }
 
-  override unregistered(address: Address.Address, reason: TerminatedReason): void {
+  /** Has the directory forget the address, reliably. Part of a transaction. */
+  removeEntry(address: Address.Address, reason: TerminatedReason): void {
     this.cause(this.notices.put({ do: "ended", address, reason }))
   }
 
-  override released(
-    address: Address.Address,
-    topics: ReadonlyArray<string>,
-    targets: ReadonlyArray<Address.Address>,
-  ): void {
-    this.release(address, topics, targets)
-  }
-
-  override joined(topic: string, session: Session): void {
+  #joined(topic: string, session: Session): void {
     const owner = this.port.identity
     const subscription = this.hub.topics.get(topic).get(owner)
     if (subscription === undefined) return
@@ -97,7 +112,7 @@ export class Outside extends Neighbors<GatewayPort> {
     this.cause(this.topic(topic, { do: "join", member }))
   }
 
-  override left(topic: string, owner: Address.Address): void {
+  #left(topic: string, owner: Address.Address): void {
     const left = this.topic(topic, { do: "leave", owner })
     this.cause(left)
     left.whenDone((result) => {
@@ -105,7 +120,7 @@ export class Outside extends Neighbors<GatewayPort> {
     })
   }
 
-  override connectionChanged(topic: string, owner: Address.Address, isConnected: boolean): void {
+  #connectionChanged(topic: string, owner: Address.Address, isConnected: boolean): void {
     const op = { do: "connection", owner, isConnected } as const
     const isLossUntold = this.#losses.delete(topic)
     if (isConnected) {
@@ -113,7 +128,7 @@ export class Outside extends Neighbors<GatewayPort> {
       return
     }
     this.#losses.add(topic)
-    this.port.later(LOSS_TOLD_AFTER, () => {
+    this.port.later(LOSS_NOTICE_DELAY_MS, () => {
       if (this.#losses.delete(topic)) this.#tellConnection(topic, op, MAX_ATTEMPTS)
     })
   }
@@ -122,7 +137,7 @@ export class Outside extends Neighbors<GatewayPort> {
   #tellConnection(topic: string, op: Extract<TopicOp, { do: "connection" }>, attempts: number): void {
     this.topic(topic, op).whenDone((result) => {
       if (!isFailed(result) || attempts === 1) return
-      this.port.later(AGAIN_MS, () => {
+      this.port.later(RETRY_DELAY_MS, () => {
         const subscribed = this.hub.topics.get(topic).get(op.owner)
         const session = subscribed && this.hub.owner(op.owner)
         if (session === undefined || (session.connectionId !== null) !== op.isConnected) return
@@ -145,8 +160,8 @@ export class Outside extends Neighbors<GatewayPort> {
     return [...left, ...super.releasing(notice)]
   }
 
-  protected override tell(notice: Notice, done: (heard: boolean) => void): void {
-    if (notice.do !== "ended") return super.tell(notice, done)
+  protected override deliverNotice(notice: Notice, done: (heard: boolean) => void): void {
+    if (notice.do !== "ended") return super.deliverNotice(notice, done)
     const { now, identity } = this.port
     const { address, reason } = notice
     // Registered again meanwhile: there is nothing to take away.

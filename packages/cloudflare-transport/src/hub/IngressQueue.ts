@@ -10,7 +10,7 @@ import type { Session } from "../session/Session.ts"
 import type { HubState } from "./HubState.ts"
 
 /** Who has less than this part of its burst left writes rows together with others. */
-const BUSY = 0.9
+const GATHER_BELOW_TOKEN_PART = 0.9
 
 /** Who leaves so many milliseconds after another leaves together with it. */
 const CROWD_MS = 20
@@ -41,7 +41,8 @@ type Write =
     }
   | { readonly connection: null; readonly write: (now: number) => void }
 
-export class Intake {
+/** Passes each message to its handler at once, or behind the earlier ones of its connection. */
+export class IngressQueue {
   readonly #hub: HubState
   readonly #handle: Handle
   /** What is written with the next commit, in the order in which it came. */
@@ -71,7 +72,7 @@ export class Intake {
   mayWait({ rate, sessionId }: Connection, { type }: Envelope.Envelope): boolean {
     if (this.#together || sessionId === null) return false
     if (type === "hub:disconnect") return this.leavesInCrowd()
-    return rate.tokenPart < BUSY && WRITES.has(type)
+    return rate.tokenPart < GATHER_BELOW_TOKEN_PART && WRITES.has(type)
   }
 
   /** Whether who leaves now leaves together with others: many at once would hold up all others, a commit each. */

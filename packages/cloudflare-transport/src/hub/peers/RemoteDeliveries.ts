@@ -12,14 +12,14 @@ import {
 } from "@signal-hub/actor-core/vocabulary"
 import { deliverCopy, isHopeless, notePause, readsSlower } from "../Backpressure.ts"
 import type { Ask } from "../features/Asks.ts"
-import { isElsewhere } from "./Elsewhere.ts"
+import { isRemote } from "./Peers.ts"
 import type { HubState } from "../HubState.ts"
-import { senderElsewhere } from "../Pauses.ts"
+import { remoteSender } from "../PausedSenders.ts"
 import type { Session } from "../../session/Session.ts"
 import { moveAway } from "../session/IdentityClaim.ts"
 import { HUB_ADDRESS, type TerminatedReason } from "../../protocol/HubMessage.ts"
 import * as Fields from "../Fields.ts"
-import type { Neighbors } from "./Neighbors.ts"
+import type { HubPeers } from "./HubPeers.ts"
 import { type Batch, type Caller, type Delivery, type Outcome, TAKEN } from "../../delivery/Rpc.ts"
 
 const PAUSE: Outcome = { status: "taken", pause: true }
@@ -29,28 +29,28 @@ const UNREAD: Outcome = { status: "refused", code: "actor_terminated", message: 
 /** Takes each delivery, in order. */
 export const take = (
   hub: HubState,
-  neighbors: Neighbors,
+  peers: HubPeers,
   { caller, deliveries }: Batch,
   now: number,
 ): ReadonlyArray<Outcome> => {
   const { line } = caller
   const first = deliveries.find(({ envelope }) => envelope.seq !== undefined)?.envelope.seq
-  if (line !== undefined && first !== undefined) neighbors.watermarks.begin(line, first)
+  if (line !== undefined && first !== undefined) peers.watermarks.begin(line, first)
   return deliveries.map((delivery) => {
     const checked = Envelope.check(delivery.envelope)
     if (checked instanceof Envelope.Malformed) {
       return { status: "refused", code: "actor_failed", message: checked.reason }
     }
     return line === undefined
-      ? takeOne(hub, neighbors, delivery, caller, now)
-      : takeOnce(hub, neighbors, line, delivery, caller, now)
+      ? takeOne(hub, peers, delivery, caller, now)
+      : takeOnce(hub, peers, line, delivery, caller, now)
   })
 }
 
 /** Takes a reliable delivery, unless it came before: then what became of it is told again. */
 const takeOnce = (
   hub: HubState,
-  neighbors: Neighbors,
+  peers: HubPeers,
   line: string,
   delivery: Delivery,
   caller: Caller,
@@ -59,12 +59,12 @@ const takeOnce = (
   const { ask, envelope } = delivery
   const { seq } = envelope
   // An ask ends once: its answer need not be remembered.
-  if (seq === undefined || isEnd(envelope)) return takeOne(hub, neighbors, delivery, caller, now)
-  const before = neighbors.watermarks.outcome(line, seq)
+  if (seq === undefined || isEnd(envelope)) return takeOne(hub, peers, delivery, caller, now)
+  const before = peers.watermarks.outcome(line, seq)
   if (before !== undefined) return before
   const isLate = envelope.ttl === 0 || ask?.timeout === 0
-  const outcome = isLate ? LATE : takeOne(hub, neighbors, delivery, caller, now)
-  neighbors.watermarks.note(line, seq, outcome)
+  const outcome = isLate ? LATE : takeOne(hub, peers, delivery, caller, now)
+  peers.watermarks.note(line, seq, outcome)
   return outcome
 }
 
@@ -78,7 +78,7 @@ const isEnd = (envelope: Envelope.Envelope): boolean =>
 
 const takeOne = (
   hub: HubState,
-  neighbors: Neighbors,
+  peers: HubPeers,
   delivery: Delivery,
   caller: Caller,
   now: number,
@@ -92,12 +92,12 @@ const takeOne = (
     return superseded(hub, envelope, now)
   }
   if (envelope.from === HUB_ADDRESS && envelope.type === "hub:resume") {
-    return resumed(neighbors, envelope, now)
+    return resumed(peers, envelope, now)
   }
   if (envelope.pattern === "tell" && envelope.correlationId !== null) {
-    return correlated(hub, neighbors, envelope, envelope.correlationId, caller, now)
+    return correlated(hub, peers, envelope, envelope.correlationId, caller, now)
   }
-  return forActor(hub, neighbors, delivery, caller, now)
+  return forActor(hub, peers, delivery, caller, now)
 }
 
 /** What becomes of an answer that nobody waits for. */
@@ -110,7 +110,7 @@ const toPause = (
   reader: Session,
   address: Address.Address,
   { home, session }: Caller,
-): boolean => session !== undefined && notePause(hub, reader, address, senderElsewhere(home, session))
+): boolean => session !== undefined && notePause(hub, reader, address, remoteSender(home, session))
 
 const full = (address: Address.Address, pause: boolean): Outcome => ({
   status: "refused",
@@ -122,7 +122,7 @@ const full = (address: Address.Address, pause: boolean): Outcome => ({
 /** A tell or an ask, for a session here: its identity, or another address that it holds. */
 const forActor = (
   hub: HubState,
-  neighbors: Neighbors,
+  peers: HubPeers,
   { ask, envelope }: Delivery,
   caller: Caller,
   now: number,
@@ -132,7 +132,7 @@ const forActor = (
   const known = ask === undefined ? undefined : hub.asks.get(from, envelope.id)
   const target = hub.resolve(to, now)
   if (target === undefined) {
-    if (!neighbors.place.isHome(to)) return { status: "elsewhere" }
+    if (!peers.place.isHome(to)) return { status: "elsewhere" }
     return { status: "refused", code: "unknown_actor", message: `there is no actor at ${to}` }
   }
   const isReliable = envelope.seq !== undefined && target.major === 1
@@ -146,7 +146,7 @@ const forActor = (
     return { status: "refused", code: "actor_terminated", message: `${to} has lost its connection` }
   }
   if (ask === undefined) return taken
-  if (known !== undefined && neighbors.place.isHome(ask.home)) {
+  if (known !== undefined && peers.place.isHome(ask.home)) {
     // It was asked here, and was forwarded until it came back.
     hub.asks.forward(known, to, target.id)
     return taken
@@ -175,7 +175,7 @@ const forActor = (
 /** An envelope about an ask: for who was asked, a cancel or more demand; for who asked, its answer. */
 const correlated = (
   hub: HubState,
-  neighbors: Neighbors,
+  peers: HubPeers,
   envelope: Envelope.Envelope,
   askId: string,
   caller: Caller,
@@ -187,7 +187,7 @@ const correlated = (
     return unread(envelope)
   }
   if (from === HUB_ADDRESS && type === "hub:forwarded") {
-    forwarded(hub, neighbors, envelope, askId, now)
+    forwarded(hub, peers, envelope, askId, now)
     return TAKEN
   }
   if (AnswerStream.isAboutAsk(type)) {
@@ -199,8 +199,8 @@ const correlated = (
     return TAKEN
   }
   const open = hub.asks.get(to, askId)
-  if (open === undefined && isAboutTell(envelope)) return tellSender(hub, envelope, now)
-  if (open === undefined || !isElsewhere(open.targetSession)) return lost()
+  if (open === undefined && isAboutTell(envelope)) return notifySender(hub, envelope, now)
+  if (open === undefined || !isRemote(open.targetSession)) return lost()
   if (!mayAnswer(open, envelope)) return lost()
   const asker = from === HUB_ADDRESS ? undefined : hub.sessionOf(open.askerSession)
   // What a durable actor answers passes: it gives no more of a stream than was asked for.
@@ -212,7 +212,7 @@ const correlated = (
     return full(to, pause)
   }
   if (!hub.asks.isNext(open, envelope)) return lost()
-  neighbors.outbound.outcomes.answered(open, envelope, now)
+  peers.outbound.outcomes.answered(open, envelope, now)
   return pause ? PAUSE : TAKEN
 }
 
@@ -233,7 +233,7 @@ const isAboutTell = ({ from, payload, seq, type }: Envelope.Envelope): boolean =
   return code === "invalid_message" || (code === "message_expired" && seq !== undefined)
 }
 
-const tellSender = (hub: HubState, envelope: Envelope.Envelope, now: number): Outcome => {
+const notifySender = (hub: HubState, envelope: Envelope.Envelope, now: number): Outcome => {
   const session = hub.resolve(envelope.to, now)
   if (session === undefined) hub.deadLetter(envelope, "disconnected", now)
   else hub.deliver(session, envelope, now)
@@ -241,16 +241,16 @@ const tellSender = (hub: HubState, envelope: Envelope.Envelope, now: number): Ou
 }
 
 /** A slow reader elsewhere has caught up. */
-const resumed = (neighbors: Neighbors, { to, payload }: Envelope.Envelope, now: number): Outcome => {
+const resumed = (peers: HubPeers, { to, payload }: Envelope.Envelope, now: number): Outcome => {
   const { actorAddress } = payload as { readonly actorAddress: Address.Address }
-  neighbors.outbound.resumed(to, actorAddress, now)
+  peers.outbound.resumed(to, actorAddress, now)
   return TAKEN
 }
 
 /** Who was asked has handed the ask on. Where it is over meanwhile, the new holder may stop. */
 const forwarded = (
   hub: HubState,
-  neighbors: Neighbors,
+  peers: HubPeers,
   { to, payload }: Envelope.Envelope,
   askId: string,
   now: number,
@@ -271,7 +271,7 @@ const forwarded = (
     ttl: null,
     signature: null,
   }
-  neighbors.send(cancel, now)
+  peers.send(cancel, now)
 }
 
 /** A publication, or who joined and left: for a session that is subscribed still. */
@@ -281,7 +281,7 @@ const fromTopic = (hub: HubState, envelope: Envelope.Envelope, topic: string, no
     return { status: "refused", code: "not_subscribed", message: `nobody is subscribed to "${topic}"` }
   }
   const isHubs = envelope.from === HUB_ADDRESS
-  if (isHubs) hub.tell(session, envelope)
+  if (isHubs) hub.notify(session, envelope)
   else if (!deliverCopy(hub, session, envelope, now)) {
     const message = `${envelope.to} reads too slowly, or has lost its connection`
     return { status: "refused", code: "actor_terminated", message }
@@ -297,7 +297,7 @@ const terminated = (hub: HubState, { to, payload }: Envelope.Envelope, now: numb
   }
   const session = hub.owner(to)
   if (hub.watches.removeWatcher(actorAddress, to) && session !== undefined) {
-    hub.tellTerminated(session, to, actorAddress, reason, now)
+    hub.notifyTerminated(session, to, actorAddress, reason, now)
   }
   return TAKEN
 }

@@ -1,21 +1,19 @@
 /**
  * The other objects of a deployment, as the core of a hub or a gateway sees them: envelopes leave by
  * `Outbound`; watches and what others must surely hear, by calls in a line for each address. What only
- * gateways have beside that is in `Outside`.
+ * gateways have beside that is in `GatewayPeers`.
  */
 import type { Address, Envelope } from "@signal-hub/actor-core"
 import type { Ask } from "../features/Asks.ts"
-import { type Elsewhere, isElsewhere } from "./Elsewhere.ts"
+import { type Peers, isRemote } from "./Peers.ts"
 import type { HubState } from "../HubState.ts"
-import type { Registration } from "../features/Registry.ts"
+import type { LifecycleEvent } from "../LifecycleEvents.ts"
 import type { Incoming } from "../Incoming.ts"
 import { hubEnvelope } from "../../protocol/HubEnvelope.ts"
-import type { TerminatedReason } from "../../protocol/HubMessage.ts"
 import { likeThat } from "../Outboxes.ts"
-import type { Session } from "../../session/Session.ts"
 import type { PeersPort } from "./PeersPort.ts"
 import { Lanes } from "../../delivery/Lanes.ts"
-import { neighborHandlers } from "./NeighborRequests.ts"
+import { peerHandlers } from "./PeerRequests.ts"
 import { Notices, type Notice, type Released } from "../../delivery/Notices.ts"
 import { Outbound } from "./Outbound.ts"
 import { type Coming, Pending, whenAll } from "../../delivery/Pending.ts"
@@ -30,9 +28,10 @@ interface Control {
   readonly args: ArgsOf<"address", MethodOf<"address">>
 }
 
-export class Neighbors<Port extends PeersPort = PeersPort> implements Elsewhere {
-  readonly identity: Elsewhere["identity"]
-  readonly handlers: Elsewhere["handlers"]
+/** The peers of a hub: gateways, durable actors and other hubs, called by RPC. */
+export class HubPeers<Port extends PeersPort = PeersPort> implements Peers {
+  readonly identity: Peers["identity"]
+  readonly handlers: Peers["handlers"]
   readonly port: Port
   readonly place: Place
   readonly outbound: Outbound
@@ -57,7 +56,7 @@ export class Neighbors<Port extends PeersPort = PeersPort> implements Elsewhere 
     this.port = port
     this.identity = port.identity
     this.place = place
-    this.handlers = neighborHandlers(this)
+    this.handlers = peerHandlers(this)
     this.outbound = new Outbound(hub, port, place)
     this.watermarks = new Watermarks(port.sql, port.now)
     const noticesPort = {
@@ -66,7 +65,7 @@ export class Neighbors<Port extends PeersPort = PeersPort> implements Elsewhere 
       atLatest: (at: number) => hub.alarm.atLatest(at),
       idle: () => hub.on.rearm(),
     }
-    this.notices = new Notices(noticesPort, (notice, done) => this.tell(notice, done))
+    this.notices = new Notices(noticesPort, (notice, done) => this.deliverNotice(notice, done))
     this.bounds = {
       defer: port.defer,
       maxItems: 256,
@@ -74,6 +73,7 @@ export class Neighbors<Port extends PeersPort = PeersPort> implements Elsewhere 
       maxWaitingBytes: port.limits.maxOutboxBytes,
       maxCalls: Number.POSITIVE_INFINITY,
     }
+    hub.lifecycle.subscribe((event) => this.onLifecycle(event))
     this.#control = new Lanes({
       ...this.bounds,
       maxItems: 1,
@@ -121,7 +121,7 @@ export class Neighbors<Port extends PeersPort = PeersPort> implements Elsewhere 
     const { asked, asker, askerSession, id, target: holder } = ask
     const timeout = Math.max(0, ask.deadline - now)
     const isCaller = this.outbound.attends(askerSession)
-    if (isCaller || !isElsewhere(askerSession)) {
+    if (isCaller || !isRemote(askerSession)) {
       this.hub.asks.forward(ask, envelope.to, envelope.to)
       // Who waits for a call's end has no address that leads here; who was asked has.
       const home = this.place.homeOf(isCaller ? holder : asker)
@@ -142,27 +142,29 @@ export class Neighbors<Port extends PeersPort = PeersPort> implements Elsewhere 
     this.watermarks.forgetAll()
   }
 
-  claimed(_identity: Address.Address): void {}
-
-  registered(_registration: Registration, _session: Session, _now: number): void {}
-
-  unregistered(_address: Address.Address, _reason: TerminatedReason): void {}
-
-  terminated(watcher: Address.Address, address: Address.Address, reason: TerminatedReason): void {
-    const payload = { actorAddress: address, reason }
-    this.notify(watcher, hubEnvelope("hub:terminated", watcher, payload, this.port.now()))
+  /** Does what an event leads to at peers. Topics and registrations of a hub are its own: no peer hears of them. */
+  protected onLifecycle(event: LifecycleEvent): void {
+    if (event.type === "terminated") {
+      const { watcher, address, reason } = event
+      const payload = { actorAddress: address, reason }
+      this.notify(watcher, hubEnvelope("hub:terminated", watcher, payload, this.port.now()))
+    } else if (event.type === "resumed") {
+      const { home, address } = event
+      this.notify(home, hubEnvelope("hub:resume", home, { actorAddress: address }, this.port.now()))
+    } else if (event.type === "released") {
+      const { address, targets } = event
+      const remote = targets.filter((target) => this.place.leads(target))
+      this.release(address, [], remote)
+    }
   }
 
-  resumed(home: Address.Address, actorAddress: Address.Address): void {
-    this.notify(home, hubEnvelope("hub:resume", home, { actorAddress }, this.port.now()))
-  }
-
-  /** Tells whoever is at the object, surely. Part of a step. */
+  /** Delivers the envelope to the object at the address, reliably. Part of a transaction. */
   notify(at: Address.Address, envelope: Envelope.Envelope): void {
     this.cause(this.notices.put({ do: "deliver", at, envelope }))
   }
 
-  unwatched(watcher: Address.Address, targets: ReadonlyArray<Address.Address>): void {
+  /** Ends watches at peers of a session that goes on. */
+  unwatch(watcher: Address.Address, targets: ReadonlyArray<Address.Address>): void {
     for (const target of targets) {
       if (!this.place.leads(target)) continue
       this.hub.announce(() =>
@@ -172,22 +174,6 @@ export class Neighbors<Port extends PeersPort = PeersPort> implements Elsewhere 
       )
     }
   }
-
-  /** Topics of a hub are its own. */
-  released(
-    address: Address.Address,
-    _topics: ReadonlyArray<string>,
-    targets: ReadonlyArray<Address.Address>,
-  ): void {
-    const elsewhere = targets.filter((target) => this.place.leads(target))
-    this.release(address, [], elsewhere)
-  }
-
-  joined(_topic: string, _session: Session): void {}
-
-  left(_topic: string, _owner: Address.Address): void {}
-
-  connectionChanged(_topic: string, _owner: Address.Address, _isConnected: boolean): void {}
 
   settle(): void {
     this.outbound.sure.write()
@@ -243,8 +229,8 @@ export class Neighbors<Port extends PeersPort = PeersPort> implements Elsewhere 
     this.#caused?.push(pending)
   }
 
-  /** What is elsewhere of a session, or of one that is over, is taken away, surely. Part of a step. */
-  protected release(
+  /** Ends subscriptions and watches at peers, of a session that may be over, reliably. Part of a transaction. */
+  release(
     address: Address.Address,
     topics: ReadonlyArray<string>,
     targets: ReadonlyArray<Address.Address>,
@@ -253,7 +239,7 @@ export class Neighbors<Port extends PeersPort = PeersPort> implements Elsewhere 
     this.cause(this.notices.put({ do: "released", address, topics, targets }))
   }
 
-  /** Takes it away. */
+  /** Makes the calls that end subscriptions and watches. */
   protected releasing({ address, targets }: Released): ReadonlyArray<Coming<unknown>> {
     // Watched again meanwhile: there is nothing to take away.
     const watched = new Set(this.hub.watches.targetsOf(address))
@@ -269,7 +255,7 @@ export class Neighbors<Port extends PeersPort = PeersPort> implements Elsewhere 
   }
 
   /** Carries a notice, and says whether it was heard. */
-  protected tell(notice: Notice, done: (heard: boolean) => void): void {
+  protected deliverNotice(notice: Notice, done: (heard: boolean) => void): void {
     if (notice.do === "released") {
       return whenAll(this.releasing(notice), (results) => done(!results.some(isFailed)))
     }

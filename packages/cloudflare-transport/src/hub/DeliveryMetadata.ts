@@ -4,7 +4,7 @@
  * trust them.
  */
 import { Envelope, Forwarding } from "@signal-hub/actor-core/vocabulary"
-import { malformed } from "./Refusal.ts"
+import { malformed } from "./Rejection.ts"
 
 /** The metadata without marks: the very same object where it has none, as is usual. */
 export const unmarked = (given: Envelope.Metadata): Envelope.Metadata => {

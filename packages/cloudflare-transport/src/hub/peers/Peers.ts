@@ -3,21 +3,20 @@
  * who must hear of what ends here.
  */
 import type { Address, Envelope } from "@signal-hub/actor-core"
-import type { HubRequestType, TerminatedReason } from "../../protocol/HubMessage.ts"
-import type { Session } from "../../session/Session.ts"
+import type { HubRequestType } from "../../protocol/HubMessage.ts"
 import type { Ask } from "../features/Asks.ts"
-import type { Registration } from "../features/Registry.ts"
 import type { Handler } from "../Requests.ts"
 
 /** Whether this stands for an object elsewhere, whose address it is, and not for a session here. */
-export const isElsewhere = (sessionOrAddress: string): sessionOrAddress is Address.Address =>
+export const isRemote = (sessionOrAddress: string): sessionOrAddress is Address.Address =>
   sessionOrAddress.startsWith("@(")
 
 /** Why a message may not leave. */
 export const notFound = (from: Address.Address): string =>
   `who is elsewhere can't find ${from}: its type has no route to this hub`
 
-export interface Elsewhere {
+/** The port of a hub to the other objects of its deployment. A hub without one is alone. */
+export interface Peers {
   /** The only identity that sessions here have; `undefined`: each has its own. */
   readonly identity: Address.Address | undefined
   /** Whether an address that nobody here has may be elsewhere. */
@@ -34,30 +33,6 @@ export interface Elsewhere {
   readonly ask: (envelope: Envelope.Envelope, timeout: number, now: number) => void
   /** Hands on an ask that a session here held. */
   readonly forward: (ask: Ask, envelope: Envelope.Envelope, now: number) => void
-
-  /** The identity is a session's, and was nobody's. Part of a step. */
-  readonly claimed: (identity: Address.Address) => void
-  /** A registration is there, or has changed. Part of a step. */
-  readonly registered: (registration: Registration, session: Session, now: number) => void
-  /** A registration is over. Part of a step. */
-  readonly unregistered: (address: Address.Address, reason: TerminatedReason) => void
-  /** Somebody elsewhere watched an address that has ended. Part of a step. */
-  readonly terminated: (watcher: Address.Address, address: Address.Address, reason: TerminatedReason) => void
-  /** Somebody there was told to pause, for a reader of this address here that has caught up. Part of a step. */
-  readonly resumed: (home: Address.Address, address: Address.Address) => void
-  /** A session here, which watches by this address, watches these no more. */
-  readonly unwatched: (watcher: Address.Address, targets: ReadonlyArray<Address.Address>) => void
-  /** The session of this address is over: it is on these topics no more, and watches these no more. Part of a step. */
-  readonly released: (
-    address: Address.Address,
-    topics: ReadonlyArray<string>,
-    targets: ReadonlyArray<Address.Address>,
-  ) => void
-  /** A subscription is in use, or has changed. */
-  readonly joined: (topic: string, session: Session) => void
-  readonly left: (topic: string, owner: Address.Address) => void
-  /** The connection of who is subscribed is lost, or there is one again. */
-  readonly connectionChanged: (topic: string, owner: Address.Address, isConnected: boolean) => void
 
   /** The memory before this one may have been lost with what it had under way. */
   readonly recover: () => void

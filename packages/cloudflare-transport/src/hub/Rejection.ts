@@ -2,7 +2,8 @@
 import type { HubErrorCode } from "../protocol/HubError.ts"
 import { CloseCode } from "../protocol/CloseCode.ts"
 
-export class Refusal extends Error {
+/** Thrown by a handler that rejects its request: the sender gets `hub:error` with this code and these details. */
+export class Rejection extends Error {
   readonly code: HubErrorCode
   readonly details: { readonly [key: string]: unknown }
   /** Where the refusal is also the end of the connection. */
@@ -22,4 +23,4 @@ export class Refusal extends Error {
 }
 
 /** A malformed field: `invalid_message`, naming the field. */
-export const malformed = (message: string): Refusal => new Refusal("invalid_message", message)
+export const malformed = (message: string): Rejection => new Rejection("invalid_message", message)
