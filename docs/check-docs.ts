@@ -259,7 +259,7 @@ const entriesOf = (name: string): ReadonlyArray<string> => {
 
 /** The lists that must name everything there is. */
 const checkLists = async (pages: ReadonlyMap<string, Page>): Promise<void> => {
-  const { ANSWER_TYPE, CLOSE_CODES, DEFAULT_LIMITS, HUB_ERRORS } =
+  const { CLOSE_CODES, DEFAULT_LIMITS, FROM_HUB, HUB_ERRORS, REQUESTS } =
     await import("@signal-hub/cloudflare-transport/protocol")
   const source = join(root, "packages/cloudflare-transport/src")
   const events = new Set<string>()
@@ -275,7 +275,7 @@ const checkLists = async (pages: ReadonlyMap<string, Page>): Promise<void> => {
   const lists: ReadonlyArray<readonly [path: string, names: Iterable<string>]> = [
     [`${design}/errors.md`, Object.keys(HUB_ERRORS)],
     [`${design}/errors.md`, Object.keys(CLOSE_CODES)],
-    [`${design}/protocol.md`, [...Object.keys(ANSWER_TYPE), ...Object.values(ANSWER_TYPE)]],
+    [`${design}/protocol.md`, [...Object.keys(REQUESTS), ...Object.keys(FROM_HUB)]],
     [`${design}/operations.md`, events],
     [`${design}/operations.md`, Object.keys(DEFAULT_LIMITS)],
     ...PACKAGES.map((name) => [`packages/${name}/README.md`, entriesOf(name)] as const),

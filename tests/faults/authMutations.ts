@@ -47,14 +47,14 @@ export const AUTH_MUTATIONS: ReadonlyArray<Mutation> = [
     fault: 24,
     breaks: "the identity is the one that the client names, not the token's",
     file: hub("session/ConnectRequest"),
-    edits: [["if (identity === undefined || identity === known) return known", "return identity ?? known"]],
+    edits: [["if (named === undefined || named === known) return known", "return named ?? known"]],
     test: AUTHORIZATION,
   },
   {
     fault: 24,
     breaks: "reserved addresses may be claimed",
-    file: hub("Fields"),
-    edits: [["if (isReserved(claimed))", "if (false)"]],
+    file: `${TRANSPORT}/src/protocol/FieldRules.ts`,
+    edits: [["isReserved(value)\n", "false\n"]],
     test: AUTHORIZATION,
   },
   {

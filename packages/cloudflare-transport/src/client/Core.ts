@@ -91,7 +91,7 @@ export class Core {
     settle: (outcome: Outcome) => void,
   ): () => void {
     const given = options?.timeout ?? this.askTimeout
-    const violation = timeLimit(given, "timeout")
+    const violation = timeLimit(given, "timeout", {})
     if (violation !== undefined) {
       settle({ error: invalid(violation.message) })
       return () => {}

@@ -3,9 +3,10 @@
  * bad argument rejects its own call, and the hub never sees it.
  */
 import { Address, Envelope, PayloadValue, TransportError } from "@signal-hub/actor-core/vocabulary"
-import * as FieldRules from "../protocol/FieldRules.ts"
+import type { RuleLimits } from "../protocol/FieldRules.ts"
 import { HUB_ADDRESS } from "../protocol/HubMessage.ts"
 import { VALUES_A_TOKEN } from "../protocol/Limits.ts"
+import { violationOfRequest } from "../protocol/requests.ts"
 import type { FrameCodec, Part } from "./FrameCodec.ts"
 
 /** Values that an envelope has beside its payload and its metadata: itself, and a field each. */
@@ -41,14 +42,14 @@ export const unreadable = (
  */
 export const validate = (
   envelope: Envelope.Envelope,
-  limits: FieldRules.RuleLimits,
+  limits: RuleLimits,
 ): Envelope.Envelope | TransportError => {
   const checked = Envelope.check(envelope)
   if (checked instanceof Envelope.Malformed) return invalid(checked.reason)
   if (checked.from !== "" && !Address.isAddress(checked.from)) {
     return invalid('"from" must be an address, as "@(type/name)"')
   }
-  const violation = checked.to === HUB_ADDRESS ? FieldRules.violationOfRequest(checked, limits) : undefined
+  const violation = checked.to === HUB_ADDRESS ? violationOfRequest(checked, limits) : undefined
   return violation === undefined ? checked : invalid(violation.message, violation.code)
 }
 

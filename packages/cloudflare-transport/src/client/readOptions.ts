@@ -45,7 +45,7 @@ const RESERVED_BYTES = 256
 export const readOptions = (options: ClientOptions, frames: FrameCodec): ClientOptions | TransportError => {
   try {
     for (const [option, rule] of Object.entries(RULES)) {
-      const violation = rule(options[option as keyof ClientOptions], option)
+      const violation = rule(options[option as keyof ClientOptions], option, {})
       if (violation !== undefined) return invalid(violation.message, violation.code)
     }
     const { token } = options
@@ -59,7 +59,7 @@ export const readOptions = (options: ClientOptions, frames: FrameCodec): ClientO
     })
     const hello = validate(message("ask", HUB_ADDRESS, "hub:connect", null, 0, { metadata: said }), {})
     if (hello instanceof TransportError) return hello
-    const violation = FieldRules.metadata(Envelope.MAX_METADATA_BYTES - RESERVED_BYTES)(said, "metadata")
+    const violation = FieldRules.metadata(Envelope.MAX_METADATA_BYTES - RESERVED_BYTES)(said, "metadata", {})
     if (violation !== undefined) return invalid(violation.message)
     const copy: Partial<ConnectMetadata> = frames.decode(frames.encode(hello)).metadata
     const { capabilities, clientMetadata } = copy

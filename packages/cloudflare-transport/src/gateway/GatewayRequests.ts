@@ -13,9 +13,9 @@ import {
   renew,
   unregister,
 } from "../hub/features/RegistryRequests.ts"
+import { readPayload } from "../hub/readRequest.ts"
 import type { Incoming } from "../hub/Incoming.ts"
 import { type Answer, type Handler, Later } from "../hub/Requests.ts"
-import * as Fields from "../hub/Fields.ts"
 import { CloseCode } from "../protocol/CloseCode.ts"
 import { hubEnvelope } from "../protocol/HubEnvelope.ts"
 import { leaseUntil } from "../session/Liveness.ts"
@@ -56,7 +56,7 @@ const gatewayDisconnect =
   (peers: GatewayPeers): Handler =>
   (request) => {
     const { hub, connection, session, from, envelope, now } = request
-    Fields.optionalText(Fields.fieldsOf(envelope.payload).reason, "reason", 256)
+    readPayload("hub:disconnect", request)
     connection.parked = []
     inOrder(connection, () => {
       const { caused } = peers.during(() => endSession(hub, session, now))

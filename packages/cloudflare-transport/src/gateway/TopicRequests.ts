@@ -9,7 +9,7 @@ import {
   unsubscribe,
 } from "../hub/features/TopicRequests.ts"
 import { addressOf } from "../session/Session.ts"
-import * as Fields from "../hub/Fields.ts"
+import { readPayload } from "../hub/readRequest.ts"
 import { afterwards } from "./GatewayRequests.ts"
 import { rejectionOf } from "../hub/peers/PeerRequests.ts"
 import type { GatewayPeers } from "./GatewayPeers.ts"
@@ -21,7 +21,7 @@ export const gatewaySubscribe =
   (peers: GatewayPeers): Handler =>
   (request) => {
     const { hub, session } = request
-    const topic = Fields.topic(Fields.fieldsOf(request.envelope.payload).topic)
+    const { topic } = readPayload("hub:subscribe", request, "topic")
     const { result, caused } = peers.during(() => subscribe(request))
     return new Later((settle) =>
       whenAll(caused, ([joined]) => {

@@ -298,7 +298,7 @@ export class HubCore {
       return
     }
     connection.parked = []
-    authenticateConnect(this.state, connection, envelope.metadata, (claims) =>
+    authenticateConnect(this.state, connection, envelope, (claims) =>
       this.#ingress.gather(connection, envelope, (at) => {
         if (connection.state === "connecting") connect(this.state, connection, envelope, claims, at)
         if (connection.state !== "connecting") this.#pending.settled(connection)

@@ -5,6 +5,7 @@
 import { Envelope } from "@signal-hub/actor-core/vocabulary"
 import { errorEnvelope } from "../protocol/HubEnvelope.ts"
 import { provisionalAddress } from "../protocol/HubMessage.ts"
+import { isMessageToHub, rowOf } from "../protocol/requests.ts"
 import type { Connection, Parked } from "../session/Connection.ts"
 import type { Session } from "../session/Session.ts"
 import type { HubState } from "./HubState.ts"
@@ -17,17 +18,6 @@ const CROWD_MS = 20
 
 /** What is written in one turn at most, so that others are served before the rest. */
 const MAX_WRITES_PER_TURN = 200
-
-/** Requests that write rows. */
-const WRITES: ReadonlySet<string> = new Set([
-  "hub:register",
-  "hub:unregister",
-  "hub:renew",
-  "hub:subscribe",
-  "hub:unsubscribe",
-  "hub:watch",
-  "hub:unwatch",
-])
 
 /** Handles an envelope now. */
 type Handle = (connection: Connection, envelope: Envelope.Envelope, receivedAt: number, now: number) => void
@@ -72,7 +62,7 @@ export class IngressQueue {
   mayWait({ rate, sessionId }: Connection, { type }: Envelope.Envelope): boolean {
     if (this.#together || sessionId === null) return false
     if (type === "hub:disconnect") return this.leavesInCrowd()
-    return rate.tokenPart < GATHER_BELOW_TOKEN_PART && WRITES.has(type)
+    return rate.tokenPart < GATHER_BELOW_TOKEN_PART && isMessageToHub(type) && rowOf(type).writes === true
   }
 
   /** Whether who leaves now leaves together with others: many at once would hold up all others, a commit each. */

@@ -4,7 +4,7 @@
  */
 import type { Envelope } from "@signal-hub/actor-core"
 import { hubEnvelope } from "../protocol/HubEnvelope.ts"
-import { ANSWER_TYPE, type HubRequestType } from "../protocol/HubMessage.ts"
+import { isMessageToHub, type MessageToHub, rowOf } from "../protocol/requests.ts"
 import { broadcast, send } from "./features/DeliveryRequests.ts"
 import type { Incoming } from "./Incoming.ts"
 import { Rejection } from "./Rejection.ts"
@@ -36,7 +36,7 @@ export class Later {
 }
 export type Handler = (request: Incoming) => Answer | Later | undefined
 
-const HANDLERS: { readonly [type in Exclude<HubRequestType, "hub:connect"> | "hub:ack"]: Handler } = {
+const HANDLERS: { readonly [type in Exclude<MessageToHub, "hub:connect">]: Handler } = {
   "hub:ack": ack,
   "hub:heartbeat": heartbeat,
   "hub:disconnect": disconnectRequest,
@@ -58,20 +58,15 @@ const HANDLERS: { readonly [type in Exclude<HubRequestType, "hub:connect"> | "hu
   "hub:refresh_token": refreshToken,
 }
 
-/** Requests that a tell gets no answer to. */
-const ASK_ONLY: ReadonlySet<string> = new Set([
-  "hub:unregister",
-  "hub:send",
-  "hub:unsubscribe",
-  "hub:unwatch",
-])
+const isServed = (type: string): type is keyof typeof HANDLERS => Object.hasOwn(HANDLERS, type)
+
+/** Whether a tell of this type is left without an answer. */
+const isAskOnly = (type: string): boolean => isMessageToHub(type) && rowOf(type).isAskOnly === true
 
 export const handleRequest = (request: Incoming): void => {
   const { hub } = request
   const { type } = request.envelope
-  const handler = Object.hasOwn(HANDLERS, type)
-    ? (hub.peers?.handlers[type as HubRequestType] ?? HANDLERS[type as keyof typeof HANDLERS])
-    : undefined
+  const handler = isServed(type) ? (hub.peers?.handlers[type] ?? HANDLERS[type]) : undefined
   if (handler === undefined) {
     const known = type === "hub:connect" ? "invalid_message" : "unknown_type"
     const message =
@@ -114,7 +109,7 @@ const tried = (handler: Handler, request: Incoming): Answer | Later | Rejection 
 const conclude = (request: Incoming, outcome: Answer | Rejection | undefined): void => {
   if (outcome instanceof Rejection) return refuse(request, outcome)
   const { pattern, type } = request.envelope
-  if (outcome !== undefined && (pattern === "ask" || !ASK_ONLY.has(type))) reply(request, outcome)
+  if (outcome !== undefined && (pattern === "ask" || !isAskOnly(type))) reply(request, outcome)
 }
 
 const refuse = (request: Incoming, refusal: Rejection): void => {
@@ -131,6 +126,7 @@ export const reply = (
   { hub, session, from, envelope, now }: Incoming,
   { payload, metadata }: Answer,
 ): void => {
-  const type = ANSWER_TYPE[envelope.type as HubRequestType]
+  const type = isMessageToHub(envelope.type) ? rowOf(envelope.type).answer : null
+  if (type === null) throw new Error(`${envelope.type} has no answer`)
   hub.deliver(session, hubEnvelope(type, from, payload, now, envelope.id, metadata), now)
 }

@@ -1,8 +1,10 @@
 /** The wire protocol, without a platform: messages, errors, close codes, limits, versions. */
 export * from "./CloseCode.ts"
 export * from "./Frame.ts"
+export { FROM_HUB, type MessageFromHub } from "./fromHub.ts"
+export * from "./HubEnvelope.ts"
 export * from "./HubError.ts"
 export * from "./HubMessage.ts"
 export * from "./Limits.ts"
+export { type MessageToHub, REQUESTS } from "./requests.ts"
 export * from "./Version.ts"
-export * from "./HubEnvelope.ts"

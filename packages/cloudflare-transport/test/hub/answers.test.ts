@@ -1,5 +1,5 @@
 import { expect, it } from "vitest"
-import { ANSWER_TYPE } from "../../src/protocol/HubMessage.ts"
+import { isMessageToHub, rowOf } from "../../src/protocol/requests.ts"
 import { TestHub } from "../support/TestHub.ts"
 
 /** A payload of each request that succeeds for a session that has registered and subscribed. */
@@ -36,7 +36,7 @@ it.each(Object.keys(PAYLOADS))("%s is answered to its asker by the type that bel
   const client = session()
   const id = client.send({ type, payload: PAYLOADS[type], pattern: "ask" })
   expect(client.takeOne()).toMatchObject({
-    type: ANSWER_TYPE[type as keyof typeof ANSWER_TYPE],
+    type: isMessageToHub(type) && rowOf(type).answer,
     from: "@(cloudflare/signal-hub)",
     to: "@(node/a)",
     pattern: "tell",

@@ -1,14 +1,14 @@
 /** Requests that have the hub deliver: `hub:send` to one address, `hub:broadcast` to all registered. */
-import { type Address, type AddressPattern, type Envelope, messageId } from "@signal-hub/actor-core"
+import { type Address, AddressPattern, type Envelope, messageId } from "@signal-hub/actor-core"
 import { mayBroadcast, maySend } from "../../auth/Authorization.ts"
 import { type BroadcastAck, type DeliveryAck, HUB_ADDRESS } from "../../protocol/HubMessage.ts"
 import { admits, deliverCopy } from "../Backpressure.ts"
 import { copiesOf } from "../EncodeFailures.ts"
 import { marked } from "../DeliveryMetadata.ts"
-import * as Fields from "../Fields.ts"
 import { likeThat } from "../Outboxes.ts"
 import { chargeRows } from "./Pages.ts"
 import { literalPrefix, type Registration } from "./Registry.ts"
+import { readMetadata, readPayload } from "../readRequest.ts"
 import { malformed, Rejection } from "../Rejection.ts"
 import type { Incoming } from "../Incoming.ts"
 import type { Answer } from "../Requests.ts"
@@ -69,15 +69,13 @@ export const sent = (
 /** What is to be sent on behalf of the sender. */
 export const readSend = (request: Incoming): Envelope.Envelope => {
   const { session, envelope } = request
-  const fields = Fields.fieldsOf(envelope.payload)
-  const type = Fields.innerType(fields.type)
-  const to = fields.to === undefined || fields.to === null ? envelope.to : Fields.address(fields.to, "to")
+  const { type, data, to = envelope.to } = readPayload("hub:send", request)
   if (to === HUB_ADDRESS) throw malformed('"to" must be the address of an actor, not of the hub')
   if (!maySend(session.claims, to))
     throw new Rejection("forbidden", `the token does not allow to send to ${to}`)
   const marks = { forwarded: true, via: HUB_ADDRESS, originalMessageId: envelope.id }
   const metadata = marked(envelope.metadata, marks)
-  return copyFor(to, request, type, fields.data ?? null, metadata)
+  return copyFor(to, request, type, data, metadata)
 }
 
 /** One copy for each registered address that is meant. */
@@ -136,17 +134,10 @@ export const readBroadcast = (request: Incoming): Broadcast => {
   const { session, envelope } = request
   if (!mayBroadcast(session.claims))
     throw new Rejection("forbidden", 'broadcasting needs the right "broadcast"')
-  const fields = Fields.fieldsOf(envelope.payload)
-  const type = Fields.innerType(fields.type)
-  const excludeSelf = Fields.optionalFlag(fields.excludeSelf, "excludeSelf")
-  const { targetCapability, targetPattern } = envelope.metadata
-  const capability = Fields.optionalText(targetCapability, "metadata.targetCapability", 256)
-  const pattern =
-    targetPattern === undefined || targetPattern === null
-      ? undefined
-      : Fields.pattern(targetPattern, "metadata.targetPattern")
+  const { type, data: payload, excludeSelf } = readPayload("hub:broadcast", request)
+  const { targetCapability: capability, targetPattern } = readMetadata("hub:broadcast", request)
+  const pattern = targetPattern === undefined ? undefined : AddressPattern.compile(targetPattern)
   const metadata = marked(envelope.metadata, { broadcast: true, via: HUB_ADDRESS })
-  const payload = fields.data ?? null
   copiesOf(copyFor(HUB_ADDRESS, request, type, payload, metadata), request)
   return { type, payload, metadata, excludeSelf, capability, pattern }
 }

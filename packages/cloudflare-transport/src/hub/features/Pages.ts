@@ -7,10 +7,10 @@ import type { Address } from "@signal-hub/actor-core"
 import { Envelope } from "@signal-hub/actor-core/vocabulary"
 import { mayDiscover } from "../../auth/Authorization.ts"
 import type { Claims } from "../../auth/Claims.ts"
+import { decodeCursor, encodeCursor } from "../../protocol/Cursor.ts"
 import type { Limits } from "../../protocol/Limits.ts"
 import type { Connection } from "../../session/Connection.ts"
 import { ROWS_A_TOKEN } from "../../session/RateBucket.ts"
-import * as Fields from "../Fields.ts"
 import { malformed } from "../Rejection.ts"
 
 /** Rows that one page looks at. The rest comes with the next. */
@@ -45,17 +45,17 @@ const POSITION = "#"
  * of a position that the connection keeps, of its last few.
  */
 export const cursorAfter = (connection: Connection, claims: Claims | null, after: string): string => {
-  if (mayDiscover(claims, after as Address.Address)) return Fields.encodeCursor(after)
+  if (mayDiscover(claims, after as Address.Address)) return encodeCursor(after)
   const { count, addresses } = connection.positions
   const kept = [...addresses, after].slice(-MAX_POSITIONS)
   connection.positions = { count: count + 1, addresses: kept }
   connection.save()
-  return Fields.encodeCursor(`${POSITION}${count + 1}`)
+  return encodeCursor(`${POSITION}${count + 1}`)
 }
 
 /** The address after which the page of this cursor begins. */
-export const readCursor = ({ positions }: Connection, value: unknown): string => {
-  const cursor = Fields.cursor(value)
+export const readCursor = ({ positions }: Connection, given = ""): string => {
+  const cursor = decodeCursor(given) ?? ""
   if (!cursor.startsWith(POSITION)) return cursor
   const { count, addresses } = positions
   const address = addresses.at(Number(cursor.slice(1)) - count - 1)

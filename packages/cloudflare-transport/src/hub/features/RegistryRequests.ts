@@ -1,11 +1,12 @@
 /** Requests about registrations: register, renew, unregister, discover, list. */
-import type { Address, AddressPattern } from "@signal-hub/actor-core"
+import { type Address, AddressPattern } from "@signal-hub/actor-core"
 import { mayDiscover, mayDiscoverBy, mayList, mayRegister } from "../../auth/Authorization.ts"
+import type { Metadata } from "../../protocol/FieldRules.ts"
 import type { ActorEntry, ActorList, Discovered, Registered } from "../../protocol/HubMessage.ts"
-import * as Fields from "../Fields.ts"
 import { claimIdentity, moveAway, rejectForeign } from "../session/IdentityClaim.ts"
 import { endAddress } from "../session/Lifecycle.ts"
-import { malformed, Rejection } from "../Rejection.ts"
+import { readPayload } from "../readRequest.ts"
+import { Rejection } from "../Rejection.ts"
 import { chargeRows, cursorAfter, fitting, readCursor, ROWS_A_PAGE } from "./Pages.ts"
 import { literalPrefix, type Registration } from "./Registry.ts"
 import type { Incoming } from "../Incoming.ts"
@@ -20,24 +21,20 @@ export const register = (request: Incoming): Answer => putRegistration(request, 
 export interface RegistrationWanted {
   readonly address: Address.Address
   readonly capabilities: ReadonlyArray<string>
-  readonly metadata: Fields.Fields
+  readonly metadata: Metadata
   readonly ttlSeconds: number
 }
 
-export const readRegistration = ({ hub, session, envelope }: Incoming): RegistrationWanted => {
-  const fields = Fields.fieldsOf(envelope.payload)
-  const { limits } = hub.port
-  const address = Fields.claimable(fields.actorAddress, "actorAddress")
-  const capabilities = Fields.tags(fields.capabilities, "capabilities", limits)
-  const metadata = Fields.metadata(fields.metadata, "metadata", limits)
-  const ttlSeconds = Fields.ttlSeconds(fields.ttlSeconds, limits) ?? limits.defaultTtlSeconds
+export const readRegistration = (request: Incoming): RegistrationWanted => {
+  const { hub, session } = request
+  const { actorAddress: address, ...wanted } = readPayload("hub:register", request)
   if (!mayRegister(session.claims, address)) {
     throw new Rejection("forbidden", `the token does not allow to register ${address}`)
   }
   rejectForeign(hub, address)
   rejectForeignIdentity(hub, session, address)
   rejectBeyondLimits(hub, session, hub.registry.get(address))
-  return { address, capabilities, metadata, ttlSeconds }
+  return { address, ...wanted }
 }
 
 /** Registers. `least`: what its version must be at least, as others know of earlier ones. */
@@ -100,14 +97,10 @@ const registered = (expiresAt: number, { address, renewalToken, version }: Regis
   return { payload, metadata: { expiresAt, renewalToken, version } }
 }
 
-export const renew = ({ hub, session, envelope, now }: Incoming): Answer => {
-  const fields = Fields.fieldsOf(envelope.payload)
-  // Clients of 0.x may keep it where `hub:registered` has it, too.
-  const given = fields.renewalToken ?? (session.major === 0 ? envelope.metadata.renewalToken : undefined)
-  const token = Fields.optionalText(given, "renewalToken", 1_024)
-  if (token === undefined) throw malformed('"renewalToken" must be the token of a registration')
-  const ttlSeconds = Fields.ttlSeconds(fields.ttlSeconds, hub.port.limits)
-  const registration = hub.registry.heldUnder(token)
+export const renew = (request: Incoming): Answer => {
+  const { hub, session, now } = request
+  const { renewalToken, ttlSeconds } = readPayload("hub:renew", request)
+  const registration = hub.registry.heldUnder(renewalToken)
   if (registration === undefined || registration.sessionId !== session.id) {
     throw new Rejection(
       "forbidden",
@@ -124,10 +117,9 @@ export const renew = ({ hub, session, envelope, now }: Incoming): Answer => {
   return { payload }
 }
 
-export const unregister = ({ hub, session, from, envelope, now }: Incoming): Answer => {
-  const { actorAddress } = Fields.fieldsOf(envelope.payload)
-  const address =
-    actorAddress === undefined || actorAddress === null ? from : Fields.address(actorAddress, "actorAddress")
+export const unregister = (request: Incoming): Answer => {
+  const { hub, session, from, now } = request
+  const { actorAddress: address = from } = readPayload("hub:unregister", request)
   const registration = hub.registry.get(address)
   if (registration?.sessionId !== session.id) {
     throw new Rejection("forbidden", '"actorAddress" is not registered by this session')
@@ -179,18 +171,22 @@ interface Discovery {
 }
 
 /** What is looked for. */
-export const readDiscovery = ({ connection, hub, session, envelope }: Incoming): Discovery => {
-  const fields = Fields.fieldsOf(envelope.payload)
-  const { limits } = hub.port
-  const pattern = Fields.pattern(fields.pattern, "pattern")
+export const readDiscovery = (request: Incoming): Discovery => {
+  const { connection, session } = request
+  const pattern = AddressPattern.compile(readPayload("hub:discover", request, "pattern").pattern)
   if (!mayDiscoverBy(session.claims, pattern)) {
     throw new Rejection("forbidden", 'to discover all needs the right "list": name what is looked for')
   }
-  const wanted = [...Fields.tags(fields.capabilities, "capabilities", limits)]
-  const one = Fields.optionalText(fields.capability, "capability", 256)
-  if (one !== undefined) wanted.push(one)
-  const limit = Fields.optionalCount(fields.limit, "limit", 1, limits.maxPageSize) ?? limits.maxPageSize
-  return { pattern, wanted, limit, after: readCursor(connection, fields.cursor) }
+  const { capabilities, capability, limit, cursor } = readPayload(
+    "hub:discover",
+    request,
+    "capabilities",
+    "capability",
+    "limit",
+    "cursor",
+  )
+  const wanted = capability === undefined ? capabilities : [...capabilities, capability]
+  return { pattern, wanted, limit, after: readCursor(connection, cursor) }
 }
 
 export const listActors = (request: Incoming): Answer | undefined => {
@@ -251,12 +247,10 @@ export interface Listing {
 }
 
 /** Which part of the list is wanted. */
-export const readListing = ({ hub, session, envelope }: Incoming): Listing => {
+export const readListing = (request: Incoming): Listing => {
+  const { session } = request
   if (!mayList(session.claims)) throw new Rejection("forbidden", 'listing needs the right "list"')
-  const fields = Fields.fieldsOf(envelope.payload)
-  const { maxPageSize } = hub.port.limits
-  const limit = Fields.optionalCount(fields.limit, "limit", 1, maxPageSize) ?? maxPageSize
-  const offset = Fields.optionalCount(fields.offset, "offset", 0, Number.MAX_SAFE_INTEGER) ?? 0
+  const { limit, offset } = readPayload("hub:list_actors", request)
   // Nearly always it is the next page of the last.
   const { listed } = session
   return listed?.offset === offset

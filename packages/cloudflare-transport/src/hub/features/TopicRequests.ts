@@ -1,6 +1,7 @@
 /** Requests about topics: subscribe, unsubscribe, publish, presence. */
 import { type Address, type Envelope, messageId } from "@signal-hub/actor-core"
 import { mayPublish, maySeePresence, maySubscribe } from "../../auth/Authorization.ts"
+import { decodeCursor, encodeCursor } from "../../protocol/Cursor.ts"
 import {
   HUB_ADDRESS,
   type PresenceChange,
@@ -12,18 +13,16 @@ import { addressOf, type Session } from "../../session/Session.ts"
 import { deliverCopy } from "../Backpressure.ts"
 import { copiesOf } from "../EncodeFailures.ts"
 import { marked } from "../DeliveryMetadata.ts"
-import * as Fields from "../Fields.ts"
 import type { HubState } from "../HubState.ts"
 import { chargeRows, fitting } from "./Pages.ts"
+import { readPayload } from "../readRequest.ts"
 import { malformed, Rejection } from "../Rejection.ts"
 import type { Incoming } from "../Incoming.ts"
 import type { Answer } from "../Requests.ts"
 
-export const subscribe = ({ hub, session, envelope }: Incoming): Answer => {
-  const fields = Fields.fieldsOf(envelope.payload)
-  const topic = Fields.topic(fields.topic)
-  const durable = Fields.optionalFlag(fields.durable, "durable")
-  const presence = Fields.optionalFlag(fields.presence, "presence")
+export const subscribe = (request: Incoming): Answer => {
+  const { hub, session } = request
+  const { topic, durable, presence } = readPayload("hub:subscribe", request)
   if (!maySubscribe(session.claims, topic)) throw forbidden(`subscribe to "${topic}"`)
   const owner = addressOf(session)
   const before = hub.topics.get(topic).get(owner)
@@ -47,14 +46,12 @@ export const subscribe = ({ hub, session, envelope }: Incoming): Answer => {
   return { payload: { topic, subscriptionId: id } }
 }
 
-export const unsubscribe = ({ hub, session, envelope }: Incoming): Answer => {
-  const fields = Fields.fieldsOf(envelope.payload)
+export const unsubscribe = (request: Incoming): Answer => {
+  const { hub, session } = request
   const owner = addressOf(session)
-  const id = Fields.optionalText(fields.subscriptionId, "subscriptionId", 128)
-  if (id === undefined && fields.topic === undefined) {
-    throw malformed('"topic" or "subscriptionId" must say which subscription')
-  }
-  const topic = id === undefined ? Fields.topic(fields.topic) : hub.topics.topicOf(id, owner)
+  const { subscriptionId: id } = readPayload("hub:unsubscribe", request, "subscriptionId")
+  const topic =
+    id === undefined ? readPayload("hub:unsubscribe", request, "topic").topic : hub.topics.topicOf(id, owner)
   if (topic === undefined) throw malformed('"subscriptionId" is not that of a subscription of this session')
   if (hub.topics.remove(topic, owner, session)) {
     leavePresence(hub, topic, session, owner)
@@ -80,9 +77,7 @@ export const publish = (request: Incoming): Answer => {
 /** What is to be published, and where. The copies differ in `to` alone. */
 export const readPublication = (request: Incoming) => {
   const { session: publisher, from, envelope } = request
-  const fields = Fields.fieldsOf(envelope.payload)
-  const topic = Fields.topic(fields.topic)
-  const type = Fields.innerType(fields.type)
+  const { topic, type, data } = readPayload("hub:publish", request)
   if (!mayPublish(publisher.claims, topic)) throw forbidden(`publish on "${topic}"`)
   const metadata = marked(envelope.metadata, { topic, publication: true, via: HUB_ADDRESS })
   const publication: Envelope.Envelope = {
@@ -90,7 +85,7 @@ export const readPublication = (request: Incoming) => {
     from,
     to: HUB_ADDRESS,
     type,
-    payload: fields.data ?? null,
+    payload: data,
     pattern: "tell",
     correlationId: null,
     timestamp: envelope.timestamp,
@@ -129,16 +124,16 @@ export const presenceState = (
   const payload: PresenceState =
     next === undefined
       ? { topic, members, hasMore: false }
-      : { topic, members, hasMore: true, cursor: Fields.encodeCursor(next) }
+      : { topic, members, hasMore: true, cursor: encodeCursor(next) }
   return { payload }
 }
 
 /** Whose presence is asked for, and after which member. */
-export const readPresence = ({ session: asker, envelope }: Incoming) => {
-  const fields = Fields.fieldsOf(envelope.payload)
-  const topic = Fields.topic(fields.topic)
-  if (!maySeePresence(asker.claims, topic)) throw forbidden(`see who is on "${topic}"`)
-  return { topic, cursor: Fields.cursor(fields.cursor) }
+export const readPresence = (request: Incoming) => {
+  const { topic } = readPayload("hub:presence", request, "topic")
+  if (!maySeePresence(request.session.claims, topic)) throw forbidden(`see who is on "${topic}"`)
+  const { cursor = "" } = readPayload("hub:presence", request, "cursor")
+  return { topic, cursor: decodeCursor(cursor) ?? "" }
 }
 
 const forbidden = (what: string): Rejection =>

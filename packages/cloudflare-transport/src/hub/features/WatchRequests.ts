@@ -1,7 +1,7 @@
 /** Requests about death watch: watch and unwatch. */
 import type { Address } from "@signal-hub/actor-core"
 import { mayWatch } from "../../auth/Authorization.ts"
-import * as Fields from "../Fields.ts"
+import { readPayload } from "../readRequest.ts"
 import { Rejection } from "../Rejection.ts"
 import type { Incoming } from "../Incoming.ts"
 import type { Answer } from "../Requests.ts"
@@ -16,9 +16,9 @@ export const watch = (request: Incoming): Answer => {
 }
 
 /** Whom the session may and wants to watch. */
-export const readWatch = ({ session, envelope }: Incoming): Address.Address => {
-  const actorAddress = Fields.address(Fields.fieldsOf(envelope.payload).actorAddress, "actorAddress")
-  if (!mayWatch(session.claims, actorAddress)) {
+export const readWatch = (request: Incoming): Address.Address => {
+  const { actorAddress } = readPayload("hub:watch", request)
+  if (!mayWatch(request.session.claims, actorAddress)) {
     throw new Rejection("forbidden", `the token does not allow to watch ${actorAddress}`)
   }
   return actorAddress
@@ -32,8 +32,8 @@ export const addWatch = ({ hub, session }: Incoming, actorAddress: Address.Addre
   hub.watches.add(actorAddress, session)
 }
 
-export const readUnwatch = ({ envelope }: Incoming): Address.Address =>
-  Fields.address(Fields.fieldsOf(envelope.payload).actorAddress, "actorAddress")
+export const readUnwatch = (request: Incoming): Address.Address =>
+  readPayload("hub:unwatch", request).actorAddress
 
 export const unwatch = (request: Incoming): Answer => {
   const { hub, session } = request

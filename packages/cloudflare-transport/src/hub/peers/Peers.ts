@@ -3,7 +3,7 @@
  * who must hear of what ends here.
  */
 import type { Address, Envelope } from "@signal-hub/actor-core"
-import type { HubRequestType } from "../../protocol/HubMessage.ts"
+import type { MessageToHub } from "../../protocol/requests.ts"
 import type { Ask } from "../features/Asks.ts"
 import type { Handler } from "../Requests.ts"
 
@@ -26,7 +26,7 @@ export interface Peers {
   /** Whether those elsewhere find an address that a session here has: else nothing leaves in its name. */
   readonly isFound: (address: Address.Address) => boolean
   /** Requests that are answered otherwise than in a hub. */
-  readonly handlers: { readonly [type in HubRequestType]?: Handler }
+  readonly handlers: { readonly [type in MessageToHub]?: Handler }
   /** Sends an envelope to its address; `at`: to the object there, which is known to serve it. */
   readonly send: (envelope: Envelope.Envelope, now: number, at?: Address.Address) => void
   /** Sends an ask of a session here, which is opened next. */

@@ -18,7 +18,8 @@ import { remoteSender } from "../PausedSenders.ts"
 import type { Session } from "../../session/Session.ts"
 import { moveAway } from "../session/IdentityClaim.ts"
 import { HUB_ADDRESS, type TerminatedReason } from "../../protocol/HubMessage.ts"
-import * as Fields from "../Fields.ts"
+import { objectOf, readValue } from "../readRequest.ts"
+import { address as anAddress } from "../../protocol/FieldRules.ts"
 import type { HubPeers } from "./HubPeers.ts"
 import { type Batch, type Caller, type Delivery, type Outcome, TAKEN } from "../../delivery/Rpc.ts"
 
@@ -255,7 +256,7 @@ const forwarded = (
   askId: string,
   now: number,
 ): void => {
-  const target = Fields.address(Fields.fieldsOf(payload).actorAddress, "actorAddress")
+  const target = readValue(anAddress, objectOf(payload).actorAddress, "actorAddress")
   const open = hub.asks.get(to, askId)
   if (open !== undefined) return hub.asks.forward(open, target, target)
   const cancel: Envelope.Envelope = {
@@ -304,7 +305,7 @@ const terminated = (hub: HubState, { to, payload }: Envelope.Envelope, now: numb
 
 /** Another identity has claimed an address that was held here. */
 const superseded = (hub: HubState, { payload }: Envelope.Envelope, now: number): Outcome => {
-  const address = Fields.address(Fields.fieldsOf(payload).actorAddress, "actorAddress")
+  const address = readValue(anAddress, objectOf(payload).actorAddress, "actorAddress")
   const registration = hub.registry.get(address)
   if (registration !== undefined) hub.atomically(() => moveAway(hub, registration, now))
   return TAKEN

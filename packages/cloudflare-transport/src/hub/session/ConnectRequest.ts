@@ -1,5 +1,5 @@
 /** `hub:connect`: judges it, makes the session, claims its identity. A failed one changes nothing. */
-import { type Address, Envelope } from "@signal-hub/actor-core"
+import type { Address, Envelope } from "@signal-hub/actor-core"
 import type { Claims } from "../../auth/Claims.ts"
 import { CloseCode } from "../../protocol/CloseCode.ts"
 import { errorEnvelope, hubEnvelope } from "../../protocol/HubEnvelope.ts"
@@ -11,6 +11,7 @@ import {
   type ResumableSession,
   type Resume,
 } from "../../protocol/HubMessage.ts"
+import type { Metadata } from "../../protocol/FieldRules.ts"
 import type { Limits } from "../../protocol/Limits.ts"
 import {
   negotiate,
@@ -22,12 +23,11 @@ import {
 import type { Connection } from "../../session/Connection.ts"
 import { InSequence } from "../../session/InSequence.ts"
 import { addressOf, type Session } from "../../session/Session.ts"
-import * as Fields from "../Fields.ts"
 import { revokeForbidden } from "./Revocation.ts"
-import type { HubPort } from "../HubPort.ts"
 import type { HubState } from "../HubState.ts"
 import { claimIdentity } from "./IdentityClaim.ts"
 import { closeConnection, disconnect } from "./Lifecycle.ts"
+import { readMetadata, UNCONNECTED } from "../readRequest.ts"
 import { malformed, Rejection } from "../Rejection.ts"
 import { judge, newResumeToken, resumeSession } from "./Resumption.ts"
 
@@ -36,7 +36,7 @@ export interface Claim {
   readonly major: ProtocolMajor
   readonly identity: Address.Address | undefined
   readonly claims: Claims | null
-  readonly metadata: Fields.Fields
+  readonly metadata: Metadata
   readonly expirySeconds: number
   readonly resume: Resume | undefined
   /** Whether a session that holds the identity ends with all that it has. */
@@ -59,7 +59,7 @@ export const connect = (
       const close = connection.claims === null ? undefined : CloseCode.Unauthorized
       throw new Rejection("token_expired", "the token has expired", {}, close)
     }
-    const claim = readClaim(envelope.metadata, claims, hub.port)
+    const claim = readClaim(envelope, claims, hub)
     if (claim.major !== 0 && envelope.pattern === "ask" && envelope.correlationId !== null) {
       throw malformed('an ask has no "correlationId"')
     }
@@ -70,57 +70,55 @@ export const connect = (
   }
 }
 
-const readClaim = (metadata: Fields.Fields, claims: Claims | null, port: HubPort): Claim => {
-  const { limits } = port
-  const major = negotiate(metadata.protocolVersion)
-  if (major === "malformed") throw malformed('"metadata.protocolVersion" must be a version, as "1.0.0"')
-  if (major === "unsupported" || major < limits.minProtocolMajor) {
+const readClaim = (envelope: Envelope.Envelope, claims: Claims | null, hub: HubState): Claim => {
+  const { identity, limits } = hub.port
+  const unread = { envelope, hub, session: UNCONNECTED }
+  const { protocolVersion } = readMetadata("hub:connect", unread, "protocolVersion")
+  const major = negotiate(protocolVersion)
+  if (major === "malformed" || major === "unsupported" || major < limits.minProtocolMajor) {
     const supportedVersions = supportedFrom(limits.minProtocolMajor)
-    const message = `protocol ${String(metadata.protocolVersion)} is not supported; ${supportedVersions.join(" and ")} ${supportedVersions.length === 1 ? "is" : "are"}`
+    const message = `protocol ${protocolVersion} is not supported; ${supportedVersions.join(" and ")} ${supportedVersions.length === 1 ? "is" : "are"}`
     const details = {
-      clientVersion: metadata.protocolVersion,
+      clientVersion: protocolVersion,
       serverVersion: PROTOCOL_VERSION,
       supportedVersions,
       message,
     }
     throw new Rejection("version_mismatch", message, details, CloseCode.VersionMismatch)
   }
-  Fields.tags(metadata.capabilities, "metadata.capabilities", limits)
+  const source = { envelope, hub, session: { major } }
+  const { actorIdentity } = readMetadata("hub:connect", source, "capabilities", "actorIdentity")
+  const known = identityOf(actorIdentity, identity ?? claims?.identity)
+  const rest = readMetadata(
+    "hub:connect",
+    source,
+    "clientMetadata",
+    "sessionExpirySeconds",
+    "resume",
+    "cleanStart",
+    "reclaim",
+  )
+  const { clientMetadata, sessionExpirySeconds, resume, cleanStart, reclaim } = rest
   return {
     major,
-    identity: readIdentity(metadata.actorIdentity, port.identity ?? claims?.identity),
+    identity: known,
     claims,
-    metadata: Fields.metadata(metadata.clientMetadata, "metadata.clientMetadata", limits),
-    expirySeconds: sessionExpiry(metadata.sessionExpirySeconds, major, limits),
-    resume: major === 0 ? undefined : readResume(metadata.resume),
-    cleanStart: Fields.optionalFlag(metadata.cleanStart, "metadata.cleanStart"),
-    reclaim: Fields.optionalFlag(metadata.reclaim, "metadata.reclaim"),
+    metadata: clientMetadata,
+    expirySeconds: sessionExpirySeconds,
+    resume,
+    cleanStart,
+    reclaim,
   }
-}
-
-const readResume = (value: unknown): Resume | undefined => {
-  if (value === undefined || value === null) return undefined
-  if (!Envelope.isPlainObject(value)) throw malformed('"metadata.resume" must be an object')
-  const sessionId = Fields.optionalText(value.sessionId, "metadata.resume.sessionId", 128)
-  const resumeToken = Fields.optionalText(value.resumeToken, "metadata.resume.resumeToken", 128)
-  if (sessionId === undefined || resumeToken === undefined) {
-    throw malformed('"metadata.resume" must name a "sessionId" and its "resumeToken"')
-  }
-  return { sessionId, resumeToken, lastSeq: Fields.count(value.lastSeq, "metadata.resume.lastSeq") }
 }
 
 /** The identity that is known already, by the object or by the token; else the one that the client names. */
-const readIdentity = (named: unknown, known: Address.Address | undefined): Address.Address | undefined => {
-  const identity =
-    named === undefined || named === null ? undefined : Fields.claimable(named, "metadata.actorIdentity")
-  if (known === undefined) return identity
-  if (identity === undefined || identity === known) return known
+const identityOf = (
+  named: Address.Address | undefined,
+  known: Address.Address | undefined,
+): Address.Address | undefined => {
+  if (known === undefined) return named
+  if (named === undefined || named === known) return known
   throw new Rejection("forbidden", '"metadata.actorIdentity" is not the identity of this connection')
-}
-
-const sessionExpiry = (value: unknown, major: ProtocolMajor, limits: Limits): number => {
-  if (value === undefined || value === null) return limits.defaultSessionExpirySeconds[major]
-  return Math.min(Fields.seconds(value, "metadata.sessionExpirySeconds"), limits.maxSessionExpirySeconds)
 }
 
 /** A takeover adds no session. */

@@ -3,29 +3,23 @@ import { mayReadMetrics } from "../../auth/Authorization.ts"
 import { CloseCode } from "../../protocol/CloseCode.ts"
 import type { QueueStats } from "../../protocol/HubMessage.ts"
 import { resumeSenders } from "../Backpressure.ts"
-import * as Fields from "../Fields.ts"
 import type { Session } from "../../session/Session.ts"
 import type { HubState } from "../HubState.ts"
 import { closeConnection, endSession } from "./Lifecycle.ts"
+import { readPayload } from "../readRequest.ts"
 import { malformed, Rejection } from "../Rejection.ts"
 import type { Incoming } from "../Incoming.ts"
 import { type Answer, reply } from "../Requests.ts"
 
-export const heartbeat = ({ envelope, now, session }: Incoming): Answer => {
-  const given = Fields.fieldsOf(envelope.payload).timestamp
-  // Clients of 0.x may leave it to the envelope.
-  const timestamp = session.major === 0 ? (given ?? envelope.timestamp) : given
-  if (typeof timestamp !== "number") throw malformed('"timestamp" must be a number of milliseconds')
-  return { payload: { timestamp, serverTime: now } }
+export const heartbeat = (request: Incoming): Answer => {
+  const { timestamp } = readPayload("hub:heartbeat", request)
+  return { payload: { timestamp, serverTime: request.now } }
 }
-
-/** Longest nonce that is looked at, in characters. */
-const MAX_NONCE_LENGTH = 64
 
 /** The client goes for good: it is answered, then its connection closed and its session ended. */
 export const disconnectRequest = (request: Incoming): undefined => {
-  const { hub, connection, session, envelope, now } = request
-  Fields.optionalText(Fields.fieldsOf(envelope.payload).reason, "reason", 256)
+  const { hub, connection, session, now } = request
+  readPayload("hub:disconnect", request)
   reply(request, { payload: { acknowledged: true } })
   hub.logSession("disconnect_acknowledged", session, { connectionId: connection.id })
   closeConnection(hub, connection, CloseCode.Normal, "hub:disconnect")
@@ -34,12 +28,10 @@ export const disconnectRequest = (request: Incoming): undefined => {
 }
 
 /** What the client has received, in all: so much less waits for it. Not answered. */
-export const ack = ({ hub, connection, session, envelope, now }: Incoming): undefined => {
+export const ack = (request: Incoming): undefined => {
+  const { hub, connection, session, now } = request
   const { flow } = connection
-  const fields = Fields.fieldsOf(envelope.payload)
-  const bytes = Fields.count(fields.bytes, "bytes")
-  const through = Fields.optionalCount(fields.through, "through", 0, Number.MAX_SAFE_INTEGER) ?? 0
-  const nonce = Fields.optionalText(fields.nonce, "nonce", MAX_NONCE_LENGTH)
+  const { bytes, through, nonce } = readPayload("hub:ack", request)
   if (session.major === 0) return undefined
   if (flow.isOverstated(bytes)) {
     throw malformed(`"bytes" must be what came on this connection: ${flow.sent} bytes were sent on it`)

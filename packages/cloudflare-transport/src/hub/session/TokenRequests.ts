@@ -2,6 +2,7 @@
  * Tokens that come over the socket: with `hub:connect`, or later with `hub:refresh_token`. To verify one
  * takes time; what its connection sends meanwhile waits. What follows from it is one synchronous step.
  */
+import type { Envelope } from "@signal-hub/actor-core"
 import { mayEnter } from "../../auth/Authorization.ts"
 import { type Claims, keptClaims } from "../../auth/Claims.ts"
 import { TokenRefused } from "../../auth/TokenRefused.ts"
@@ -10,8 +11,8 @@ import type { TokenRefreshed } from "../../protocol/HubMessage.ts"
 import type { Connection } from "../../session/Connection.ts"
 import { tokenUntil } from "../../session/Session.ts"
 import { revokeForbidden } from "./Revocation.ts"
-import * as Fields from "../Fields.ts"
 import type { HubState } from "../HubState.ts"
+import { readMetadata, readPayload, UNCONNECTED } from "../readRequest.ts"
 import { malformed, Rejection } from "../Rejection.ts"
 import type { Incoming } from "../Incoming.ts"
 import { type Answer, respond } from "../Requests.ts"
@@ -24,7 +25,7 @@ import { type Answer, respond } from "../Requests.ts"
 export const authenticateConnect = (
   hub: HubState,
   connection: Connection,
-  { authToken }: Fields.Fields,
+  envelope: Envelope.Envelope,
   done: (claims: Claims | Rejection | null) => void,
 ): void => {
   const { authenticate } = hub.port
@@ -32,8 +33,9 @@ export const authenticateConnect = (
   const judged = (claims: Claims | TokenRefused): void => done(judge(hub, claims, "hub:connect"))
   if (connection.claims !== null) return judged(keptClaims(connection.claims))
   try {
-    const token = readToken(authToken, "metadata.authToken")
-    if (token !== undefined) return authenticate(token, judged)
+    const source = { envelope, hub, session: UNCONNECTED }
+    const { authToken } = readMetadata("hub:connect", source, "authToken")
+    if (authToken !== undefined) return authenticate(bare(authToken), judged)
   } catch (error) {
     if (!(error instanceof Rejection)) throw error
     return done(error)
@@ -44,14 +46,12 @@ export const authenticateConnect = (
 
 /** A new token for the same identity takes the place of the one before. */
 export const refreshToken = (request: Incoming): undefined => {
-  const { hub, connection, session, envelope } = request
+  const { hub, connection, session } = request
   const { authenticate } = hub.port
   if (authenticate === null) throw malformed("this hub is open: it takes no tokens")
-  const given = Fields.fieldsOf(envelope.payload).token ?? envelope.metadata.authToken
-  const token = readToken(given, "token")
-  if (token === undefined) throw malformed('"token" must be a new token')
+  const { token } = readPayload("hub:refresh_token", request)
   connection.parked = []
-  authenticate(token, (found) => {
+  authenticate(bare(token), (found) => {
     const now = hub.port.now()
     // Superseded, closed or expired meanwhile: nobody is there to answer.
     if (hub.sessions.of(connection) === session && tokenUntil(session) > now) {
@@ -80,11 +80,8 @@ const renewClaims = ({ hub, connection, session, now }: Incoming, found: Claims 
   return { payload }
 }
 
-const readToken = (value: unknown, field: string): string | undefined => {
-  if (value === undefined || value === null) return undefined
-  if (typeof value !== "string") throw malformed(`"${field}" must be a string`)
-  return value.replace(/^bearer +/i, "")
-}
+/** The token without its scheme. */
+const bare = (token: string): string => token.replace(/^bearer +/i, "")
 
 /** The claims, or why they are no good here. */
 const judge = (hub: HubState, found: Claims | TokenRefused, action: string): Claims | Rejection => {
