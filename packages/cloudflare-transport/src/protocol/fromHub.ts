@@ -2,6 +2,7 @@
  * The table of messages from the hub to clients. The types of answers and events are inferred from it. Clients
  * believe their hub: only tests judge its messages by the table.
  */
+import type { Address } from "@signal-hub/actor-core/vocabulary"
 import { optional, record, required } from "./Field.ts"
 import * as Rule from "./FieldRules.ts"
 import { HUB_ERRORS, type HubErrorCode } from "./HubError.ts"
@@ -100,6 +101,9 @@ const isErrorCode = (value: unknown): value is HubErrorCode =>
 
 const errorCode: Rule.Rule<HubErrorCode> = (value, field) =>
   isErrorCode(value) ? undefined : { code: "invalid_message", message: `"${field}" must be an error code` }
+
+/** An address as its sender named it: that of a client of 0.x may be malformed. */
+const asNamed: Rule.Rule<Address.Address> = (value, field, limits) => Rule.string(value, field, limits)
 
 /** Messages from the hub by their type. */
 export const FROM_HUB = {
@@ -209,7 +213,10 @@ export const FROM_HUB = {
   "hub:resume": { notice: record({ actorAddress }), isEvent: true },
   "hub:ack": { notice: record({ through: count, bytes: count }) },
   "hub:probe": { notice: record({ nonce: string }) },
-  "hub:unknown_actor": { notice: record({ actorAddress, message: string }), isEvent: true },
+  "hub:unknown_actor": {
+    notice: record({ actorAddress: required(asNamed), message: string }),
+    isEvent: true,
+  },
   "hub:error": {
     notice: record({
       code: required(errorCode),

@@ -5,6 +5,7 @@ import type { Limits } from "../../src/protocol/Limits.ts"
 import type { Connection } from "../../src/session/Connection.ts"
 import type { Backlog } from "../../src/session/Backlog.ts"
 import { Flow, type FlowState, NO_FLOW } from "../../src/session/Flow.ts"
+import { judgeFromHub } from "./judgeFromHub.ts"
 import { type Encoded, framesOf, sizeOf } from "../../src/session/OutgoingFrames.ts"
 import { fullBucket, RateBucket, type RateState } from "../../src/session/RateBucket.ts"
 
@@ -23,6 +24,8 @@ type Kept = Pick<
 > &
   RateState &
   FlowState
+
+const isSayable = (limits: Limits): boolean => !Object.values(limits).includes(Infinity)
 
 /** Told of what a flush could not encode. */
 export type Failed = (connection: Connection, envelope: Envelope.Envelope, error: unknown) => void
@@ -155,7 +158,12 @@ export class TestSocket {
         flow.countUnheard(bytes)
       }
       this.received += bytes
-      for (const value of this.codec.decode(frame)) this.sent.push(Envelope.check(value) as Envelope.Envelope)
+      for (const value of this.codec.decode(frame)) {
+        const envelope = Envelope.check(value) as Envelope.Envelope
+        // With limits that no frame can say, which tests alone have, the answer says less.
+        if (envelope.type !== "hub:connected" || isSayable(this.#limits)) judgeFromHub(envelope)
+        this.sent.push(envelope)
+      }
     }
     connection.save()
   }
