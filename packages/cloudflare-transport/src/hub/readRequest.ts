@@ -19,7 +19,7 @@ export interface Source {
 }
 
 /** Stands for the session of a connection that has none yet. */
-export const UNCONNECTED: Source["session"] = { major: 0 }
+export const NO_SESSION: Source["session"] = { major: 0 }
 
 const NOTHING: Metadata = Object.freeze({})
 

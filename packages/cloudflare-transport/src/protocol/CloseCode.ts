@@ -15,6 +15,7 @@ import { Envelope } from "@signal-hub/actor-core/vocabulary"
  */
 export type Verdict = "stay-away" | "reconnect" | "refresh-token" | "superseded" | "resync" | "retry-after"
 
+/** The codes that a WebSocket of the protocol is closed with; those from 4400 on are the protocol's own. */
 export const CloseCode = {
   Normal: 1000,
   GoingAway: 1001,
@@ -34,6 +35,7 @@ export const CloseCode = {
   RateLimited: 4429,
   Unavailable: 4503,
 } as const
+/** One of the close codes. */
 export type CloseCode = (typeof CloseCode)[keyof typeof CloseCode]
 
 /** A code's meaning, and its verdict. */

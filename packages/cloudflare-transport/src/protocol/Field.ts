@@ -13,7 +13,7 @@ import type { ProtocolMajor } from "./Version.ts"
  * - `optional`: allowed, null as well;
  * - `expected`: a sender gives the field, and a reader that misses it goes on with its default.
  */
-export type Presence = "required" | "optional" | "expected"
+type Presence = "required" | "optional" | "expected"
 
 /** A field: `A` is its type, `D` the type that stands for its absence. */
 export interface Field<A = unknown, P extends Presence = Presence, D = unknown> {

@@ -57,7 +57,7 @@ export const optional =
 /** A value of any kind. */
 export const anything: Rule = () => undefined
 
-/** An address. */
+/** The address of an actor; a text that is none is `invalid_address`. */
 export const address: Rule<Address.Address> = (value, field) => {
   if (typeof value !== "string") return violates(`"${field}" must be an address, as "@(type/name)"`)
   if (Address.isAddress(value)) return undefined
@@ -71,7 +71,7 @@ export const claimable: Rule<Address.Address> = (value, field, limits, hub) =>
     ? violates(`"${field}" is a reserved address`, "forbidden")
     : undefined)
 
-/** A topic. */
+/** A name that can be subscribed to; a text that is none is `invalid_topic`. */
 export const topic: Rule<string> = (value, field) => {
   if (typeof value !== "string") return violates(`"${field}" must be a string`)
   if (isTopic(value)) return undefined
@@ -105,7 +105,7 @@ export const text =
       ? undefined
       : violates(`"${field}" must be a string of at most ${max} characters`)
 
-/** A boolean. */
+/** True or false, and no value that is taken for either. */
 export const flag: Rule<boolean> = (value, field) =>
   typeof value === "boolean" ? undefined : violates(`"${field}" must be true or false`)
 

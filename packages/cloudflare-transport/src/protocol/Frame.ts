@@ -1,13 +1,16 @@
-/** What is agreed about frames beside their codec: subprotocols and the heartbeat. */
+/** Frames beside their codec: subprotocols, the heartbeat, and sizes. */
 import { Envelope, JsonCodec } from "@signal-hub/actor-core/vocabulary"
 
+/** The subprotocol of text frames, each a JSON object or array. */
 export const SUBPROTOCOL_JSON: string = JsonCodec.subprotocol
+/** The subprotocol of binary frames, each a batch in positional form. */
 export const SUBPROTOCOL_MSGPACK = "signal-hub.msgpack"
 /** Prefix of the offered subprotocol that carries a token. Never echoed, never logged. */
 export const SUBPROTOCOL_BEARER_PREFIX = "signal-hub.bearer."
 
 /** The heartbeat, to the byte: the runtime answers it by an exact match, waking nothing. */
 export const PING = '{"type":"ping"}'
+/** The answer to the heartbeat, to the byte. */
 export const PONG = '{"type":"pong"}'
 /** The bridge's form of the heartbeat, answered `{"type":"PONG","timestamp":<ms>}`. */
 export const BRIDGE_PING = '{"type":"PING"}'

@@ -4,7 +4,7 @@ import { HUB_ADDRESS } from "./HubMessage.ts"
 import { type HubErrorCode, hubErrorPayload, OWN_TYPE } from "./HubError.ts"
 import type { ProtocolMajor } from "./Version.ts"
 
-/** An envelope from the hub. */
+/** Makes a tell of the hub itself. `now` is its timestamp, in milliseconds; `correlationId` names the request. */
 export const hubEnvelope = (
   type: string,
   to: Address.Address,

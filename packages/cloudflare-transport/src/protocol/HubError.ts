@@ -1,13 +1,14 @@
-/** The errors that the hub answers with: their codes, and what a caller should do about each. */
+/** The errors that the hub answers with: each code, with advice for the caller. */
 
-/** What is said of an error code where nothing more is known. */
+/** The advice that goes with an error code, whatever caused it. */
 interface ErrorKind {
-  /** What the caller should do. */
+  /** Advice for the caller. */
   readonly resolution: string
   /** Whether the same request may succeed later, unchanged. */
   readonly retryable: boolean
 }
 
+/** The errors of the hub by their code: the advice to a caller, and whether a retry may succeed. */
 export const HUB_ERRORS = {
   invalid_message: { resolution: "correct the field that the message names", retryable: false },
   unknown_type: {
@@ -44,19 +45,20 @@ export const HUB_ERRORS = {
   internal_error: { resolution: "try again; if it stays, report it with the time", retryable: true },
 } as const satisfies { readonly [code: string]: ErrorKind }
 
+/** A code of the table of errors. */
 export type HubErrorCode = keyof typeof HUB_ERRORS
 
-/** Payload of `hub:error`. */
+/** A rejection by the hub: the payload of `hub:error`. */
 export interface HubErrorPayload {
   readonly code: HubErrorCode
-  /** What was wrong, with which field. */
+  /** Says what was wrong, with which field. */
   readonly message: string
   readonly resolution: string
   readonly retryable: boolean
   readonly details: { readonly [key: string]: unknown }
 }
 
-/** The payload of `hub:error` for a code. */
+/** Makes the payload of `hub:error` from a code: its advice comes from the table. `details` are for programs. */
 export const hubErrorPayload = (
   code: HubErrorCode,
   message: string,

@@ -1,6 +1,7 @@
 /** Every number that bounds something, in one object. A deployment overrides them in `LIMITS` (JSON). */
 import { TimeLimit } from "@signal-hub/actor-core/vocabulary"
 
+/** The bounds of a hub or gateway. Times are in milliseconds and sizes in bytes, unless the name says otherwise. */
 export interface Limits {
   /** Largest frame, in bytes. */
   readonly maxMessageSize: number
@@ -117,15 +118,24 @@ export interface Limits {
 }
 
 // Those that a client goes by until its hub has told it others: by themselves, as a page downloads them.
+/** Largest frame, in bytes. */
 export const DEFAULT_MAX_MESSAGE_SIZE = 1_048_576
+/** Time between two pings of a client, in milliseconds. */
 export const DEFAULT_HEARTBEAT_INTERVAL = 25_000
+/** Envelopes that a session may send in a second, for as long as it likes. */
 export const DEFAULT_ENVELOPES_PER_SECOND = 200
+/** Envelopes that a session may send at once after a quiet time. */
 export const DEFAULT_ENVELOPE_BURST = 400
+/** Bytes that a session may send in a second, for as long as it likes. */
 export const DEFAULT_BYTES_PER_SECOND = 4 * 1_048_576
+/** Bytes that a session may send at once after a quiet time. */
 export const DEFAULT_BYTE_BURST = 16 * 1_048_576
+/** Values that a frame may hold. */
 export const DEFAULT_MAX_VALUES = 50_000
+/** Unacknowledged bytes below which paused senders are told to resume. */
 export const DEFAULT_RESUME_THRESHOLD = 262_144
 
+/** The bounds of a deployment that overrides none. */
 export const DEFAULT_LIMITS: Limits = {
   maxMessageSize: DEFAULT_MAX_MESSAGE_SIZE,
   heartbeatInterval: DEFAULT_HEARTBEAT_INTERVAL,

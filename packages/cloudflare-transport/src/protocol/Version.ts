@@ -1,10 +1,13 @@
 /** Versions of the protocol: semver, of which the major decides whether two sides can talk. */
 
+/** The version of the protocol that this code speaks. */
 export const PROTOCOL_VERSION = "1.0.0"
+/** The newest version of each major that the hub serves, the oldest first. */
 export const SUPPORTED_VERSIONS: ReadonlyArray<string> = ["0.1.0", "1.0.0"]
 /** Version of this implementation, as `/health` and `hub:connected` tell it. */
 export const SERVER_VERSION = "0.1.0"
 
+/** A major that the hub serves: 1 has sequence numbers, acknowledgements and resume, 0 has none of them. */
 export type ProtocolMajor = 0 | 1
 
 /** The supported versions of this major and later ones. */

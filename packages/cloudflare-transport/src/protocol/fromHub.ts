@@ -251,12 +251,12 @@ type FromHub = typeof FROM_HUB
 /** The types of all messages that the hub sends. */
 export type MessageFromHub = keyof FromHub
 
-/** The types of its answers. */
+/** The types of messages that the hub replies to requests with. */
 export type AnswerType = {
   [T in MessageFromHub]: FromHub[T] extends { readonly answer: Rule.Rule } ? T : never
 }[MessageFromHub]
 
-/** The payload of an answer. */
+/** The payload of a reply to a request, by the type of the reply. */
 export type AnswerOf<T extends AnswerType> = FromHub[T] extends { readonly answer: Rule.Rule<infer A> }
   ? A
   : never

@@ -139,16 +139,16 @@ describe("a field that breaks its rule is named, with its rule", () => {
       [...BROKEN, ...BROKEN_CONNECT].map(([type, field]) => `${type} ${prefixed(type, field)}`),
     )
     // Any value will do for `data`; the tokens have a test of their own.
-    const others = ["hub:connect metadata.authToken", "hub:refresh_token token"]
+    const others = new Set(["hub:connect metadata.authToken", "hub:refresh_token token"])
     const fields = Object.keys(REQUESTS).flatMap((type) => {
       const { metadata, payload } = rowOf(type as keyof typeof REQUESTS)
-      return [
-        ...Object.keys(payload ?? {}).map((field) => `${type} ${field}`),
-        ...Object.keys(metadata ?? {}).map((field) => `${type} metadata.${field}`),
-      ]
+      const inMetadata = Object.keys(metadata ?? {}).map((field) => `metadata.${field}`)
+      return Object.keys(payload ?? {})
+        .concat(inMetadata)
+        .map((field) => `${type} ${field}`)
     })
     const left = fields.filter(
-      (field) => !field.endsWith(" data") && !others.includes(field) && !judged.has(field),
+      (field) => !field.endsWith(" data") && !others.has(field) && !judged.has(field),
     )
     expect(left).toEqual([])
   })

@@ -27,7 +27,7 @@ import { revokeForbidden } from "./Revocation.ts"
 import type { HubState } from "../HubState.ts"
 import { claimIdentity } from "./IdentityClaim.ts"
 import { closeConnection, disconnect } from "./Lifecycle.ts"
-import { readMetadata, UNCONNECTED } from "../readRequest.ts"
+import { readMetadata, NO_SESSION } from "../readRequest.ts"
 import { malformed, Rejection } from "../Rejection.ts"
 import { judge, newResumeToken, resumeSession } from "./Resumption.ts"
 
@@ -72,7 +72,7 @@ export const connect = (
 
 const readClaim = (envelope: Envelope.Envelope, claims: Claims | null, hub: HubState): Claim => {
   const { identity, limits } = hub.port
-  const unread = { envelope, hub, session: UNCONNECTED }
+  const unread = { envelope, hub, session: NO_SESSION }
   const { protocolVersion } = readMetadata("hub:connect", unread, "protocolVersion")
   const major = negotiate(protocolVersion)
   if (major === "malformed" || major === "unsupported" || major < limits.minProtocolMajor) {

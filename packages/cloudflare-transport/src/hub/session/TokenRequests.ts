@@ -12,7 +12,7 @@ import type { Connection } from "../../session/Connection.ts"
 import { tokenUntil } from "../../session/Session.ts"
 import { revokeForbidden } from "./Revocation.ts"
 import type { HubState } from "../HubState.ts"
-import { readMetadata, readPayload, UNCONNECTED } from "../readRequest.ts"
+import { readMetadata, readPayload, NO_SESSION } from "../readRequest.ts"
 import { malformed, Rejection } from "../Rejection.ts"
 import type { Incoming } from "../Incoming.ts"
 import { type Answer, respond } from "../Requests.ts"
@@ -33,7 +33,7 @@ export const authenticateConnect = (
   const judged = (claims: Claims | TokenRefused): void => done(judge(hub, claims, "hub:connect"))
   if (connection.claims !== null) return judged(keptClaims(connection.claims))
   try {
-    const source = { envelope, hub, session: UNCONNECTED }
+    const source = { envelope, hub, session: NO_SESSION }
     const { authToken } = readMetadata("hub:connect", source, "authToken")
     if (authToken !== undefined) return authenticate(bare(authToken), judged)
   } catch (error) {
