@@ -4,6 +4,7 @@ import { ActorsCore } from "../hub/peers/ActorsCore.ts"
 import type { GatewayPort } from "../hub/peers/PeersPort.ts"
 import { GatewayPeers } from "./GatewayPeers.ts"
 
+/** The core of a gateway: a hub of one identity, with topics and the directory as remote services. */
 export class GatewayCore extends ActorsCore {
   readonly #port: GatewayPort
 

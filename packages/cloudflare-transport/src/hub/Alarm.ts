@@ -16,6 +16,7 @@ const EARLIEST = [
 const LAST_RELEASED = "SELECT max(released_at) AS at FROM identity WHERE released_at IS NOT NULL"
 const FIRST_UNUSED = "SELECT min(unused_since) AS at FROM subscription WHERE unused_since IS NOT NULL"
 
+/** Arms the alarm of the object for the earliest stored deadline, and disarms it where there is none. */
 export class Alarm {
   readonly #port: HubPort
   readonly #peersDueAt: () => number | undefined

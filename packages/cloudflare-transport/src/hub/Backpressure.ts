@@ -55,6 +55,7 @@ export const notePause = (
   return true
 }
 
+/** The message of a rejection for a reader that is behind. */
 export const readsSlower = (address: Address.Address): string => `${address} reads slower than it is sent to`
 
 /** Asks the sender to wait until `hub:resume`. */

@@ -1,6 +1,7 @@
 /** Messages that could not be delivered: the last of them, to look into. Without their payloads. */
 import type { Envelope } from "@signal-hub/actor-core"
 
+/** The cause for which a message was not delivered. */
 export type DeadLetterReason =
   | "unknown_actor"
   | "disconnected"
@@ -9,6 +10,7 @@ export type DeadLetterReason =
   | "slow_consumer"
   | "not_encoded"
 
+/** A message that was not delivered, without its payload. */
 export interface DeadLetter {
   readonly id: string
   readonly from: string
@@ -19,6 +21,7 @@ export interface DeadLetter {
   readonly at: number
 }
 
+/** The last dead letters, in a ring of fixed size in memory. */
 export class DeadLetters {
   readonly #ring: Array<DeadLetter> = []
   readonly #capacity: number

@@ -20,6 +20,7 @@ interface Failure {
   readonly error: unknown
 }
 
+/** Collects the envelopes of an event that could not be encoded, and notifies their senders once it is over. */
 export class EncodeFailures {
   readonly #hub: HubState
   #failures: Array<Failure> = []

@@ -47,6 +47,7 @@ export interface HubEvents {
   readonly tokenExpired: (session: Session, now: number) => void
 }
 
+/** The parts of a hub, and what several of them need: delivery, address resolution, transactions, notifications. */
 export class HubState {
   readonly port: HubPort
   readonly sessions: Sessions

@@ -45,6 +45,7 @@ export const notifySender = (
 
 const EXPIRED = "its ttl ran out before it was delivered"
 
+/** Gives reliable envelopes to the outboxes of sessions, replays them, and passes them on after a takeover. */
 export class Outboxes {
   readonly #hub: HubState
 

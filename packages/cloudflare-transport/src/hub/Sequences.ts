@@ -11,6 +11,7 @@ import { addressOf, type Session } from "../session/Session.ts"
 import type { Sessions } from "../session/Sessions.ts"
 import type { HubPort } from "./HubPort.ts"
 
+/** Stores the sequence numbers that changed in an event, and sends acknowledgements for them. */
 export class Sequences {
   readonly #port: HubPort
   readonly #sessions: Sessions

@@ -46,6 +46,7 @@ export const endOverdue = (hub: HubState, overdue: ReadonlyArray<Ask>, now: numb
   }
 }
 
+/** One timer for all asks in memory: it ends those that are overdue and stores those that are a second old. */
 export class AskTimer {
   readonly #hub: HubState
   #timer: { readonly at: number; readonly cancel: () => void } | undefined

@@ -35,6 +35,7 @@ export interface NewAsk {
   readonly reliable: boolean
 }
 
+/** An open ask. */
 export interface Ask extends NewAsk {
   /** What memory knows it by. */
   readonly key: string
@@ -64,6 +65,7 @@ interface AskRow {
 
 const keyOf = (asker: string, id: string): string => `${asker}\n${id}`
 
+/** The open asks, in memory and in the table `ask`. */
 export class Asks {
   readonly #sql: Sql
   readonly #session: (id: string) => Session | undefined

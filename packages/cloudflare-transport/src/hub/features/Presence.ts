@@ -17,6 +17,7 @@ class News {
   readonly updates = new Map<Address.Address, boolean>()
 }
 
+/** Gathers joins, leaves and lost connections of topics until `presenceWindow` is over. */
 export class Presence {
   readonly #topics = new Map<string, News>()
   readonly #schedule: () => void

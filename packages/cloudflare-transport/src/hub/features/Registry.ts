@@ -25,6 +25,7 @@ const STORE_REGISTRATION = upsert(
   ],
 )
 
+/** An address that a session has made discoverable. */
 export interface Registration {
   readonly address: Address.Address
   sessionId: string
@@ -96,6 +97,7 @@ const MAX_CACHE_BYTES = 32 * 1_048_576
 /** Addresses without a row that are remembered. */
 const MOST_ABSENT = 1_000
 
+/** The registrations, in the table `registration` and in a cache of bounded size. */
 export class Registry {
   readonly #sql: Sql
   readonly #limits: Limits

@@ -13,6 +13,7 @@ const STORE_SUBSCRIPTION = upsert(
   ["id", "durable", "presence", "unused_since"],
 )
 
+/** A subscription of an owner to a topic. */
 export interface Subscription {
   readonly id: string
   readonly topic: string
@@ -65,6 +66,7 @@ export class Topic {
   }
 }
 
+/** The subscriptions, in memory by topic and in the table `subscription`. */
 export class Topics {
   readonly #sql: Sql
   /** A topic is loaded whole. One without subscribers is not kept: names alone would cost memory. */

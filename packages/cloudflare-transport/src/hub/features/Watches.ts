@@ -4,6 +4,7 @@ import type { Session } from "../../session/Session.ts"
 import { addressOf } from "../../session/Session.ts"
 import { countOf, type Sql } from "../../object/Sql.ts"
 
+/** The watches, in the table `watch`. */
 export class Watches {
   readonly #sql: Sql
 

@@ -26,6 +26,7 @@ const HELD = [
   "sending",
 ].map((table) => `SELECT 1 FROM ${table} LIMIT 1`)
 
+/** A hub core and its peers: it takes frames and the alarm by `hub`, and the RPC of other objects by its methods. */
 export class ActorsCore {
   /** What sockets and the alarm are for. */
   readonly hub: HubCore

@@ -24,6 +24,7 @@ interface Item {
   readonly until: number
 }
 
+/** Sends envelopes to other objects, each sender and target in a lane: volatile ones from memory, reliable ones from rows. */
 export class Outbound {
   readonly #hub: HubState
   readonly #port: PeersPort

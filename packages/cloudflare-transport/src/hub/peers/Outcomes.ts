@@ -23,6 +23,7 @@ export interface Undelivered {
   readonly message: string
 }
 
+/** The parts that outcomes are handled with. */
 export interface OutcomesOptions {
   readonly hub: HubState
   readonly place: Place
@@ -31,6 +32,7 @@ export interface OutcomesOptions {
   readonly send: (envelope: Envelope.Envelope, now: number, at: Address.Address) => void
 }
 
+/** Handles the outcome of each delivery to another object. */
 export class Outcomes {
   readonly #hub: HubState
   readonly #options: OutcomesOptions

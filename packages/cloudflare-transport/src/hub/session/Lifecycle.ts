@@ -166,6 +166,7 @@ const endAsk = (hub: HubState, ask: Ask, now: number): void => {
   failAsk(hub, ask, "actor_terminated", ask.target, now)
 }
 
+/** Logs `session_cleaned_up` with the numbers of what was removed and what is left. */
 export const logEnd = (
   hub: HubState,
   session: Session,
