@@ -16,7 +16,7 @@ export default defineConfig({
         test: {
           name: "node",
           // Properties take their time on a busy machine.
-          testTimeout: 60_000,
+          testTimeout: 180_000,
           expect: { poll: { timeout: PATIENCE } },
           include: [
             "test/{auth,client,durable,protocol,session,hub,gateway,bridge,bounds,object,worker}/**/*.test.ts",

@@ -52,7 +52,7 @@ export default defineConfig({
       // Each address and topic of a gateway is an object: where a test has a thousand, it takes its time.
       project("conformance", "conformance/**/*.test.ts", {
         topology,
-        ...(topology === "gateway" && { timeout: 120_000 }),
+        ...(topology === "gateway" && { timeout: 300_000 }),
       }),
       project("limits", "limits/**/*.test.ts", { timeout: 60_000 }),
       project(
@@ -60,7 +60,7 @@ export default defineConfig({
         ["conformance/**/*.test.ts", "auth/rights.test.ts", "limits/{bounds,rate,backpressure}.test.ts"],
         { evicting: true, timeout: 60_000 },
       ),
-      project("gateway", "conformance/**/*.test.ts", { topology: "gateway", timeout: 120_000 }),
+      project("gateway", "conformance/**/*.test.ts", { topology: "gateway", timeout: 300_000 }),
       project("gateway-evicting", "conformance/**/*.test.ts", {
         topology: "gateway",
         evicting: true,
